@@ -1,0 +1,31 @@
+# Everything runs from .venv, which is made from the hash-checked requirements.lock.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: run test check bench lock
+run: .venv/ready
+	@$(BIN)/toptank up
+
+test: .venv/ready
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
+
+check: .venv/ready
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/python -m pytest -q -p no:xdist tests/shared/test_import_rules.py
+
+bench: .venv/ready
+	@$(BIN)/python -m tests.bench
+
+.venv/ready: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "TopTank needs Python 3.11 or newer")'
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/pip install --quiet --require-hashes --no-deps -r requirements.lock
+	@$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch .venv/ready
+
+# Needs uv. One lock for development, one for each service's image, the same versions in all.
+lock:
+	uv pip compile --quiet --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header --all-extras pyproject.toml -o requirements.lock
+	for service in vps cloud; do uv pip compile --quiet --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header --extra $$service -c requirements.lock pyproject.toml -o $${service}_service/requirements.lock; done

@@ -1,0 +1,1 @@
+"""What both services agree on. Imports neither of them."""

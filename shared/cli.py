@@ -1,0 +1,44 @@
+"""`toptank`: one name for everything an operator starts. Services run as processes of their own."""
+
+import os
+import sys
+
+COMMANDS = {
+    "up": ("shared.stack", "run the whole stack on this machine"),
+    "vps": ("vps_service", "run the VPS service"),
+    "cloud": ("cloud_service", "run a Cloud node"),
+    "simulator": ("vps_service.simulator", "run the payment simulator"),
+    "migrate": ("vps_service.migrate", "bring the database to this release's schema"),
+    "make-secrets": ("shared.secrets", "write the keys and secrets that are still missing into a folder"),
+    "create-admin": ("vps_service.accounts.operator", "make an admin"),
+    "confirm-contact": ("vps_service.accounts.operator", "vouch for an account's e-mail and phone"),
+    "seed-followers": (
+        "vps_service.followers.seed",
+        "add follower accounts to a teacher, for trying things out",
+    ),
+    "demo": ("shared.demo", "buy and watch a course on a running stack, and be refused where one should be"),
+}
+SHARED_MODULE = ("vps_service.accounts.operator",)
+"""Modules that hold several commands and read the command's name themselves."""
+
+
+def usage() -> str:
+    lines = [f"  {name:16} {about}" for name, (_, about) in COMMANDS.items()]
+    return "\n".join(["usage: toptank COMMAND [ARGUMENTS]", "", *lines])
+
+
+def main() -> None:
+    """Becomes the command's own process, so that signals and exit codes are the command's."""
+    if len(sys.argv) < 2 or sys.argv[1] in ("-h", "--help"):
+        print(usage())
+        sys.exit(0 if len(sys.argv) > 1 else 2)
+    name = sys.argv[1]
+    if name not in COMMANDS:
+        sys.exit(f"toptank: there is no command {name}\n\n{usage()}")
+    module, _ = COMMANDS[name]
+    arguments = sys.argv[1:] if module in SHARED_MODULE else sys.argv[2:]
+    os.execv(sys.executable, [sys.executable, "-m", module, *arguments])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,161 @@
+"""Everything that crosses between the two services: each call's path, its body and its answer.
+
+Calls carry a service token (shared/tokens.py). A change here is one commit on both sides.
+"""
+
+from typing import Literal
+from uuid import UUID
+
+from shared.schemas import Body, Moment
+
+VPS = "vps"
+"""The VPS's name as issuer and audience of service tokens; nodes are named by their settings."""
+
+ACCESS = "/internal/access"
+TEACHER = "/internal/teachers/{user_id}"
+UPLOAD_RIGHTS = "/internal/upload-rights"
+DELETIONS = "/internal/deletions"
+EVENTS = "/internal/events"
+CHANGES = "/internal/changes"
+NODE_STATUS = "/internal/status"
+
+
+# --- node -> VPS: may this user watch this video? ---------------------------------------------------
+
+
+class AccessQuestion(Body):
+    user_id: UUID
+    video_id: UUID
+
+
+class AccessAnswer(Body):
+    """`version` is the newest change the answer is sure to reflect.
+
+    `via` is how the right was come by; one via `preview` opens this video only, any other the whole course.
+    """
+
+    allowed: bool
+    reason: Literal["granted", "key_required", "video_not_found", "user_inactive"]
+    via: Literal["key", "owner", "review", "preview"] | None = None
+    course_id: UUID | None = None
+    teacher_username: str | None = None
+    version: int
+
+
+# --- node -> VPS: what may this teacher upload? -----------------------------------------------------
+
+UploadRefusal = Literal["not_a_teacher", "not_enough_followers", "course_not_yours"]
+
+
+class TeacherAnswer(Body):
+    """A teacher's standing; for anyone else `is_teacher` is false. `courses` are those not deleted."""
+
+    user_id: UUID
+    username: str | None = None
+    is_teacher: bool
+    verified: bool
+    followers: int
+    required: int
+    courses: list[UUID] = []
+    version: int
+
+
+class UploadQuestion(Body):
+    user_id: UUID
+    lesson_id: UUID
+
+
+class UploadAnswer(Body):
+    """Asked before every upload and never cached: a demotion must bite at once."""
+
+    allowed: bool
+    reason: UploadRefusal | Literal["lesson_not_found", "lesson_has_video", "lesson_takes_no_video"] | None
+    followers: int
+    required: int
+    course_id: UUID | None = None
+    teacher_username: str | None = None
+
+
+# --- node -> VPS: a teacher wants something gone; the VPS decides and is first ------------------------
+
+
+class DeletionQuestion(Body):
+    """Exactly one of the two ids is given."""
+
+    user_id: UUID
+    video_id: UUID | None = None
+    course_id: UUID | None = None
+
+
+class DeletionAnswer(Body):
+    """Agreed again for what the same teacher deleted before, so that a half-done deletion can be finished."""
+
+    agreed: bool
+    reason: Literal["not_found", "forbidden"] | None = None
+    teacher_username: str | None = None
+
+
+# --- node -> VPS: something happened to a video ------------------------------------------------------
+
+
+class VideoStored(Body):
+    kind: Literal["video_stored"] = "video_stored"
+    video_id: UUID
+    lesson_id: UUID
+    course_id: UUID
+    owner_id: UUID
+    size: int
+    sha256: str
+    media_type: str
+    duration_s: float
+    stored_at: Moment
+
+
+class Event(Body):
+    """One entry of a node's outbox; the same `id` is applied once however often it is sent."""
+
+    id: UUID
+    about: VideoStored
+
+
+class EventAnswer(Body):
+    """`applied` false means: the VPS will never want this video, the node should drop it."""
+
+    applied: bool
+    reason: str | None = None
+
+
+# --- VPS -> node: what changed (answer to the node's pull) ---------------------------------------------
+
+
+class Change(Body):
+    """A change of a right, numbered without gaps in the order of commits."""
+
+    number: int
+    kind: Literal["key_granted", "key_voided", "course_deleted", "video_deleted", "teacher_verified"]
+    user_id: UUID | None = None
+    course_id: UUID | None = None
+    video_id: UUID | None = None
+
+
+class Changes(Body):
+    """`reset` true: the node's position is of no use (other epoch); drop the cache, go on from `head`."""
+
+    epoch: UUID
+    head: int
+    reset: bool = False
+    items: list[Change] = []
+
+
+# --- VPS -> node: how are you? -------------------------------------------------------------------------
+
+
+class NodeStatus(Body):
+    node: str
+    videos: int
+    bytes_stored: int
+    bytes_free: int
+    grants: int
+    outbox: int
+    feed_position: int | None
+    feed_age_s: float | None

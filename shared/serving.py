@@ -1,0 +1,78 @@
+"""Runs one ASGI application as a process; a busy port is one clear line."""
+
+import socket
+from collections.abc import Callable
+
+import uvicorn
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from shared.problems import TooLarge, problem_response
+from shared.settings import stop
+
+GRACE_S = 5
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A bound socket that does not listen yet. Raises OSError."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        sock.bind((host, port))
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def serve(app: Callable[[], ASGIApp], host: str, port: int, port_setting: str) -> None:
+    """Serve until SIGINT or SIGTERM. The port is taken first, so that the application is built only if it is free."""
+    try:
+        sock = bind(host, port)
+    except OSError as error:
+        stop(f"cannot listen on {host}:{port} ({error.strerror}); set {port_setting} to another port")
+    config = uvicorn.Config(
+        app(),
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=GRACE_S,
+    )
+    uvicorn.Server(config).run(sockets=[sock])
+
+
+class BodyLimit:
+    """ASGI middleware: refuses a body over `limit` bytes, by its declared length before reading any of it.
+
+    A route that streams its body and counts for itself is let through by `streams`.
+    """
+
+    def __init__(self, app: ASGIApp, limit: int, streams: Callable[[Scope], bool] = lambda _: False) -> None:
+        self.app, self.limit, self.streams = app, limit, streams
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or self.streams(scope):
+            await self.app(scope, receive, send)
+            return
+        declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
+        if declared.isdigit() and int(declared) > self.limit:
+            refusal = problem_response(TooLarge(f"At most {self.limit} bytes are taken here."))
+            refusal.headers["Connection"] = "close"
+            await refusal(scope, receive, send)
+            return
+        taken = 0
+
+        async def counted() -> Message:
+            nonlocal taken
+            message = await receive()
+            taken += len(message.get("body", b""))
+            if taken > self.limit:
+                raise HTTPException(TooLarge.status)  # FastAPI lets no other kind through while it reads a body
+            return message
+
+        await self.app(scope, counted, send)

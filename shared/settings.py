@@ -1,0 +1,97 @@
+"""Typed settings from the environment, and secrets from files; a bad one is one clear line."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal, Never, TypeVar
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from pydantic import AfterValidator, BeforeValidator, SecretStr, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from shared.tokens import load_private_key, load_public_key
+
+PREFIX = "TOPTANK_"
+KNOWN_SECRETS = ("change", "secret", "password", "example", "toptank", "default", "0123456789")
+
+
+class SecretFiles(PydanticBaseSettingsSource):
+    """Reads setting X from the file that TOPTANK_X_FILE names, as container engines hand out secrets."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        path = os.environ.get(f"{PREFIX}{field_name.upper()}_FILE")
+        return (Path(path).read_text().strip() if path else None), field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        values = {name: self.get_field_value(field, name)[0] for name, field in self.settings_cls.model_fields.items()}
+        return {name: value for name, value in values.items() if value is not None}
+
+
+def _strong(secret: SecretStr) -> SecretStr:
+    """At least 32 characters, not one that stands in an example. Raises ValueError."""
+    value = secret.get_secret_value()
+    if len(value) < 32:
+        raise ValueError("must have at least 32 characters")
+    if len(set(value)) < 8 or any(known in value.lower() for known in KNOWN_SECRETS):
+        raise ValueError("is a known or guessable secret")
+    return secret
+
+
+def _private_key(pem: object) -> object:
+    return load_private_key(pem) if isinstance(pem, str) else pem
+
+
+def _public_key(pem: object) -> object:
+    return load_public_key(pem) if isinstance(pem, str) else pem
+
+
+Secret = Annotated[SecretStr, AfterValidator(_strong)]
+PrivateKey = Annotated[Ed25519PrivateKey, BeforeValidator(_private_key)]
+PublicKey = Annotated[Ed25519PublicKey, BeforeValidator(_public_key)]
+
+
+class Settings(BaseSettings):
+    """What both services can be told."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_ignore_empty=True, arbitrary_types_allowed=True, frozen=True
+    )
+
+    environment: Literal["local", "staging", "production"] = "production"
+    data_dir: Path = Path(".toptank")
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, SecretFiles(settings_cls)
+
+
+SomeSettings = TypeVar("SomeSettings", bound=Settings)
+
+
+def load(kind: type[SomeSettings]) -> SomeSettings:
+    """The settings, or the process ends with one line that names each bad one and never its value."""
+    try:
+        return kind()
+    except ValidationError as error:
+        wrong = "; ".join(_said(problem["loc"], problem["msg"]) for problem in error.errors())
+    except OSError as error:
+        wrong = f"{error.filename}: {error.strerror}"
+    stop(f"bad setting: {wrong}")
+
+
+def _said(where: tuple[int | str, ...], message: str) -> str:
+    return f"{PREFIX}{'.'.join(str(part) for part in where).upper()}: {message}"
+
+
+def stop(reason: str) -> Never:
+    """End the process with one line on standard error."""
+    sys.exit(f"toptank: {reason}")

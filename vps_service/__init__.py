@@ -1,0 +1,1 @@
+"""The VPS service: owns users, courses, payments and keys, in PostgreSQL."""

@@ -1,0 +1,177 @@
+"""Registering, signing in, and staying signed in."""
+
+import asyncio
+import hashlib
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import delete
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+from uuid_utils.compat import uuid7
+
+from shared.problems import Conflict, Invalid, NotAuthenticated
+from shared.tokens import Role
+from vps_service.accounts import queries
+from vps_service.accounts.images import ImageStore, make_square
+from vps_service.accounts.models import RefreshToken, User
+from vps_service.accounts.passwords import Hasher, check_strength
+from vps_service.db import Sessions
+from vps_service.followers.actions import recount
+from vps_service.followers.models import Teacher
+from vps_service.followers.queries import followed_by
+
+
+class AlreadyTaken(Conflict):
+    code, title = "already_taken", "Somebody has that already"
+
+
+class BadCredentials(NotAuthenticated):
+    code, title = "bad_credentials", "The login or the password is wrong"
+
+
+class BadRefreshToken(NotAuthenticated):
+    code, title = "bad_refresh_token", "Sign in again"
+
+
+async def register(
+    sessions: Sessions,
+    hasher: Hasher,
+    *,
+    role: Role,
+    name: str,
+    username: str,
+    password: str,
+    email: str | None = None,
+    phone: str | None = None,
+    image_id: UUID | None = None,
+) -> User:
+    """Raises Invalid for a weak password, AlreadyTaken for a username, e-mail or phone in use."""
+    check_strength(password, name, username, email or "", phone or "")
+    user = User(
+        id=uuid7(),
+        role=role,
+        name=name,
+        username=username,
+        email=email,
+        phone=phone,
+        image_id=image_id,
+        password_hash=await hasher.hash(password),
+    )
+    async with _taken_is_a_conflict(), sessions() as session, session.begin():
+        session.add(user)
+        await session.flush()
+        if role == "teacher":
+            session.add(Teacher(user_id=user.id))
+        await session.refresh(user)
+    return user
+
+
+async def register_teacher(
+    sessions: Sessions,
+    hasher: Hasher,
+    images: ImageStore,
+    *,
+    raw_image: bytes,
+    max_pixels: int,
+    name: str,
+    username: str,
+    password: str,
+    phone: str,
+    email: str | None,
+) -> User:
+    """As `register`, with the image on disk before the user exists, and gone again if the user comes to nothing."""
+    image_id = uuid7()
+    sizes = await asyncio.to_thread(make_square, raw_image, max_pixels)
+    await asyncio.to_thread(images.save, image_id, sizes)
+    try:
+        return await register(
+            sessions,
+            hasher,
+            role="teacher",
+            name=name,
+            username=username,
+            password=password,
+            email=email,
+            phone=phone,
+            image_id=image_id,
+        )
+    except BaseException:
+        images.remove(image_id)
+        raise
+
+
+@asynccontextmanager
+async def _taken_is_a_conflict() -> AsyncIterator[None]:
+    try:
+        yield
+    except IntegrityError as error:
+        constraint = str(getattr(getattr(error.orig, "diag", None), "constraint_name", ""))
+        if not constraint.startswith("uq_users_"):
+            raise
+        raise AlreadyTaken(f"This {constraint.removeprefix('uq_users_')} is in use.") from None
+
+
+async def authenticate(sessions: Sessions, hasher: Hasher, login: str, password: str) -> User:
+    """Raises BadCredentials, alike for unknown users, wrong passwords and banned accounts."""
+    async with sessions() as session:
+        user = await queries.user_by_login(session, login)
+    fits = await hasher.fits(password, user.password_hash if user else None)
+    if user is None or not fits or not user.is_active:
+        raise BadCredentials
+    return user
+
+
+def _hash(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()
+
+
+async def issue_refresh_token(session: AsyncSession, user: User, life_s: int, family: UUID | None = None) -> str:
+    """A new opaque token; a new family unless it replaces one."""
+    token = secrets.token_urlsafe(32)
+    expires_at = datetime.now(UTC) + timedelta(seconds=life_s)
+    row = RefreshToken(user_id=user.id, family=family or uuid7(), token_hash=_hash(token), expires_at=expires_at)
+    session.add(row)
+    await session.flush()
+    return token
+
+
+async def rotate_refresh_token(sessions: Sessions, token: str, life_s: int) -> tuple[User, str]:
+    """The user and the next token. Raises BadRefreshToken; a token used twice ends its whole family (RFC 9700)."""
+    async with sessions() as session, session.begin():
+        row = await queries.refresh_token(session, _hash(token))
+        if row and row.used_at is None and row.expires_at > datetime.now(UTC):
+            user = await session.get_one(User, row.user_id)
+            if user.is_active:
+                row.used_at = datetime.now(UTC)
+                return user, await issue_refresh_token(session, user, life_s, row.family)
+        if row:
+            await session.execute(delete(RefreshToken).where(RefreshToken.family == row.family))
+    raise BadRefreshToken
+
+
+async def sign_out(session: AsyncSession, token: str) -> None:
+    """End the token's family. An unknown token is no error: the caller is signed out either way."""
+    row = await queries.refresh_token(session, _hash(token))
+    if row:
+        await session.execute(delete(RefreshToken).where(RefreshToken.family == row.family))
+
+
+async def confirm_contact(session: AsyncSession, username: str, required: int) -> User:
+    """An operator vouches that the account's e-mail and phone are its owner's; their follows count from now on.
+
+    Raises Invalid for an unknown user.
+    """
+    user = await queries.user_by_login(session, username)
+    if user is None:
+        raise Invalid(f"there is no user {username}", field="username")
+    now = datetime.now(UTC)
+    user.email_verified_at = user.email_verified_at or (now if user.email else None)
+    user.phone_verified_at = user.phone_verified_at or (now if user.phone else None)
+    await session.flush()
+    for teacher_id in await followed_by(session, user):
+        await recount(session, teacher_id, required)
+    return user

@@ -1,0 +1,68 @@
+"""Who is asking: the dependencies that routes name to say who may call them."""
+
+from typing import Annotated
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from fastapi import Depends, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from shared.problems import Forbidden, NotAuthenticated
+from shared.tokens import InvalidToken, Role, verify_access
+from vps_service.accounts.models import User
+from vps_service.db import Transactions
+
+bearer = HTTPBearer(auto_error=False, description="An access token from register, login or refresh.")
+Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
+
+
+class WrongRole(Forbidden):
+    code, title = "wrong_role", "This kind of account may not do that"
+
+
+async def maybe_user(request: Request, credentials: Credentials, sessions: Transactions) -> User | None:
+    """The signed-in user, or None without a token. A bad token is an error, not a stranger."""
+    if credentials is None:
+        if "authorization" in request.headers:
+            raise NotAuthenticated
+        return None
+    keys: dict[str, Ed25519PublicKey] = request.app.state.access_keys
+    try:
+        claims = verify_access(credentials.credentials, keys)
+    except InvalidToken:
+        raise NotAuthenticated from None
+    # A transaction of its own: a route that calls a payment provider must not hold one meanwhile.
+    async with sessions() as session:
+        user = await session.get(User, claims.user_id)
+    if user is None or not user.is_active:
+        raise NotAuthenticated
+    return user
+
+
+MaybeUser = Annotated[User | None, Depends(maybe_user)]
+
+
+async def current_user(user: MaybeUser) -> User:
+    if user is None:
+        raise NotAuthenticated
+    return user
+
+
+CurrentUser = Annotated[User, Depends(current_user)]
+
+
+class HasRole:
+    """A dependency that lets only these roles through."""
+
+    def __init__(self, *roles: Role) -> None:
+        self.roles = roles
+
+    async def __call__(self, user: CurrentUser) -> User:
+        if not user.has_role(*self.roles):
+            raise WrongRole
+        return user
+
+
+CurrentTeacher = Annotated[User, Depends(HasRole("teacher"))]
+CurrentAdmin = Annotated[User, Depends(HasRole("admin"))]
+CurrentLearner = Annotated[User, Depends(HasRole("student", "teacher"))]
+"""Students, and teachers who learn from others; an admin neither buys nor enrols."""

@@ -1,0 +1,64 @@
+"""Profile images: decoded to see that they are images, re-encoded without metadata, cropped square."""
+
+import io
+import os
+from pathlib import Path
+from uuid import UUID
+
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from shared.problems import Invalid
+
+FORMATS = ("JPEG", "PNG", "WEBP")
+SIZES = {"square": 512, "thumbnail": 128}
+MEDIA_TYPE = "image/webp"
+
+
+class NotAnImage(Invalid):
+    code, title = "not_an_image", "The image cannot be used"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, field="body.image")
+
+
+def make_square(raw: bytes, max_pixels: int) -> dict[str, bytes]:
+    """The image in each of SIZES as WebP. Raises NotAnImage.
+
+    The pixel count is read from the header, before anything is decoded: a small file may unfold to gigabytes.
+    """
+    try:
+        with Image.open(io.BytesIO(raw), formats=FORMATS) as image:
+            if image.width * image.height > max_pixels:
+                raise NotAnImage(f"An image may have at most {max_pixels:,} pixels.")
+            upright = ImageOps.exif_transpose(image).convert("RGB")
+    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError, SyntaxError):
+        raise NotAnImage("The file is not a whole JPEG, PNG or WebP image.") from None
+    return {name: _encoded(upright, side) for name, side in SIZES.items()}
+
+
+def _encoded(image: Image.Image, side: int) -> bytes:
+    target = io.BytesIO()
+    ImageOps.fit(image, (side, side)).save(target, "WEBP", quality=85)
+    return target.getvalue()
+
+
+class ImageStore:
+    """Profile images on this service's own disk."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def path(self, image_id: UUID, size: str) -> Path:
+        return self.folder / f"{image_id}-{size}.webp"
+
+    def save(self, image_id: UUID, sizes: dict[str, bytes]) -> None:
+        """On disk for good when this returns."""
+        for size, content in sizes.items():
+            with self.path(image_id, size).open("wb") as file:
+                file.write(content)
+                os.fsync(file.fileno())
+
+    def remove(self, image_id: UUID) -> None:
+        for size in SIZES:
+            self.path(image_id, size).unlink(missing_ok=True)

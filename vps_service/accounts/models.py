@@ -1,0 +1,51 @@
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index
+from sqlalchemy.orm import Mapped, mapped_column
+
+from shared.tokens import Role
+from vps_service.db import Row
+
+
+class User(Row):
+    __tablename__ = "users"
+    __table_args__ = (
+        CheckConstraint("role IN ('student', 'teacher', 'admin')", name="role"),
+        CheckConstraint("state IN ('active', 'banned')", name="state"),
+        CheckConstraint("email IS NOT NULL OR phone IS NOT NULL", name="reachable"),
+        CheckConstraint("username = lower(username) AND email = lower(email)", name="lower_case"),
+        Index("uq_users_username", "username", unique=True),
+        Index("uq_users_email", "email", unique=True),
+        Index("uq_users_phone", "phone", unique=True),
+    )
+
+    role: Mapped[str]
+    name: Mapped[str]
+    username: Mapped[str]
+    email: Mapped[str | None]
+    phone: Mapped[str | None]
+    password_hash: Mapped[str]
+    image_id: Mapped[UUID | None]
+    state: Mapped[str] = mapped_column(default="active", server_default="active")
+    email_verified_at: Mapped[datetime | None]
+    phone_verified_at: Mapped[datetime | None]
+
+    @property
+    def is_active(self) -> bool:
+        return self.state == "active"
+
+    def has_role(self, *roles: Role) -> bool:
+        return self.role in roles
+
+
+class RefreshToken(Row):
+    """One use of a sign-in; the tokens that replaced each other are one family. Only the hash is kept."""
+
+    __tablename__ = "refresh_tokens"
+
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    family: Mapped[UUID] = mapped_column(index=True)
+    token_hash: Mapped[bytes] = mapped_column(unique=True)
+    expires_at: Mapped[datetime]
+    used_at: Mapped[datetime | None]

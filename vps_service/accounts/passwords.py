@@ -1,0 +1,46 @@
+"""Passwords: what is acceptable, and bcrypt off the event loop behind a small gate."""
+
+import asyncio
+import os
+
+import bcrypt
+from zxcvbn import zxcvbn
+
+from shared.problems import Invalid
+
+MIN_CHARACTERS, MAX_BYTES, MIN_SCORE = 8, 72, 2
+
+
+def check_strength(password: str, *about_user: str) -> None:
+    """Raises Invalid, naming what is wrong. bcrypt reads no more than 72 bytes, so more are refused, not cut."""
+    if len(password) < MIN_CHARACTERS:
+        raise Invalid(f"must have at least {MIN_CHARACTERS} characters", field="body.password")
+    if len(password.encode()) > MAX_BYTES:
+        raise Invalid(f"must have at most {MAX_BYTES} bytes in UTF-8", field="body.password")
+    if "\0" in password:
+        raise Invalid("must not contain a NUL character", field="body.password")
+    if zxcvbn(password, user_inputs=list(about_user))["score"] < MIN_SCORE:
+        raise Invalid("is too easy to guess", field="body.password")
+
+
+class Hasher:
+    """bcrypt in threads, no more at once than leaves a core to everybody else."""
+
+    def __init__(self, cost: int) -> None:
+        self.cost = cost
+        self._gate = asyncio.Semaphore(max(1, (os.cpu_count() or 2) - 1))
+        self._nobody = bcrypt.hashpw(os.urandom(16), bcrypt.gensalt(cost))
+
+    async def hash(self, password: str) -> str:
+        async with self._gate:
+            return (await asyncio.to_thread(bcrypt.hashpw, password.encode(), bcrypt.gensalt(self.cost))).decode()
+
+    async def fits(self, password: str, password_hash: str | None) -> bool:
+        """Whether the password fits; for an unknown user (no hash) it takes as long and says no."""
+        secret = password.encode()
+        usable = password_hash is not None and password_hash.startswith("$2")
+        comparable = usable and len(secret) <= MAX_BYTES and b"\0" not in secret
+        against = password_hash.encode() if password_hash and comparable else self._nobody
+        async with self._gate:
+            same = await asyncio.to_thread(bcrypt.checkpw, secret if comparable else b"", against)
+        return same and comparable

@@ -1,0 +1,112 @@
+import re
+from typing import Annotated, Literal
+from uuid import UUID
+
+from fastapi import UploadFile
+from pydantic import AfterValidator, BeforeValidator, EmailStr, Field, model_validator
+
+from shared.schemas import Body, Moment, Money, Out
+
+_PHONE_FILLING = re.compile(r"[\s().-]")
+
+
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("must not contain control characters")
+    return text
+
+
+def _phone(text: object) -> object:
+    return _PHONE_FILLING.sub("", text) if isinstance(text, str) else text
+
+
+def _lower(text: object) -> object:
+    return text.strip().lower() if isinstance(text, str) else text
+
+
+Name = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_printable)]
+Username = Annotated[
+    str,
+    BeforeValidator(_lower),
+    Field(min_length=3, max_length=32, pattern=r"^[a-z0-9][a-z0-9._-]*[a-z0-9]$", examples=["mona"]),
+]
+Email = Annotated[EmailStr, BeforeValidator(_lower), Field(max_length=254)]
+Phone = Annotated[
+    str,
+    BeforeValidator(_phone),
+    Field(pattern=r"^\+[1-9][0-9]{7,14}$", examples=["+201001234567"], description="International, with +."),
+]
+Password = Annotated[str, Field(max_length=1000, description="8 characters to 72 bytes, not a common one.")]
+
+
+class RegisterStudent(Body):
+    name: Name
+    username: Username
+    password: Password
+    email: Email | None = None
+    phone: Phone | None = None
+
+    @model_validator(mode="after")
+    def _reachable(self) -> "RegisterStudent":
+        if self.email is None and self.phone is None:
+            raise ValueError("an email or a phone is needed")
+        return self
+
+
+class RegisterTeacher(Body):
+    """The fields of a multipart form; `image` is a JPEG, PNG or WebP file."""
+
+    name: Name
+    username: Username
+    phone: Phone
+    password: Password
+    image: UploadFile
+    email: Email | None = None
+
+
+class Login(Body):
+    login: Annotated[str, Field(max_length=254, description="Username, e-mail or phone.")]
+    password: Annotated[str, Field(max_length=1000)]
+
+
+class Refresh(Body):
+    refresh_token: Annotated[str, Field(max_length=200)]
+
+
+class ImageOut(Out):
+    square: str
+    thumbnail: str
+
+
+class CourseBrief(Out):
+    id: UUID
+    title: str
+    status: str
+
+
+class UserOut(Out):
+    id: UUID
+    role: Literal["student", "teacher", "admin"]
+    name: str
+    username: str
+    email: str | None
+    phone: str | None
+    image: ImageOut | None
+    created_at: Moment
+
+
+class TeacherOut(UserOut):
+    """A teacher's own view of themselves. `verified`: has reached the followers needed to upload."""
+
+    followers: int
+    balance: Money
+    verified: bool
+    courses: list[CourseBrief]
+
+
+class AuthOut(Out):
+    user: TeacherOut | UserOut
+    access_token: str
+    refresh_token: str
+    token_type: Literal["bearer"] = "bearer"  # noqa: S105
+    expires_in: int

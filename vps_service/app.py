@@ -1,0 +1,73 @@
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from shared import problems
+from shared.contract import VPS
+from shared.logs import RequestLog
+from shared.peer import Peer
+from shared.serving import BodyLimit
+from shared.tokens import ServiceSigner, ServiceVerifier, public_jwk
+from vps_service import health
+from vps_service.accounts import routes as accounts
+from vps_service.accounts.images import ImageStore
+from vps_service.accounts.passwords import Hasher
+from vps_service.admin import routes as admin
+from vps_service.courses import routes as courses
+from vps_service.db import make_engine, make_sessions
+from vps_service.followers import routes as followers
+from vps_service.internal import routes as internal
+from vps_service.keys import routes as keys
+from vps_service.payments import routes as payments
+from vps_service.payments.providers import Provider
+from vps_service.payments.simulator_provider import SimulatorProvider
+from vps_service.settings import VpsSettings
+
+FORM_OVERHEAD = 64 * 1024
+
+
+def make_provider(settings: VpsSettings) -> Provider | None:
+    """The payment provider that this platform offers, if any."""
+    if settings.payment_provider and settings.simulator_secret:
+        return SimulatorProvider(settings.simulator_url, settings.simulator_secret.get_secret_value())
+    return None
+
+
+def create_app(settings: VpsSettings) -> FastAPI:
+    """The VPS service; everything long-lived is on `app.state`."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        engine = make_engine(settings)
+        app.state.sessions = make_sessions(engine)
+        app.state.provider = make_provider(settings)
+        app.state.node = Peer(settings.node_id, settings.cloud_internal_url, ServiceSigner(VPS, settings.vps_key))
+        yield
+        await app.state.node.close()
+        if app.state.provider:
+            await app.state.provider.close()
+        await engine.dispose()
+
+    documented = settings.environment != "production"
+    app = FastAPI(
+        title="TopTank VPS",
+        version="1",
+        summary="Users, courses, payments and keys.",
+        lifespan=lifespan,
+        openapi_url="/openapi.json" if documented else None,
+    )
+    access_public = settings.access_key.public_key()
+    app.state.settings = settings
+    app.state.hasher = Hasher(settings.bcrypt_cost)
+    app.state.images = ImageStore(settings.data_dir / "images")
+    app.state.access_keys = {public_jwk(access_public)["kid"]: access_public}
+    app.state.service_verifier = ServiceVerifier(VPS, {settings.node_id: settings.node_public_key})
+    problems.install(app)
+    app.add_middleware(BodyLimit, limit=settings.image_bytes + FORM_OVERHEAD)
+    app.add_middleware(RequestLog)
+    for feature in (accounts, followers, courses, payments, keys, admin, internal):
+        app.include_router(feature.router)
+    app.include_router(accounts.public)
+    app.include_router(health.router)
+    return app

@@ -1,0 +1,131 @@
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlalchemy import Select, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import joinedload
+
+from shared.problems import NotFound
+from vps_service.accounts.models import User
+from vps_service.courses import rules
+from vps_service.courses.models import Course, Lesson, Section, Video
+
+
+class CourseNotFound(NotFound):
+    code, title = "course_not_found", "There is no such course"
+
+
+class SectionNotFound(NotFound):
+    code, title = "section_not_found", "There is no such section"
+
+
+def _courses() -> Select[Course]:
+    return select(Course).options(joinedload(Course.teacher))
+
+
+async def visible_course(session: AsyncSession, viewer: User | None, course_id: UUID) -> Course:
+    """Raises CourseNotFound for what this viewer may not see."""
+    course = (await session.scalars(_courses().where(Course.id == course_id))).one_or_none()
+    if course is None or not rules.may_see(viewer, course):
+        raise CourseNotFound
+    return course
+
+
+async def owned_course(session: AsyncSession, teacher: User, course_id: UUID, *, deleted_too: bool = False) -> Course:
+    """The teacher's own course, locked. Raises CourseNotFound, also for somebody else's."""
+    wanted = _courses().where(Course.id == course_id, Course.teacher_id == teacher.id)
+    course = (await session.scalars(wanted.with_for_update(of=Course, key_share=True))).one_or_none()
+    if course is None or (course.is_deleted and not deleted_too):
+        raise CourseNotFound
+    return course
+
+
+async def course_for_review(session: AsyncSession, course_id: UUID) -> Course:
+    wanted = _courses().where(Course.id == course_id, Course.deleted_at.is_(None))
+    course = (await session.scalars(wanted.with_for_update(of=Course, key_share=True))).one_or_none()
+    if course is None:
+        raise CourseNotFound
+    return course
+
+
+async def owned_section(session: AsyncSession, teacher: User, section_id: UUID) -> Section:
+    """A section of the teacher's own course, whose row is locked so that positions do not collide."""
+    section = await session.get(Section, section_id)
+    if section is None:
+        raise SectionNotFound
+    try:
+        await owned_course(session, teacher, section.course_id)
+    except CourseNotFound:
+        raise SectionNotFound from None
+    return section
+
+
+async def published(
+    session: AsyncSession, *, q: str | None, teacher: str | None, after: UUID | None, limit: int
+) -> Sequence[Course]:
+    """Newest first; one more than `limit`, to tell whether there is a next page."""
+    wanted = _courses().where(Course.status == "published", Course.deleted_at.is_(None))
+    if q:
+        wanted = wanted.where(Course.search.op("@@")(func.websearch_to_tsquery("simple", q)))
+    if teacher:
+        wanted = wanted.join(User, User.id == Course.teacher_id).where(User.username == teacher.lower())
+    if after:
+        wanted = wanted.where(Course.id < after)
+    return (await session.scalars(wanted.order_by(Course.id.desc()).limit(limit + 1))).all()
+
+
+async def pending(session: AsyncSession, *, after: UUID | None, limit: int) -> Sequence[Course]:
+    """Oldest first, as they came in; one more than `limit`."""
+    wanted = _courses().where(Course.status == "pending", Course.deleted_at.is_(None))
+    if after:
+        wanted = wanted.where(Course.id > after)
+    return (await session.scalars(wanted.order_by(Course.id).limit(limit + 1))).all()
+
+
+async def courses_of(
+    session: AsyncSession, teacher_id: UUID, *, after: UUID | None = None, limit: int | None = None
+) -> Sequence[Course]:
+    """The teacher's courses in any state but deleted, newest first; one more than `limit`."""
+    wanted = _courses().where(Course.teacher_id == teacher_id, Course.deleted_at.is_(None))
+    if after:
+        wanted = wanted.where(Course.id < after)
+    return (await session.scalars(wanted.order_by(Course.id.desc()).limit(limit and limit + 1))).all()
+
+
+async def sections_of(session: AsyncSession, course_id: UUID) -> Sequence[Section]:
+    return (
+        await session.scalars(select(Section).where(Section.course_id == course_id).order_by(Section.position))
+    ).all()
+
+
+async def lessons_of(session: AsyncSession, course_id: UUID) -> list[tuple[Lesson, Video | None]]:
+    """The course's lessons in order, each with its video when one is stored."""
+    wanted = (
+        select(Lesson, Video)
+        .join(Section, Section.id == Lesson.section_id)
+        .outerjoin(Video, (Video.lesson_id == Lesson.id) & Video.deleted_at.is_(None))
+        .where(Lesson.course_id == course_id)
+        .order_by(Section.position, Lesson.position)
+    )
+    return [(lesson, video) for lesson, video in (await session.execute(wanted)).tuples()]
+
+
+async def lesson_and_course(session: AsyncSession, lesson_id: UUID) -> tuple[Lesson, Course] | None:
+    wanted = (
+        select(Lesson, Course)
+        .join(Course, Course.id == Lesson.course_id)
+        .where(Lesson.id == lesson_id)
+        .options(joinedload(Course.teacher))
+    )
+    return (await session.execute(wanted)).tuples().one_or_none()
+
+
+async def video_of(session: AsyncSession, lesson_id: UUID) -> Video | None:
+    wanted = select(Video).where(Video.lesson_id == lesson_id, Video.deleted_at.is_(None))
+    return (await session.scalars(wanted)).one_or_none()
+
+
+async def next_position(session: AsyncSession, kind: type[Section] | type[Lesson], parent_id: UUID) -> int:
+    parent = Section.course_id if kind is Section else Lesson.section_id
+    highest = select(func.coalesce(func.max(kind.position), 0)).where(parent == parent_id)
+    return (await session.execute(highest)).scalar_one() + 1

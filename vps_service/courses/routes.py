@@ -1,0 +1,135 @@
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request
+
+from shared.problems import NotAuthenticated, responses
+from shared.schemas import Money, Page
+from vps_service import paging
+from vps_service.accounts.current import CurrentTeacher, MaybeUser, WrongRole
+from vps_service.courses import actions, queries
+from vps_service.courses.detail import course_detail
+from vps_service.courses.models import Course
+from vps_service.courses.schemas import (
+    CourseDetail,
+    CourseDraft,
+    CourseOut,
+    CoursePatch,
+    LessonDraft,
+    LessonOut,
+    OwnCourseOut,
+    SectionDraft,
+    SectionOut,
+    TeacherCard,
+)
+from vps_service.db import Session
+
+router = APIRouter(prefix="/api", tags=["courses"])
+teacher_errors = responses(NotAuthenticated, WrongRole, queries.CourseNotFound)
+
+
+def course_fields(course: Course) -> dict[str, object]:
+    return {
+        "id": course.id,
+        "title": course.title,
+        "description": course.description,
+        "price": Money(amount=course.price_amount, currency=course.currency),
+        "status": course.status,
+        "teacher": TeacherCard.model_validate(course.teacher),
+        "created_at": course.created_at,
+        "rejection_reason": course.rejection_reason,
+    }
+
+
+@router.get("/courses", summary="Published courses, newest first", responses=responses())
+async def list_courses(
+    session: Session,
+    q: Annotated[str | None, Query(max_length=200, description="Words to look for.")] = None,
+    teacher: Annotated[str | None, Query(max_length=32, description="A teacher's username.")] = None,
+    limit: paging.Limit = 20,
+    cursor: paging.Cursor = None,
+) -> Page[CourseOut]:
+    rows = await queries.published(session, q=q, teacher=teacher, after=paging.after(cursor), limit=limit)
+    page, following = paging.cut(rows, limit, lambda course: course.id)
+    return Page(items=[CourseOut.model_validate(course_fields(course)) for course in page], next=following)
+
+
+@router.get(
+    "/courses/{course_id}",
+    summary="A course with its sections and lessons",
+    responses=responses(NotAuthenticated, queries.CourseNotFound),
+)
+async def show_course(course_id: UUID, viewer: MaybeUser, session: Session) -> CourseDetail:
+    """Each lesson says whether this caller may open it. Unpublished courses exist for their teacher and admins only."""
+    course, sections = await course_detail(session, viewer, course_id)
+    return CourseDetail.model_validate({**course_fields(course), "sections": sections})
+
+
+@router.get("/teacher/courses", summary="My courses as a teacher", responses=responses(NotAuthenticated, WrongRole))
+async def list_own_courses(
+    teacher: CurrentTeacher, session: Session, limit: paging.Limit = 20, cursor: paging.Cursor = None
+) -> Page[OwnCourseOut]:
+    rows = await queries.courses_of(session, teacher.id, after=paging.after(cursor), limit=limit)
+    page, following = paging.cut(rows, limit, lambda course: course.id)
+    return Page(items=[OwnCourseOut.model_validate(course_fields(course)) for course in page], next=following)
+
+
+@router.post("/courses", status_code=201, summary="Draft a course", responses=responses(NotAuthenticated, WrongRole))
+async def draft_course(draft: CourseDraft, teacher: CurrentTeacher, session: Session, request: Request) -> OwnCourseOut:
+    currency: str = request.app.state.settings.currency
+    course = await actions.draft_course(session, teacher, draft.title, draft.description, draft.price, currency)
+    return OwnCourseOut.model_validate(course_fields(course))
+
+
+@router.patch("/courses/{course_id}", summary="Change a course", responses=teacher_errors)
+async def change_course(
+    course_id: UUID, patch: CoursePatch, teacher: CurrentTeacher, session: Session, request: Request
+) -> OwnCourseOut:
+    """Fields that are left out stay. A new price holds for later purchases."""
+    course = await actions.change_course(
+        session,
+        teacher,
+        course_id,
+        request.app.state.settings.currency,
+        title=patch.title,
+        description=patch.description,
+        price=patch.price,
+    )
+    return OwnCourseOut.model_validate(course_fields(course))
+
+
+@router.delete("/courses/{course_id}", status_code=204, summary="Delete a course", responses=teacher_errors)
+async def delete_course(course_id: UUID, teacher: CurrentTeacher, session: Session) -> None:
+    """Nobody watches it any more, keys stay as void receipts. Its files go when the same is asked of the Cloud."""
+    await actions.delete_course(session, teacher, course_id)
+
+
+@router.post(
+    "/courses/{course_id}/submit",
+    summary="Ask for publication",
+    responses=responses(
+        NotAuthenticated, WrongRole, queries.CourseNotFound, actions.WrongStatus, actions.NothingToPublish
+    ),
+)
+async def submit_course(course_id: UUID, teacher: CurrentTeacher, session: Session) -> OwnCourseOut:
+    course = await actions.submit_course(session, teacher, course_id)
+    return OwnCourseOut.model_validate(course_fields(course))
+
+
+@router.post("/courses/{course_id}/sections", status_code=201, summary="Add a section", responses=teacher_errors)
+async def add_section(course_id: UUID, draft: SectionDraft, teacher: CurrentTeacher, session: Session) -> SectionOut:
+    return SectionOut.model_validate(await actions.add_section(session, teacher, course_id, draft.title))
+
+
+@router.post(
+    "/sections/{section_id}/lessons",
+    status_code=201,
+    summary="Add a lesson",
+    responses=responses(NotAuthenticated, WrongRole, queries.SectionNotFound),
+)
+async def add_lesson(section_id: UUID, draft: LessonDraft, teacher: CurrentTeacher, session: Session) -> LessonOut:
+    """Its video is uploaded to the Cloud, with this lesson's id."""
+    lesson = await actions.add_lesson(
+        session, teacher, section_id, title=draft.title, kind=draft.kind, is_preview=draft.is_preview
+    )
+    return LessonOut.model_validate(lesson)

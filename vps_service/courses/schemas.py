@@ -1,0 +1,103 @@
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import Field
+
+from shared.schemas import Body, Moment, Money, Out
+
+Title = Annotated[str, Field(min_length=1, max_length=200)]
+Description = Annotated[str, Field(max_length=20_000)]
+Status = Literal["draft", "pending", "published", "rejected", "archived"]
+
+
+class Price(Money):
+    """Minor units of the platform's currency; 0 is a free course."""
+
+    amount: Annotated[int, Field(ge=0, le=1_000_000_000)]
+    currency: Annotated[str, Field(pattern="^[A-Z]{3}$")]
+
+
+class CourseDraft(Body):
+    title: Title
+    description: Description = ""
+    price: Price
+
+
+class CoursePatch(Body):
+    title: Title | None = None
+    description: Description | None = None
+    price: Price | None = None
+
+
+class SectionDraft(Body):
+    title: Title
+
+
+class LessonDraft(Body):
+    title: Title
+    kind: Literal["video"] = "video"
+    is_preview: bool = False
+
+
+class Rejection(Body):
+    reason: Annotated[str, Field(min_length=1, max_length=2000)]
+
+
+class TeacherCard(Out):
+    username: str
+    name: str
+
+
+class SectionOut(Out):
+    id: UUID
+    title: str
+    position: int
+
+
+class LessonOut(Out):
+    id: UUID
+    section_id: UUID
+    kind: str
+    title: str
+    position: int
+    is_preview: bool
+
+
+class LessonInCourse(LessonOut):
+    """`can_open`: whether this caller may watch it now; `video_id` null until a video is uploaded."""
+
+    can_open: bool
+    video_id: UUID | None
+    duration_s: float | None
+
+
+class SectionInCourse(SectionOut):
+    lessons: list[LessonInCourse]
+
+
+class CourseOut(Out):
+    id: UUID
+    title: str
+    description: str
+    price: Money
+    status: Status
+    teacher: TeacherCard
+    created_at: Moment
+
+
+class OwnCourseOut(CourseOut):
+    """The teacher's and the admin's view."""
+
+    rejection_reason: str | None
+
+
+class CourseDetail(CourseOut):
+    sections: list[SectionInCourse]
+
+
+class VideoLink(Out):
+    """Where a key holder streams a lesson's video, on the Cloud node that holds it."""
+
+    lesson_id: UUID
+    title: str
+    uri: str

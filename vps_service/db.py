@@ -1,0 +1,79 @@
+"""The way to PostgreSQL: one engine a process, one transaction a request, committed before the answer."""
+
+from collections.abc import AsyncIterator
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Depends, Request
+from sqlalchemy import DateTime, MetaData, func
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from uuid_utils.compat import uuid7
+
+from vps_service.settings import VpsSettings
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {datetime: DateTime(timezone=True)}
+
+
+class Row(Base):
+    """What nearly every table has: a UUIDv7, so that ids sort by age, and the time it was made."""
+
+    __abstract__ = True
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+def database_url(settings: VpsSettings) -> URL:
+    """The URL for SQLAlchemy: psycopg, with the password that came from its own setting."""
+    url = make_url(settings.database_url).set(drivername="postgresql+psycopg")
+    if settings.database_password:
+        url = url.set(password=settings.database_password.get_secret_value())
+    return url
+
+
+def make_engine(settings: VpsSettings) -> AsyncEngine:
+    return create_async_engine(
+        database_url(settings),
+        pool_size=settings.database_pool,
+        max_overflow=settings.database_pool,
+        pool_pre_ping=True,
+        connect_args={"connect_timeout": 5, "options": "-c timezone=UTC"},
+    )
+
+
+Sessions = async_sessionmaker[AsyncSession]
+
+
+def make_sessions(engine: AsyncEngine) -> Sessions:
+    return async_sessionmaker(engine, expire_on_commit=False)
+
+
+def get_sessions(request: Request) -> Sessions:
+    sessions: Sessions = request.app.state.sessions
+    return sessions
+
+
+async def get_session(request: Request) -> AsyncIterator[AsyncSession]:
+    async with get_sessions(request)() as session, session.begin():
+        yield session
+
+
+Session = Annotated[AsyncSession, Depends(get_session, scope="function")]
+"""One transaction around the route: a commit that fails is an error that the client sees."""
+
+Transactions = Annotated[Sessions, Depends(get_sessions)]
+"""For a use case that talks to somebody else between two transactions of its own."""

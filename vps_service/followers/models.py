@@ -1,0 +1,30 @@
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, ForeignKey, func
+from sqlalchemy.orm import Mapped, mapped_column
+
+from vps_service.db import Base
+
+
+class Teacher(Base):
+    """A teacher's standing. `followers` is the last count, `verified_at` when the count first was enough."""
+
+    __tablename__ = "teachers"
+
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), primary_key=True)
+    followers: Mapped[int] = mapped_column(default=0, server_default="0")
+    verified_at: Mapped[datetime | None]
+
+    @property
+    def is_verified(self) -> bool:
+        return self.verified_at is not None
+
+
+class Follow(Base):
+    __tablename__ = "follows"
+    __table_args__ = (CheckConstraint("follower_id <> teacher_id", name="not_oneself"),)
+
+    teacher_id: Mapped[UUID] = mapped_column(ForeignKey("teachers.user_id"), primary_key=True)
+    follower_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), primary_key=True, index=True)
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())

@@ -1,0 +1,71 @@
+"""`toptank seed-followers`: real follower rows in bulk, to try the verified-teacher rule without 15,000 people."""
+
+import argparse
+import asyncio
+import secrets
+import sys
+from datetime import UTC, datetime
+from uuid import UUID
+
+from sqlalchemy import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+from uuid_utils.compat import uuid7
+
+from shared.settings import load, stop
+from vps_service.accounts.models import User
+from vps_service.accounts.queries import teacher_by_username
+from vps_service.db import make_engine, make_sessions
+from vps_service.followers.actions import recount
+from vps_service.followers.models import Follow
+from vps_service.settings import VpsSettings
+
+UNUSABLE_PASSWORD = "!"  # noqa: S105 - no bcrypt hash looks like this, so nobody signs in with it
+
+
+async def seed(session: AsyncSession, teacher_id: UUID, count: int, required: int) -> int:
+    """Add `count` accounts, each with a confirmed address, that follow the teacher; the teacher's new count."""
+    batch, now = secrets.token_hex(4), datetime.now(UTC)
+    ids = [uuid7() for _ in range(count)]
+    people = [
+        {
+            "id": user_id,
+            "role": "student",
+            "name": f"Follower {number}",
+            "username": f"follower.{batch}.{number}",
+            "email": f"follower.{batch}.{number}@followers.invalid",
+            "email_verified_at": now,
+            "password_hash": UNUSABLE_PASSWORD,
+        }
+        for number, user_id in enumerate(ids)
+    ]
+    follows = [{"teacher_id": teacher_id, "follower_id": user_id} for user_id in ids]
+    for start in range(0, count, 1000):
+        await session.execute(insert(User), people[start : start + 1000])
+        await session.execute(insert(Follow), follows[start : start + 1000])
+    return (await recount(session, teacher_id, required)).followers
+
+
+async def _run(settings: VpsSettings, username: str, count: int) -> None:
+    engine = make_engine(settings)
+    async with make_sessions(engine)() as session, session.begin():
+        teacher = await teacher_by_username(session, username)
+        if teacher is None:
+            stop(f"there is no teacher {username}")
+        followers = await seed(session, teacher.id, count, settings.followers_required)
+    await engine.dispose()
+    sys.stdout.write(f"{username} has {followers} followers\n")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="toptank seed-followers", description=__doc__)
+    parser.add_argument("teacher", help="the teacher's username")
+    parser.add_argument("count", type=int, help="how many followers to add")
+    arguments = parser.parse_args()
+    settings = load(VpsSettings)
+    if settings.environment == "production":
+        stop("seed-followers does not run in production")
+    asyncio.run(_run(settings, arguments.teacher, arguments.count))
+
+
+if __name__ == "__main__":
+    main()

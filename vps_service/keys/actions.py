@@ -1,0 +1,40 @@
+from uuid import UUID
+
+from sqlalchemy import update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+from uuid_utils.compat import uuid7
+
+from vps_service import changes
+from vps_service.keys import queries
+from vps_service.keys.models import Key
+
+
+async def grant_key(
+    session: AsyncSession, user_id: UUID, course_id: UUID, payment_id: UUID | None = None
+) -> Key | None:
+    """A key, announced to the nodes; None when the user holds one already. The database decides races."""
+    row = (
+        insert(Key)
+        .values(id=uuid7(), user_id=user_id, course_id=course_id, payment_id=payment_id, status="active")
+        .on_conflict_do_nothing()
+        .returning(Key.id)
+    )
+    if (await session.execute(row)).scalar_one_or_none() is None:
+        return None
+    await changes.record(session, "key_granted", user_id=user_id, course_id=course_id)
+    return await queries.active_key(session, user_id, course_id)
+
+
+async def grant_receipt(session: AsyncSession, user_id: UUID, course_id: UUID, payment_id: UUID) -> Key:
+    """A void key for money that was taken for nothing any more; the buyer sees that it arrived."""
+    key = Key(user_id=user_id, course_id=course_id, payment_id=payment_id, status="void")
+    session.add(key)
+    await session.flush()
+    await session.refresh(key, ["course", "created_at"])
+    return key
+
+
+async def void_keys_of_course(session: AsyncSession, course_id: UUID) -> None:
+    """Keys become void receipts; the caller announces what happened to the course."""
+    await session.execute(update(Key).where(Key.course_id == course_id, Key.status == "active").values(status="void"))

@@ -1,0 +1,69 @@
+"""`toptank migrate`: bring the database to this release's schema."""
+
+import asyncio
+import sys
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from shared import logs
+from shared.settings import load, stop
+from vps_service.db import database_url, make_engine
+from vps_service.settings import VpsSettings
+
+
+class DatabaseNotReady(Exception):
+    """Unreachable, or not at this release's schema; the message is for the operator."""
+
+
+def alembic_config(settings: VpsSettings) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.attributes["url"] = database_url(settings)
+    return config
+
+
+async def check_ready(settings: VpsSettings, *, migrated: bool = True) -> None:
+    """Raises DatabaseNotReady. With `migrated`, the schema has to be this release's."""
+    engine = make_engine(settings)
+    try:
+        async with engine.connect() as connection:
+            if migrated:
+                await _check_schema(connection, settings)
+    except (DBAPIError, OSError) as error:
+        reason = str(getattr(error, "orig", error)).strip().splitlines()
+        shown = engine.url.render_as_string(hide_password=True)
+        raise DatabaseNotReady(f"the database {shown} cannot be reached: {reason[0]}") from None
+    finally:
+        await engine.dispose()
+
+
+async def _check_schema(connection: AsyncConnection, settings: VpsSettings) -> None:
+    here = await connection.run_sync(lambda sync: MigrationContext.configure(sync).get_current_revision())
+    wanted = ScriptDirectory.from_config(alembic_config(settings)).get_current_head()
+    if here != wanted:
+        raise DatabaseNotReady(f"the database is at {here or 'no schema'}, not {wanted}: run toptank migrate")
+
+
+def migrate(settings: VpsSettings) -> None:
+    command.upgrade(alembic_config(settings), "head")
+
+
+def main() -> None:
+    settings = load(VpsSettings)
+    logs.configure("migrate", settings.log_level)
+    try:
+        asyncio.run(check_ready(settings, migrated=False))
+    except DatabaseNotReady as error:
+        stop(str(error))
+    migrate(settings)
+    sys.stdout.write("the database is up to date\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,28 @@
+"""Every table, so that migrations and the metadata see them all."""
+
+from vps_service.accounts.models import RefreshToken, User
+from vps_service.changes import ChangeCounter, ChangeRow
+from vps_service.courses.models import Course, Lesson, Section, Video
+from vps_service.db import Base
+from vps_service.followers.models import Follow, Teacher
+from vps_service.internal.models import ReceivedEvent
+from vps_service.keys.models import Key
+from vps_service.payments.models import LedgerEntry, Payment
+
+__all__ = [
+    "Base",
+    "ChangeCounter",
+    "ChangeRow",
+    "Course",
+    "Follow",
+    "Key",
+    "LedgerEntry",
+    "Lesson",
+    "Payment",
+    "ReceivedEvent",
+    "RefreshToken",
+    "Section",
+    "Teacher",
+    "User",
+    "Video",
+]

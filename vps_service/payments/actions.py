@@ -1,0 +1,142 @@
+"""Buying a course: the order is stored before the provider hears of it, and only the provider's word settles it."""
+
+import logging
+from datetime import UTC, datetime
+from uuid import UUID
+
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+from uuid_utils.compat import uuid7
+
+from shared.problems import Conflict
+from vps_service.accounts.models import User
+from vps_service.courses.models import Course
+from vps_service.db import Sessions
+from vps_service.keys import actions as keys
+from vps_service.keys.enroll import course_for_sale
+from vps_service.keys.models import Key
+from vps_service.keys.queries import active_key, key_of_payment
+from vps_service.payments import ledger, queries
+from vps_service.payments.models import Payment
+from vps_service.payments.providers import Charge, Provider
+
+log = logging.getLogger(__name__)
+
+
+class CourseIsFree(Conflict):
+    code, title = "course_is_free", "This course is free; enroll instead"
+
+
+class ProviderNotOffered(Conflict):
+    code, title = "provider_not_offered", "This platform does not take payments that way"
+
+
+class IdempotencyKeyReused(Conflict):
+    code, title = "idempotency_key_reused", "This Idempotency-Key was used for another purchase"
+
+
+class PaymentMismatch(Conflict):
+    code, title = "payment_mismatch", "What the provider reports is not what was ordered"
+
+
+async def buy_course(
+    sessions: Sessions,
+    provider: Provider | None,
+    buyer: User,
+    course_id: UUID,
+    *,
+    asked: str,
+    key: str | None,
+) -> Payment:
+    """A pending payment with a checkout to go to. Buying again what is still pending goes on with that payment.
+
+    `asked` is the provider's name, `key` the Idempotency-Key.
+    """
+    if provider is None or provider.name != asked:
+        raise ProviderNotOffered
+    async with sessions() as session, session.begin():
+        payment, title = await _order(session, buyer, course_id, provider.name, key)
+    if payment.provider_ref:
+        return payment
+    checkout = await provider.start(payment.id, payment.amount, payment.currency, title)
+    async with sessions() as session, session.begin():
+        payment = await queries.own_payment(session, buyer, payment.id, lock=True)
+        payment.provider_ref, payment.checkout_url = checkout.ref, checkout.url
+    return payment
+
+
+async def _order(
+    session: AsyncSession, buyer: User, course_id: UUID, provider: str, key: str | None
+) -> tuple[Payment, str]:
+    """The payment for this purchase, stored, and the course's title."""
+    if key and (earlier := await queries.by_idempotency_key(session, buyer, key)):
+        if (earlier.course_id, earlier.provider) != (course_id, provider):
+            raise IdempotencyKeyReused
+        return earlier, (await session.get_one(Course, course_id)).title
+    course = await course_for_sale(session, buyer, course_id)
+    if course.is_free:
+        raise CourseIsFree
+    row = insert(Payment).values(
+        id=uuid7(),
+        user_id=buyer.id,
+        course_id=course.id,
+        provider=provider,
+        amount=course.price_amount,
+        currency=course.currency,
+        status="pending",
+        idempotency_key=key,
+    )
+    await session.execute(row.on_conflict_do_nothing())
+    payment = await queries.open_payment(session, buyer, course.id)
+    if payment is None:  # the same Idempotency-Key, for another course, at the very same time
+        raise IdempotencyKeyReused
+    return payment, course.title
+
+
+async def verify_payment(
+    sessions: Sessions, provider: Provider | None, buyer: User, payment_id: UUID, fee_percent: int
+) -> tuple[Payment, Key | None]:
+    """Ask the provider, and settle by its answer. Raises PaymentNotFound, PaymentMismatch, ProviderUnreachable."""
+    async with sessions() as session:
+        payment = await queries.own_payment(session, buyer, payment_id)
+        key = await _key_for(session, payment)
+    if payment.status != "pending" or payment.provider_ref is None:
+        return payment, key
+    if provider is None or provider.name != payment.provider:
+        raise ProviderNotOffered
+    charge = await provider.look_up(payment.provider_ref)
+    async with sessions() as session, session.begin():
+        payment = await queries.own_payment(session, buyer, payment_id, lock=True)
+        await settle(session, payment, charge, fee_percent)
+        return payment, await _key_for(session, payment)
+
+
+async def settle(session: AsyncSession, payment: Payment, charge: Charge, fee_percent: int) -> None:
+    """Move a locked pending payment to where the provider says it is; once settled, nothing moves it here again."""
+    if payment.status != "pending" or charge.status == "pending":
+        return
+    if (charge.payment_id, charge.amount, charge.currency) != (
+        str(payment.id),
+        payment.amount,
+        payment.currency,
+    ):
+        log.error("payment mismatch", extra={"payment_id": payment.id, "charge": charge})
+        raise PaymentMismatch
+    if charge.status == "failed":
+        payment.status = "failed"
+        return
+    payment.status, payment.paid_at = "paid", datetime.now(UTC)
+    await session.flush()
+    course = await session.get_one(Course, payment.course_id, with_for_update={"read": True})
+    await ledger.record_sale(session, payment, course.teacher_id, fee_percent)
+    if course.is_deleted or not await keys.grant_key(session, payment.user_id, course.id, payment.id):
+        log.error("paid for nothing; refund it", extra={"payment_id": payment.id, "course_id": course.id})
+        await keys.grant_receipt(session, payment.user_id, course.id, payment.id)
+
+
+async def _key_for(session: AsyncSession, payment: Payment) -> Key | None:
+    """The live key to what was paid, whichever payment it came by, else this payment's receipt."""
+    if payment.status not in ("paid", "refunded", "disputed"):
+        return None
+    live = await active_key(session, payment.user_id, payment.course_id)
+    return live or await key_of_payment(session, payment.id)

@@ -1,0 +1,47 @@
+"""What the VPS can be told by its environment (TOPTANK_ + the name in capitals)."""
+
+from pydantic import Field, SecretStr, model_validator
+
+from shared.settings import PrivateKey, PublicKey, Secret, Settings
+
+
+class VpsSettings(Settings):
+    """`vps_url` and `cloud_url` are what clients see, `cloud_internal_url` is how this service reaches the node."""
+
+    vps_host: str = "127.0.0.1"
+    vps_port: int = Field(8000, ge=1, le=65535)
+    vps_url: str = "http://localhost:8000"
+    database_url: str
+    database_password: SecretStr | None = None
+    database_pool: int = Field(10, ge=1)
+
+    access_key: PrivateKey
+    vps_key: PrivateKey
+    node_id: str = "node-1"
+    node_public_key: PublicKey
+    cloud_url: str = "http://localhost:8001"
+    cloud_internal_url: str = "http://127.0.0.1:8001"
+
+    payment_provider: str = Field("simulator", pattern="^(simulator|)$")
+    simulator_url: str = "http://127.0.0.1:8002"
+    simulator_secret: Secret | None = None
+
+    followers_required: int = Field(15_000, ge=0)
+    access_token_s: int = Field(15 * 60, ge=1)
+    refresh_token_s: int = Field(30 * 24 * 3600, ge=1)
+    bcrypt_cost: int = Field(12, ge=4, le=16)
+    currency: str = Field("EGP", pattern="^[A-Z]{3}$")
+    platform_fee_percent: int = Field(0, ge=0, le=100)
+    image_bytes: int = Field(8 * 2**20, ge=1)
+    image_pixels: int = Field(24_000_000, ge=1)
+
+    @model_validator(mode="after")
+    def _fit_for_production(self) -> "VpsSettings":
+        if self.payment_provider == "simulator" and self.simulator_secret is None:
+            raise ValueError("the payment simulator needs TOPTANK_SIMULATOR_SECRET")
+        if self.environment == "production":
+            if self.payment_provider == "simulator":
+                raise ValueError("the payment simulator refuses to run in production; set another provider")
+            if self.bcrypt_cost < 12:
+                raise ValueError("TOPTANK_BCRYPT_COST must be at least 12 in production")
+        return self

@@ -1,0 +1,12 @@
+from pydantic import Field
+
+from shared.settings import Secret, Settings
+
+
+class SimulatorSettings(Settings):
+    """`simulator_public_url` is where a buyer's browser finds the checkout pages."""
+
+    simulator_host: str = "127.0.0.1"
+    simulator_port: int = Field(8002, ge=1, le=65535)
+    simulator_public_url: str = "http://localhost:8002"
+    simulator_secret: Secret
