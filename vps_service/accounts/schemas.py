@@ -3,7 +3,7 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import UploadFile
-from pydantic import AfterValidator, BeforeValidator, EmailStr, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, EmailStr, Field, StringConstraints, model_validator
 
 from shared.schemas import Body, Moment, Money, Out
 
@@ -36,7 +36,11 @@ Phone = Annotated[
     BeforeValidator(_phone),
     Field(pattern=r"^\+[1-9][0-9]{7,14}$", examples=["+201001234567"], description="International, with +."),
 ]
-Password = Annotated[str, Field(max_length=1000, description="8 characters to 72 bytes, not a common one.")]
+Password = Annotated[
+    str,
+    StringConstraints(strip_whitespace=False, max_length=1000),
+    Field(description="8 characters to 72 bytes, not a common one; spaces count."),
+]
 
 
 class RegisterStudent(Body):
@@ -66,7 +70,7 @@ class RegisterTeacher(Body):
 
 class Login(Body):
     login: Annotated[str, Field(max_length=254, description="Username, e-mail or phone.")]
-    password: Annotated[str, Field(max_length=1000)]
+    password: Annotated[str, StringConstraints(strip_whitespace=False, max_length=1000)]
 
 
 class Refresh(Body):

@@ -9,7 +9,7 @@ from shared.schemas import Page
 from vps_service import paging
 from vps_service.accounts.current import CurrentAdmin, WrongRole
 from vps_service.courses import actions, queries
-from vps_service.courses.routes import course_fields
+from vps_service.courses.detail import course_fields
 from vps_service.courses.schemas import OwnCourseOut, Rejection
 from vps_service.db import Session
 

@@ -1,14 +1,29 @@
-"""A course as one viewer sees it: its sections, its lessons, and which of them this viewer may open."""
+"""A course as it is shown: its own fields, and its lessons with which of them this viewer may open."""
 
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from shared.schemas import Money
 from vps_service.accounts.models import User
 from vps_service.courses import queries, rules
 from vps_service.courses.models import Course
-from vps_service.courses.schemas import LessonInCourse, SectionInCourse
+from vps_service.courses.schemas import LessonInCourse, SectionInCourse, TeacherCard
 from vps_service.keys.queries import active_key
+
+
+def course_fields(course: Course) -> dict[str, object]:
+    """What every view of a course is made from."""
+    return {
+        "id": course.id,
+        "title": course.title,
+        "description": course.description,
+        "price": Money(amount=course.price_amount, currency=course.currency),
+        "status": course.status,
+        "teacher": TeacherCard.model_validate(course.teacher),
+        "created_at": course.created_at,
+        "rejection_reason": course.rejection_reason,
+    }
 
 
 async def course_detail(

@@ -4,12 +4,11 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request
 
 from shared.problems import NotAuthenticated, responses
-from shared.schemas import Money, Page
+from shared.schemas import Page
 from vps_service import paging
 from vps_service.accounts.current import CurrentTeacher, MaybeUser, WrongRole
 from vps_service.courses import actions, queries
-from vps_service.courses.detail import course_detail
-from vps_service.courses.models import Course
+from vps_service.courses.detail import course_detail, course_fields
 from vps_service.courses.schemas import (
     CourseDetail,
     CourseDraft,
@@ -20,25 +19,11 @@ from vps_service.courses.schemas import (
     OwnCourseOut,
     SectionDraft,
     SectionOut,
-    TeacherCard,
 )
 from vps_service.db import Session
 
 router = APIRouter(prefix="/api", tags=["courses"])
 teacher_errors = responses(NotAuthenticated, WrongRole, queries.CourseNotFound)
-
-
-def course_fields(course: Course) -> dict[str, object]:
-    return {
-        "id": course.id,
-        "title": course.title,
-        "description": course.description,
-        "price": Money(amount=course.price_amount, currency=course.currency),
-        "status": course.status,
-        "teacher": TeacherCard.model_validate(course.teacher),
-        "created_at": course.created_at,
-        "rejection_reason": course.rejection_reason,
-    }
 
 
 @router.get("/courses", summary="Published courses, newest first", responses=responses())

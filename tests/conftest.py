@@ -1,0 +1,55 @@
+"""The database is started once: by the controller when tests run in parallel, else by the first test that needs it."""
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from shared.secrets import make_secrets
+
+TEMPLATE = "TOPTANK_TEST_TEMPLATE_URL"
+"""How the controller tells its workers where the migrated template is."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "settings(**changes): settings of the service under test")
+    for name in [name for name in os.environ if name.startswith("TOPTANK_") and not name.startswith("TOPTANK_TEST_")]:
+        del os.environ[name]  # what this machine's own installation is told is not for the one under test
+    if config.getoption("numprocesses", None):
+        os.environ[TEMPLATE] = _start(config)
+
+
+def _start(config: pytest.Config) -> str:
+    from tests.databases import migrated_database  # slow to import, and not every run needs it
+
+    stack = ExitStack()
+    config.add_cleanup(stack.close)
+    return stack.enter_context(migrated_database())
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def template_url(pytestconfig: pytest.Config) -> str:
+    return os.environ.get(TEMPLATE) or _start(pytestconfig)
+
+
+@pytest.fixture
+def database_url(template_url: str) -> Iterator[str]:
+    """A migrated database of this test's own."""
+    from tests.databases import copy_of
+
+    with copy_of(template_url) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def secrets_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("installation") / "secrets"
+    make_secrets(folder)
+    return folder

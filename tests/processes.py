@@ -1,0 +1,70 @@
+"""Starting our own programs as an operator would, and waiting until they answer."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from shared.localdb import die_with_parent
+
+START_WITHIN_S = 30
+STOP_WITHIN_S = 15
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port: int = sock.getsockname()[1]
+        return port
+
+
+def run(
+    module: str, *arguments: str, environment: Mapping[str, str], given: str = ""
+) -> subprocess.CompletedProcess[str]:
+    """Run a module to its end; `given` is its standard input."""
+    return subprocess.run(
+        [sys.executable, "-m", module, *arguments],
+        env={**os.environ, **environment},
+        input=given,
+        capture_output=True,
+        text=True,
+        timeout=START_WITHIN_S,
+        check=False,
+    )
+
+
+class Process:
+    """A module of ours that serves on a port, its standard error in a file."""
+
+    def __init__(self, module: str, port: int, environment: Mapping[str, str], log: Path) -> None:
+        self.port, self.log = port, log
+        with log.open("ab") as errors:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", module],
+                env={**os.environ, **environment},
+                stderr=errors,
+                preexec_fn=die_with_parent,
+            )
+        self._wait_until_it_answers()
+
+    def _wait_until_it_answers(self) -> None:
+        deadline = time.monotonic() + START_WITHIN_S
+        while time.monotonic() < deadline and self._process.poll() is None:
+            with socket.socket() as sock:
+                if sock.connect_ex(("127.0.0.1", self.port)) == 0:
+                    return
+            time.sleep(0.02)
+        self.stop()
+        raise AssertionError(f"did not start: {self.log.read_text()}")
+
+    def stop(self) -> int:
+        """Ends it as an operator would; its exit code."""
+        self._process.terminate()
+        try:
+            return self._process.wait(STOP_WITHIN_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            return self._process.wait()

@@ -1,0 +1,205 @@
+"""Registering: what is taken in, what is refused, and that nobody gives themselves anything."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from tests.vps.people import (
+    PASSWORD,
+    ask_to_teach,
+    done,
+    make_student,
+    make_teacher,
+    refused,
+    student_form,
+    teacher_form,
+)
+from tests.vps.running import Vps
+from vps_service.models import Teacher, User
+
+pytestmark = pytest.mark.anyio
+
+COLUMNS = {**User.__table__.columns, **Teacher.__table__.columns}
+ASKED_FOR = {"name", "username", "email", "phone"}
+LONG = "Tune the oud to C F A D G C, then play maqam Bayati slowly, forty times a day."
+GREEDY: dict[str, Any] = {
+    **{column: "teacher" for column in COLUMNS if column not in ASKED_FOR},
+    **{"role": "admin", "followers": 15_000, "verified": True, "balance": 1_000_000, "is_admin": True},
+    **{"email_verified_at": "2026-01-01T00:00:00Z", "verified_at": "2026-01-01T00:00:00Z", "state": "active"},
+}
+
+
+async def register(vps: Vps, **changes: Any) -> Any:
+    return await vps.http.post("/api/auth/register", json=student_form() | changes)
+
+
+async def test_a_student_registers_and_is_signed_in(vps: Vps) -> None:
+    answer = done(await register(vps), 201)
+    assert answer["token_type"] == "bearer"
+    assert answer["expires_in"] == vps.settings.access_token_s
+    assert {name: answer["user"][name] for name in ("role", "name", "username", "email", "phone", "image")} == {
+        **{"role": "student", "name": "Sara", "username": "sara", "email": "sara@example.com"},
+        **{"phone": None, "image": None},
+    }
+    me = await vps.http.get("/api/auth/me", headers={"Authorization": f"Bearer {answer['access_token']}"})
+    assert done(me) == answer["user"]
+
+
+async def test_a_teacher_registers_with_nothing_earned_yet(vps: Vps) -> None:
+    teacher = (await make_teacher(vps)).user
+    assert teacher["role"] == "teacher"
+    assert (teacher["followers"], teacher["verified"], teacher["courses"]) == (0, False, [])
+    assert teacher["balance"] == {"amount": 0, "currency": "EGP"}
+    assert teacher["email"] is None
+
+
+async def test_a_teacher_needs_a_phone_and_an_image(vps: Vps) -> None:
+    form = teacher_form()
+    del form["phone"]
+    assert refused(await ask_to_teach(vps, form), 422, "validation_failed")["errors"][0]["field"] == "body.phone"
+    response = await vps.http.post("/api/auth/register/teacher", data=teacher_form())
+    assert refused(response, 422, "validation_failed")["errors"][0]["field"] == "body.image"
+
+
+async def test_no_column_can_be_set_by_who_registers(vps: Vps) -> None:
+    for column, value in GREEDY.items():
+        for response in (
+            await register(vps, **{column: value}),
+            await ask_to_teach(vps, teacher_form(**{column: value})),
+        ):
+            problem = refused(response, 422, "validation_failed")
+            assert problem["errors"][0]["field"] == f"body.{column}"
+    assert await vps.rows("SELECT * FROM users") == []
+
+
+async def test_what_is_stored_is_what_was_asked_for_and_defaults(vps: Vps) -> None:
+    await make_student(vps, "sara")
+    await make_teacher(vps, "omar")
+    student = await vps.row("SELECT * FROM users WHERE username = 'sara'")
+    teacher = await vps.row("SELECT * FROM users JOIN teachers ON user_id = id WHERE username = 'omar'")
+    for stored, role in ((student, "student"), (teacher, "teacher")):
+        assert (stored["role"], stored["state"]) == (role, "active")
+        assert (stored["email_verified_at"], stored["phone_verified_at"]) == (None, None)
+        assert stored["password_hash"].startswith("$2b$04$")
+    assert (teacher["followers"], teacher["verified_at"]) == (0, None)
+
+
+async def test_parameters_of_the_address_change_nothing(vps: Vps) -> None:
+    answer = await vps.http.post("/api/auth/register?role=admin&followers=15000", json=student_form())
+    assert done(answer, 201)["user"]["role"] == "student"
+
+
+async def test_there_is_no_public_way_to_become_an_admin(vps: Vps) -> None:
+    refused(await vps.http.post("/api/auth/register/admin", json=student_form()), 404, "not_found")
+
+
+@pytest.mark.parametrize(
+    ("password", "accepted"),
+    [
+        pytest.param("k7#mQ9x", False, id="7 characters"),
+        pytest.param("k7#mQ9xz", True, id="8 characters"),
+        pytest.param(LONG[:71], True, id="71 bytes"),
+        pytest.param(LONG[:72], True, id="72 bytes"),
+        pytest.param(LONG[:73], False, id="73 bytes"),
+        pytest.param("كلمة سر طويلة جدا وصعبة التخمين", True, id="55 bytes of Arabic"),
+        pytest.param("كلمةسرطويلةجداوصعبةالتخمينلايعرفهاأحد", False, id="37 letters, 74 bytes"),
+        pytest.param("🎻🥁🎷🎺🪕🪘🎹🎸", True, id="8 emoji"),
+        pytest.param("🎻" * 19, False, id="19 emoji, 76 bytes"),
+        pytest.param("k7#mQ9\0xzW", False, id="NUL"),
+        pytest.param("password", False, id="the commonest"),
+        pytest.param("12345678", False, id="digits in order"),
+        pytest.param("sara2026", False, id="the username and the year"),
+        pytest.param("", False, id="empty"),
+        pytest.param("a" * 5000, False, id="5,000 characters"),
+    ],
+)
+async def test_a_password_is_long_enough_and_fits_bcrypt_whole(vps: Vps, password: str, accepted: bool) -> None:
+    response = await register(vps, password=password)
+    if not accepted:
+        problem = refused(response, 422, "validation_failed")
+        assert problem["errors"][0]["field"] == "body.password"
+        assert f'"{password}"' not in response.text
+        return
+    done(response, 201)
+    for tried, status in ((password, 200), (password[:-1], 401)):
+        login = await vps.http.post("/api/auth/login", json={"login": "sara", "password": tried})
+        assert login.status_code == status
+
+
+async def test_spaces_of_a_password_are_part_of_it(vps: Vps) -> None:
+    done(await register(vps, password=f" {PASSWORD} "), 201)
+    for tried, status in ((f" {PASSWORD} ", 200), (PASSWORD, 401)):
+        login = await vps.http.post("/api/auth/login", json={"login": "sara", "password": tried})
+        assert login.status_code == status
+
+
+@pytest.mark.parametrize("field", ["username", "email", "phone"])
+async def test_a_username_an_email_and_a_phone_belong_to_one_account(vps: Vps, field: str) -> None:
+    taken = {"username": "sara", "email": "sara@example.com", "phone": "+201001234567"}
+    done(await register(vps, **taken), 201)
+    other = {"username": "lina", "email": "lina@example.com", "phone": "+201009999999"}
+    assert field in refused(await register(vps, **{**other, field: taken[field]}), 409, "already_taken")["detail"]
+    done(await register(vps, **other), 201)
+
+
+async def test_two_spellings_are_one_account(vps: Vps) -> None:
+    done(await register(vps, username="Sara", phone="+20 100 (123) 45-67"), 201)
+    refused(await register(vps, username="sARA", email="other@example.com"), 409, "already_taken")
+    refused(await register(vps, username="lina", email="SARA@EXAMPLE.COM"), 409, "already_taken")
+    refused(await register(vps, username="mona", email=None, phone="+201001234567"), 409, "already_taken")
+
+
+async def test_of_twenty_registrations_of_one_username_one_wins(vps: Vps) -> None:
+    forms = [student_form(email=f"sara{number}@example.com") for number in range(20)]
+    answers = await asyncio.gather(*(vps.http.post("/api/auth/register", json=form) for form in forms))
+    assert sorted(answer.status_code for answer in answers) == [201, *[409] * 19]
+    assert len(await vps.rows("SELECT 1 FROM users")) == 1
+
+
+MISSHAPEN: dict[str, list[Any]] = {
+    "username": ["ab", "a" * 33, ".sara", "sara.", "sa ra", "sa@ra", "+201001234567", "سارة", "sa\0ra", None],
+    "email": ["sara", "sara@", "@example.com", "sara@example.com\0", f"{'a' * 250}@example.com", 7],
+    "phone": ["0100123456", "+0100123456", "+20", "+2010012345678901", "+20100123456x", 201001234567],
+    "name": ["", "   ", "a" * 101, "Sa\nra", "Sa\0ra", None, 7],
+    "password": [None, 12345678, ["correct horse battery staple"]],
+}
+
+
+@pytest.mark.parametrize("field", MISSHAPEN)
+async def test_each_field_has_a_shape(vps: Vps, field: str) -> None:
+    for value in MISSHAPEN[field]:
+        problem = refused(await register(vps, **{"name": "Sara", field: value}), 422, "validation_failed")
+        assert problem["errors"][0]["field"] == f"body.{field}", value
+
+
+async def test_somebody_without_email_and_phone_cannot_be_reached_and_not_register(vps: Vps) -> None:
+    refused(await register(vps, email=None), 422, "validation_failed")
+    done(await register(vps, email=None, phone="+201001234567"), 201)
+
+
+async def test_what_is_not_a_json_object_is_refused(vps: Vps) -> None:
+    for body in (b"", b"{", b"[]", b"null", b'"text"', b'{"name": "\\ud800"}'):
+        response = await vps.http.post("/api/auth/register", content=body, headers={"Content-Type": "application/json"})
+        refused(response, 422, "validation_failed")
+
+
+async def test_bytes_that_no_parser_takes_are_an_error_of_the_client(vps: Vps) -> None:
+    for body in (b"\xff\xfe", b"[" * 100_000):
+        response = await vps.http.post("/api/auth/register", content=body, headers={"Content-Type": "application/json"})
+        assert response.headers["content-type"] == "application/problem+json"
+        assert response.status_code in (400, 422)
+
+
+async def test_no_answer_about_accounts_holds_a_hash(vps: Vps) -> None:
+    student, teacher = await make_student(vps), await make_teacher(vps)
+    stored = await vps.rows("SELECT password_hash FROM users")
+    tokens = await vps.rows("SELECT encode(token_hash, 'hex') AS hex FROM refresh_tokens")
+    login = await vps.http.post("/api/auth/login", json={"login": "sara", "password": PASSWORD})
+    refresh = await vps.http.post("/api/auth/refresh", json={"refresh_token": student.refresh_token})
+    answers = [login, refresh, await student.get("/api/auth/me"), await teacher.get("/api/auth/me")]
+    said = "".join(answer.text for answer in answers) + str(student.user) + str(teacher.user)
+    assert "hash" not in said
+    assert PASSWORD not in said
+    for row in (*stored, *tokens):
+        assert not any(value in said for value in row.values())
