@@ -3,6 +3,8 @@
 import os
 import sys
 
+from shared import local_environment
+
 COMMANDS = {
     "up": ("shared.stack", "run the whole stack on this machine"),
     "vps": ("vps_service", "run the VPS service"),
@@ -18,6 +20,7 @@ COMMANDS = {
     ),
     "demo": ("shared.demo", "buy and watch a course on a running stack, and be refused where one should be"),
 }
+FOR_A_RUNNING_STACK = ("migrate", "create-admin", "confirm-contact", "seed-followers", "demo")
 SHARED_MODULE = ("vps_service.accounts.operator",)
 """Modules that hold several commands and read the command's name themselves."""
 
@@ -36,6 +39,8 @@ def main() -> None:
     if name not in COMMANDS:
         sys.exit(f"toptank: there is no command {name}\n\n{usage()}")
     module, _ = COMMANDS[name]
+    if name in FOR_A_RUNNING_STACK:
+        os.environ.update(local_environment.read())
     arguments = sys.argv[1:] if module in SHARED_MODULE else sys.argv[2:]
     os.execv(sys.executable, [sys.executable, "-m", module, *arguments])
 

@@ -6,11 +6,12 @@ Calls carry a service token (shared/tokens.py). A change here is one commit on b
 from typing import Literal
 from uuid import UUID
 
-from shared.schemas import Body, Moment
+from shared.schemas import Body, Moment, Out
 
 VPS = "vps"
 """The VPS's name as issuer and audience of service tokens; nodes are named by their settings."""
 
+JWKS = "/.well-known/jwks.json"
 ACCESS = "/internal/access"
 TEACHER = "/internal/teachers/{user_id}"
 UPLOAD_RIGHTS = "/internal/upload-rights"
@@ -18,6 +19,12 @@ DELETIONS = "/internal/deletions"
 EVENTS = "/internal/events"
 CHANGES = "/internal/changes"
 NODE_STATUS = "/internal/status"
+
+
+class Jwks(Out):
+    """The keys that verify access tokens, as RFC 7517 writes them."""
+
+    keys: list[dict[str, str]]
 
 
 # --- node -> VPS: may this user watch this video? ---------------------------------------------------
@@ -74,6 +81,7 @@ class UploadAnswer(Body):
     required: int
     course_id: UUID | None = None
     teacher_username: str | None = None
+    version: int
 
 
 # --- node -> VPS: a teacher wants something gone; the VPS decides and is first ------------------------
@@ -93,6 +101,7 @@ class DeletionAnswer(Body):
     agreed: bool
     reason: Literal["not_found", "forbidden"] | None = None
     teacher_username: str | None = None
+    version: int
 
 
 # --- node -> VPS: something happened to a video ------------------------------------------------------
@@ -132,7 +141,7 @@ class Change(Body):
     """A change of a right, numbered without gaps in the order of commits."""
 
     number: int
-    kind: Literal["key_granted", "key_voided", "course_deleted", "video_deleted", "teacher_verified"]
+    kind: Literal["key_granted", "course_deleted", "video_deleted", "teacher_verified"]
     user_id: UUID | None = None
     course_id: UUID | None = None
     video_id: UUID | None = None

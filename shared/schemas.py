@@ -1,15 +1,28 @@
 """Base of every body, so that unknown input is refused and times are alike in both APIs."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict, PlainSerializer
+from pydantic import AfterValidator, BaseModel, ConfigDict, PlainSerializer, field_validator
+
+
+def _storable(value: Any) -> Any:
+    """PostgreSQL's text holds every character but NUL."""
+    if isinstance(value, str) and "\0" in value:
+        raise ValueError("must not contain a NUL character")
+    return value
+
+
+Text = Annotated[str, AfterValidator(_storable)]
+"""Text from a path or a query that the database will be asked about; bodies check theirs by themselves."""
 
 
 class Body(BaseModel):
     """A request body: unknown fields are an error, strings come trimmed."""
 
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
+
+    _check_text = field_validator("*")(_storable)
 
 
 class Out(BaseModel):

@@ -5,6 +5,7 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import FileResponse
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from shared.contract import JWKS, Jwks
 from shared.problems import Invalid, NotAuthenticated, NotFound, TooLarge, responses
 from shared.tokens import public_jwk, sign_access
 from vps_service.accounts import actions
@@ -145,6 +146,6 @@ async def image(image_id: UUID, size: Literal["square", "thumbnail"], request: R
     )
 
 
-@public.get("/.well-known/jwks.json", summary="Public keys of access tokens (RFC 7517)")
-async def jwks(request: Request) -> dict[str, list[dict[str, str]]]:
-    return {"keys": [public_jwk(key) for key in request.app.state.access_keys.values()]}
+@public.get(JWKS, summary="Public keys of access tokens (RFC 7517)")
+async def jwks(request: Request) -> Jwks:
+    return Jwks(keys=[public_jwk(key) for key in request.app.state.access_keys.values()])

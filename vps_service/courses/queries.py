@@ -107,7 +107,7 @@ async def lessons_of(session: AsyncSession, course_id: UUID) -> list[tuple[Lesso
         .where(Lesson.course_id == course_id)
         .order_by(Section.position, Lesson.position)
     )
-    return [(lesson, video) for lesson, video in (await session.execute(wanted)).tuples()]
+    return [(lesson, video) for lesson, video in await session.execute(wanted)]
 
 
 async def lesson_and_course(session: AsyncSession, lesson_id: UUID) -> tuple[Lesson, Course] | None:
@@ -117,7 +117,7 @@ async def lesson_and_course(session: AsyncSession, lesson_id: UUID) -> tuple[Les
         .where(Lesson.id == lesson_id)
         .options(joinedload(Course.teacher))
     )
-    return (await session.execute(wanted)).tuples().one_or_none()
+    return (await session.execute(wanted)).one_or_none()
 
 
 async def video_of(session: AsyncSession, lesson_id: UUID) -> Video | None:

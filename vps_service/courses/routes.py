@@ -4,7 +4,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request
 
 from shared.problems import NotAuthenticated, responses
-from shared.schemas import Page
+from shared.schemas import Page, Text
 from vps_service import paging
 from vps_service.accounts.current import CurrentTeacher, MaybeUser, WrongRole
 from vps_service.courses import actions, queries
@@ -29,8 +29,8 @@ teacher_errors = responses(NotAuthenticated, WrongRole, queries.CourseNotFound)
 @router.get("/courses", summary="Published courses, newest first", responses=responses())
 async def list_courses(
     session: Session,
-    q: Annotated[str | None, Query(max_length=200, description="Words to look for.")] = None,
-    teacher: Annotated[str | None, Query(max_length=32, description="A teacher's username.")] = None,
+    q: Annotated[Text | None, Query(max_length=200, description="Words to look for.")] = None,
+    teacher: Annotated[Text | None, Query(max_length=32, description="A teacher's username.")] = None,
     limit: paging.Limit = 20,
     cursor: paging.Cursor = None,
 ) -> Page[CourseOut]:

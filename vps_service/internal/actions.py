@@ -18,6 +18,7 @@ from shared.contract import (
     UploadQuestion,
     VideoStored,
 )
+from shared.problems import NotFound
 from vps_service import changes
 from vps_service.accounts.models import User
 from vps_service.courses import queries, rules
@@ -75,7 +76,11 @@ async def answer_upload(session: AsyncSession, question: UploadQuestion, require
     standing = await answer_teacher(session, question.user_id, required)
     found = await queries.lesson_and_course(session, question.lesson_id)
     refused = UploadAnswer(
-        allowed=False, reason="not_a_teacher", followers=standing.followers, required=standing.required
+        allowed=False,
+        reason="not_a_teacher",
+        followers=standing.followers,
+        required=standing.required,
+        version=standing.version,
     )
     if not standing.is_teacher:
         return refused
@@ -93,6 +98,7 @@ async def answer_upload(session: AsyncSession, question: UploadQuestion, require
         required=standing.required,
         course_id=course.id,
         teacher_username=standing.username,
+        version=standing.version,
     )
 
 
@@ -100,21 +106,22 @@ async def agree_to_deletion(session: AsyncSession, question: DeletionQuestion) -
     """Delete here first. What this teacher deleted before is agreed to again, so that a node can finish."""
     teacher = await session.get(User, question.user_id)
     if teacher is None or not teacher.is_active or not teacher.has_role("teacher"):
-        return DeletionAnswer(agreed=False, reason="forbidden")
-    if question.course_id:
-        try:
+        return DeletionAnswer(agreed=False, reason="forbidden", version=await changes.head(session))
+    try:
+        if question.course_id:
             await delete_course(session, teacher, question.course_id)
-        except queries.CourseNotFound:
-            return DeletionAnswer(agreed=False, reason="not_found")
-    elif question.video_id:
-        video = await session.get(Video, question.video_id, with_for_update=True)
-        if video is None or video.teacher_id != teacher.id:
-            return DeletionAnswer(agreed=False, reason="not_found")
-        await _delete_video(session, video)
-    return DeletionAnswer(agreed=True, teacher_username=teacher.username)
+        elif question.video_id:
+            await _delete_video(session, teacher, question.video_id)
+    except NotFound:
+        return DeletionAnswer(agreed=False, reason="not_found", version=await changes.head(session))
+    return DeletionAnswer(agreed=True, teacher_username=teacher.username, version=await changes.head(session))
 
 
-async def _delete_video(session: AsyncSession, video: Video) -> None:
+async def _delete_video(session: AsyncSession, teacher: User, video_id: UUID) -> None:
+    """Raises NotFound for a video that is not this teacher's."""
+    video = await session.get(Video, video_id, with_for_update=True)
+    if video is None or video.teacher_id != teacher.id:
+        raise NotFound
     if video.is_deleted:
         return
     video.deleted_at = datetime.now(UTC)

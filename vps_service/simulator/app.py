@@ -52,6 +52,10 @@ def create_app(settings: SimulatorSettings) -> FastAPI:
             url=f"{settings.simulator_public_url}/pay/{row['id']}",
         )
 
+    @app.get("/health/live")
+    def live() -> dict[str, str]:
+        return {"status": "ok"}
+
     @app.post("/checkouts", dependencies=[Depends(merchant)])
     def start(asked: CheckoutAsked) -> CheckoutState:
         return state(checkouts.start(asked))

@@ -1,0 +1,138 @@
+"""The node's SQLite: one writer behind a lock, one reader beside it.
+
+Two coroutines on one connection would share a transaction, so writes queue for `Database.transaction`. What the
+rest of the node keeps in memory is changed by `Transaction.on_commit`, still under the lock: memory and file
+change in the same order.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiosqlite
+
+SCHEMA_VERSION = 1
+SCHEMA = """
+-- The node's own rows.
+CREATE TABLE videos (
+    id TEXT PRIMARY KEY,
+    lesson_id TEXT NOT NULL UNIQUE,
+    course_id TEXT NOT NULL,
+    owner_id TEXT NOT NULL,
+    teacher_username TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    sha256 TEXT NOT NULL,
+    media_type TEXT NOT NULL,
+    duration_s REAL NOT NULL,
+    width INTEGER NOT NULL,
+    height INTEGER NOT NULL,
+    stored_at INTEGER NOT NULL
+) STRICT;
+CREATE TABLE deleted_videos (id TEXT PRIMARY KEY, owner_id TEXT NOT NULL) STRICT;
+CREATE TABLE uploads (id TEXT PRIMARY KEY, lesson_id TEXT NOT NULL UNIQUE, owner_id TEXT NOT NULL) STRICT;
+CREATE TABLE outbox (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    event TEXT NOT NULL,
+    set_aside TEXT
+) STRICT;
+
+-- What the VPS told us. Losing these four loses nothing but time.
+CREATE TABLE grants (
+    user_id TEXT NOT NULL,
+    scope_id TEXT NOT NULL,
+    course_id TEXT NOT NULL,
+    teacher_username TEXT NOT NULL,
+    via TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    PRIMARY KEY (user_id, scope_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX grants_course ON grants (course_id, teacher_username);
+CREATE TABLE revocations (scope TEXT PRIMARY KEY, version INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE teachers (user_id TEXT PRIMARY KEY, answer TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE remembered (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+"""
+CACHE_TABLES = ("grants", "revocations", "teachers")
+
+
+class Transaction:
+    """One write transaction; `on_commit` is called after the commit, before anybody else may write."""
+
+    def __init__(self, connection: aiosqlite.Connection) -> None:
+        self._connection = connection
+        self.commit_hooks: list[Callable[[], None]] = []
+
+    async def execute(self, sql: str, values: Iterable[Any] = ()) -> int:
+        """The number of rows that changed."""
+        async with self._connection.execute(sql, values) as cursor:
+            return cursor.rowcount
+
+    async def fetch(self, sql: str, values: Iterable[Any] = ()) -> list[aiosqlite.Row]:
+        return list(await self._connection.execute_fetchall(sql, values))
+
+    def on_commit(self, hook: Callable[[], None]) -> None:
+        self.commit_hooks.append(hook)
+
+
+class Database:
+    def __init__(self, writer: aiosqlite.Connection, reader: aiosqlite.Connection) -> None:
+        self._writer, self._reader = writer, reader
+        self._lock = asyncio.Lock()
+
+    @classmethod
+    async def open(cls, path: Path) -> "Database":
+        path.parent.mkdir(parents=True, exist_ok=True)
+        writer = await _connect(path)
+        await writer.execute("PRAGMA synchronous = FULL")  # a 201 promises that the row survives a power cut
+        async with writer.execute("PRAGMA user_version") as cursor:
+            (version,) = await cursor.fetchone() or (0,)
+        if version == 0:
+            await writer.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+        reader = await _connect(path)
+        await reader.execute("PRAGMA query_only = ON")
+        return cls(writer, reader)
+
+    async def close(self) -> None:
+        await self._reader.close()
+        await self._writer.close()
+
+    async def fetch(self, sql: str, values: Iterable[Any] = ()) -> list[aiosqlite.Row]:
+        """Rows as of the last commit."""
+        return list(await self._reader.execute_fetchall(sql, values))
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        """Everything inside is committed together at the end, or not at all."""
+        async with self._lock:
+            transaction = Transaction(self._writer)
+            try:
+                await _to_its_end(self._writer.execute("BEGIN IMMEDIATE"))
+                yield transaction
+                await _to_its_end(self._commit(transaction))
+            except BaseException:
+                if self._writer.in_transaction:
+                    await _to_its_end(self._writer.execute("ROLLBACK"))
+                raise
+
+    async def _commit(self, transaction: Transaction) -> None:
+        await self._writer.execute("COMMIT")
+        for hook in transaction.commit_hooks:
+            hook()
+
+
+async def _to_its_end(step: Awaitable[Any]) -> None:
+    """Even when the task is cancelled meanwhile: half a transaction would hold up the next one."""
+    running = asyncio.ensure_future(step)
+    try:
+        await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await asyncio.wait([running])
+        raise
+
+
+async def _connect(path: Path) -> aiosqlite.Connection:
+    connection = await aiosqlite.connect(path, isolation_level=None, timeout=5)
+    connection.row_factory = aiosqlite.Row
+    await connection.execute("PRAGMA journal_mode = WAL")
+    return connection

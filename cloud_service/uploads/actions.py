@@ -1,0 +1,212 @@
+"""Taking an upload: rights, then bytes, then durable, then known, and whatever fails leaves nothing behind."""
+
+import asyncio
+import errno
+import logging
+import sqlite3
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from uuid import UUID
+
+from starlette.requests import ClientDisconnect
+from uuid_utils.compat import uuid7
+
+from cloud_service.access.models import Grant, Viewer
+from cloud_service.node import Node
+from cloud_service.settings import CloudSettings
+from cloud_service.uploads.containers import HEAD_BYTES, media_type_of
+from cloud_service.uploads.probe import NoVideo, Probed, probe
+from cloud_service.uploads.scratch import ScratchFile
+from cloud_service.videos.models import StoredVideo
+from shared.contract import UPLOAD_RIGHTS, UploadAnswer, UploadQuestion
+from shared.problems import AppError, Conflict, Forbidden, Invalid, NotFound, TooLarge
+
+log = logging.getLogger(__name__)
+
+
+class UploadNotAllowed(Forbidden):
+    code, title = "upload_not_allowed", "This account may not upload course videos"
+
+
+class LessonNotFound(NotFound):
+    code, title = "lesson_not_found", "There is no such lesson"
+
+
+class LessonHasVideo(Conflict):
+    code, title = "lesson_has_video", "This lesson has a video already"
+
+
+class UploadInProgress(Conflict):
+    code, title = "upload_in_progress", "A video is being uploaded into this lesson right now"
+
+
+class EmptyUpload(Invalid):
+    code, title = "empty_upload", "The body is empty"
+
+
+class NotAVideo(AppError):
+    status, code, title = 415, "not_a_video", "The file is not a video that can be played"
+
+
+class UploadTooLarge(TooLarge):
+    code, title = "upload_too_large", "The video is larger than allowed"
+
+
+class UploadStalled(AppError):
+    status, code, title = 408, "upload_stalled", "Nothing more arrived"
+
+
+class LengthMismatch(AppError):
+    status, code, title = 400, "length_mismatch", "The body is not as long as was declared"
+
+
+class StorageFull(AppError):
+    status, code, title = 507, "storage_full", "There is no room for this video"
+
+
+REFUSALS: dict[str, type[AppError]] = {
+    "not_a_teacher": UploadNotAllowed,
+    "not_enough_followers": UploadNotAllowed,
+    "lesson_not_found": LessonNotFound,
+    "lesson_has_video": LessonHasVideo,
+}
+
+
+async def receive_video(
+    node: Node, viewer: Viewer, lesson_id: UUID, declared: int | None, body: AsyncIterator[bytes]
+) -> StoredVideo:
+    """The stored video, durable and about to be announced. `declared` is the Content-Length in bytes, if any.
+
+    Whatever goes wrong, a dropped connection above all, removes the partial file before the error is answered and
+    resets the teacher's cached entry.
+    """
+    _check_declared(declared, node.settings.upload_bytes)
+    rights = await _ask_rights(node, viewer, lesson_id)
+    video_id = str(uuid7())
+    async with _claimed_lesson(node, video_id, str(lesson_id), viewer.id):
+        scratch = ScratchFile(node.store.scratch(video_id))
+        try:
+            media_type = await _receive(scratch, body, declared, node.settings)
+            digest = await scratch.finish()
+            found = await _look_into(scratch)
+            video = StoredVideo(
+                id=video_id,
+                lesson_id=str(lesson_id),
+                course_id=str(rights.course_id),
+                owner_id=viewer.id,
+                teacher_username=rights.teacher_username or "",
+                size=scratch.size,
+                sha256=digest,
+                media_type=media_type,
+                duration_s=found.duration_s,
+                width=found.width,
+                height=found.height,
+                stored_at=int(time.time()),
+            )
+            await _keep(node, video, scratch, rights.version)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise StorageFull from None
+            raise
+        except ClientDisconnect:
+            log.info("upload dropped", extra={"video_id": video_id, "received": scratch.size, "declared": declared})
+            raise
+        finally:
+            if node.catalogue.get(video_id) is None:
+                await asyncio.shield(_clean_up(node, scratch, viewer, video_id))
+    log.info("video stored", extra={"video_id": video.id, "lesson_id": video.lesson_id, "size": video.size})
+    return video
+
+
+def _check_declared(declared: int | None, limit: int) -> None:
+    if declared == 0:
+        raise EmptyUpload("Send the video's bytes as the body.")
+    if declared is not None and declared > limit:
+        raise UploadTooLarge(f"At most {limit} bytes are taken.")
+
+
+async def _ask_rights(node: Node, viewer: Viewer, lesson_id: UUID) -> UploadAnswer:
+    """Always asked of the VPS: a teacher who was demoted a second ago must not upload."""
+    question = UploadQuestion(user_id=UUID(viewer.id), lesson_id=lesson_id)
+    answer = await node.vps.post(UPLOAD_RIGHTS, question, UploadAnswer)
+    if not answer.allowed:
+        refusal = REFUSALS[answer.reason or ""]
+        counted = f"{answer.followers} of {answer.required} followers."
+        raise refusal(counted if answer.reason == "not_enough_followers" else None)
+    if node.catalogue.of_lesson(str(lesson_id)):
+        raise LessonHasVideo
+    return answer
+
+
+@asynccontextmanager
+async def _claimed_lesson(node: Node, video_id: str, lesson_id: str, owner_id: str) -> AsyncIterator[None]:
+    """Of two uploads into one lesson at once, one is refused. Raises UploadInProgress."""
+    try:
+        async with node.database.transaction() as transaction:
+            await transaction.execute("INSERT INTO uploads VALUES (?, ?, ?)", (video_id, lesson_id, owner_id))
+    except sqlite3.IntegrityError:
+        raise UploadInProgress from None
+    try:
+        yield
+    finally:
+        await asyncio.shield(_release(node, video_id))
+
+
+async def _release(node: Node, video_id: str) -> None:
+    async with node.database.transaction() as transaction:
+        await transaction.execute("DELETE FROM uploads WHERE id = ?", (video_id,))
+
+
+async def _receive(
+    scratch: ScratchFile, body: AsyncIterator[bytes], declared: int | None, settings: CloudSettings
+) -> str:
+    """Everything into the file; its media type. What is no video by its first bytes is not read to its end."""
+    head, media_type = b"", None
+    try:
+        while True:
+            async with asyncio.timeout(settings.upload_idle_s):
+                chunk = await anext(body)
+            if media_type is None:
+                head += chunk[: HEAD_BYTES - len(head)]
+                media_type = media_type_of(head)
+                if media_type is None and len(head) >= HEAD_BYTES:
+                    raise NotAVideo("The file does not begin as MP4, MOV, MKV, WebM, AVI or MPEG-TS does.")
+            await scratch.write(chunk)
+            if scratch.size > settings.upload_bytes:
+                raise UploadTooLarge(f"At most {settings.upload_bytes} bytes are taken.")
+    except StopAsyncIteration:
+        pass
+    except TimeoutError:
+        raise UploadStalled(f"Nothing arrived for {settings.upload_idle_s:g} seconds.") from None
+    if scratch.size == 0:
+        raise EmptyUpload("Send the video's bytes as the body.")
+    if declared is not None and scratch.size != declared:
+        raise LengthMismatch
+    if media_type is None:
+        raise NotAVideo("The file is too short to be a video.")
+    return media_type
+
+
+async def _look_into(scratch: ScratchFile) -> Probed:
+    try:
+        return await probe(scratch.path.absolute())
+    except NoVideo as error:
+        raise NotAVideo(str(error)) from None
+
+
+async def _keep(node: Node, video: StoredVideo, scratch: ScratchFile, version: int) -> None:
+    """File first, then row and announcement together: a crash between leaves a file that the sweep removes."""
+    await asyncio.to_thread(node.store.keep, scratch.path, video.owner_id, video.id)
+    grant = Grant(video.owner_id, video.course_id, video.course_id, video.teacher_username, "owner", version)
+    async with node.database.transaction() as transaction:
+        if not await node.rights.remember_in(transaction, grant):
+            raise LessonNotFound("The course was deleted meanwhile.")
+        await node.catalogue.add(transaction, video)
+        await node.outbox.add(transaction, video.announcement())
+
+
+async def _clean_up(node: Node, scratch: ScratchFile, viewer: Viewer, video_id: str) -> None:
+    await scratch.discard()
+    node.store.remove(viewer.id, video_id)
+    await node.rights.forget_teacher(viewer.id)

@@ -1,0 +1,88 @@
+"""Look into an uploaded file: is there a video that can be decoded, how long, how large?
+
+A decoder may have faults and the file may be made to find them, so it runs as `python -m cloud_service.uploads.probe`
+in a process of its own: bounded in time, processor and memory, with the allowed containers and no network.
+"""
+
+import asyncio
+import json
+import resource
+import signal
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+TIMEOUT_S = 20
+CPU_S = 15
+MEMORY_BYTES = 2 * 2**30
+OPTIONS = {"format_whitelist": "mov,matroska,webm,avi,mpegts", "protocol_whitelist": "file"}
+
+
+class NoVideo(Exception):
+    """Not a video; the message says why, for a teacher to read."""
+
+
+@dataclass(frozen=True)
+class Probed:
+    duration_s: float
+    width: int
+    height: int
+
+
+async def probe(path: Path) -> Probed:
+    """Raises NoVideo."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-I",
+        "-m",
+        "cloud_service.uploads.probe",
+        str(path),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+        env={},
+    )
+    try:
+        async with asyncio.timeout(TIMEOUT_S):
+            output, _ = await process.communicate()
+    except TimeoutError:
+        raise NoVideo("The file takes too long to open.") from None
+    finally:
+        if process.returncode is None:
+            process.send_signal(signal.SIGKILL)
+            await process.wait()
+    if process.returncode != 0:
+        raise NoVideo("The file cannot be opened as a video.")
+    found = json.loads(output)
+    if reason := found.get("reason"):
+        raise NoVideo(reason)
+    return Probed(**found)
+
+
+def _look(path: str) -> dict[str, object]:
+    import av
+
+    try:
+        with av.open(f"file:{path}", options=OPTIONS) as container:
+            video = next((stream for stream in container.streams.video), None)
+            if video is None:
+                return {"reason": "The file has no video stream."}
+            frame = next(container.decode(video), None)
+            if frame is None:
+                return {"reason": "The file has no picture that can be decoded."}
+            duration = (container.duration or 0) / av.time_base
+            return {"duration_s": duration, "width": frame.width, "height": frame.height}
+    except (av.FFmpegError, ValueError):
+        return {"reason": "The file is damaged, cut short, or not a video."}
+
+
+def main() -> None:
+    resource.setrlimit(resource.RLIMIT_CPU, (CPU_S, CPU_S))
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    sys.stdout.write(json.dumps(_look(sys.argv[1])))
+
+
+if __name__ == "__main__":
+    main()

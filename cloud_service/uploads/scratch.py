@@ -1,0 +1,64 @@
+"""Writing an upload to disk while it arrives: hashed and written in a thread, one block behind the network."""
+
+import asyncio
+import hashlib
+import os
+from pathlib import Path
+
+BLOCK_BYTES = 2 * 2**20
+
+
+class ScratchFile:
+    """Holds two blocks in memory at most: the one being filled and the one being written."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.size = 0
+        self._digest = hashlib.sha256()
+        self._handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        self._filling: list[bytes] = []
+        self._filled = 0
+        self._writing: asyncio.Task[None] | None = None
+
+    async def write(self, chunk: bytes) -> None:
+        """Raises OSError, perhaps of an earlier chunk."""
+        self._filling.append(chunk)
+        self._filled += len(chunk)
+        self.size += len(chunk)
+        if self._filled >= BLOCK_BYTES:
+            await self._hand_over()
+
+    async def finish(self) -> str:
+        """Everything is on disk when this returns; the SHA-256 in hexadecimal."""
+        await self._hand_over()
+        await self._written()
+        await asyncio.to_thread(os.fsync, self._handle)
+        os.close(self._handle)
+        self._handle = -1
+        return self._digest.hexdigest()
+
+    async def discard(self) -> None:
+        """Away with it, at once."""
+        self.path.unlink(missing_ok=True)
+        if self._writing:
+            await asyncio.wait([self._writing])
+        if self._handle >= 0:
+            os.close(self._handle)
+            self._handle = -1
+
+    async def _hand_over(self) -> None:
+        await self._written()
+        chunks, self._filling, self._filled = self._filling, [], 0
+        self._writing = asyncio.ensure_future(asyncio.to_thread(self._store, chunks))
+
+    async def _written(self) -> None:
+        if self._writing:
+            await asyncio.shield(self._writing)
+            self._writing = None
+
+    def _store(self, chunks: list[bytes]) -> None:
+        for chunk in chunks:
+            self._digest.update(chunk)
+            rest = memoryview(chunk)
+            while rest:
+                rest = rest[os.write(self._handle, rest) :]

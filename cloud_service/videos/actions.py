@@ -1,0 +1,59 @@
+"""Deleting: the VPS agrees first, then viewers are denied, then rows and files go; every step may be repeated."""
+
+import asyncio
+from uuid import UUID
+
+from cloud_service.access.actions import VideoNotFound
+from cloud_service.access.models import Viewer
+from cloud_service.node import Node
+from cloud_service.videos.catalogue import Catalogue
+from cloud_service.videos.models import StoredVideo
+from cloud_service.videos.store import VideoStore
+from shared.contract import DELETIONS, DeletionAnswer, DeletionQuestion
+from shared.problems import Forbidden, NotFound
+
+
+class CourseNotFound(NotFound):
+    code, title = "course_not_found", "There is no such course"
+
+
+class DeletionNotAllowed(Forbidden):
+    code, title = "deletion_not_allowed", "Only its teacher may delete it"
+
+
+async def delete_video(node: Node, viewer: Viewer, video_id: UUID) -> None:
+    """Raises VideoNotFound, also for somebody else's; what the same teacher deleted before stays deleted."""
+    video = node.catalogue.get(str(video_id))
+    if video is None:
+        if await node.catalogue.was_deleted_by(str(video_id), viewer.id):
+            return
+        raise VideoNotFound
+    if video.owner_id != viewer.id:
+        raise VideoNotFound
+    await node.outbox.deliver()  # the VPS cannot agree to delete what it has not heard of yet
+    answer = await _ask(node, DeletionQuestion(user_id=UUID(viewer.id), video_id=video_id))
+    if not answer.agreed:
+        raise VideoNotFound
+    await remove_video(node.catalogue, node.store, video)
+
+
+async def delete_course(node: Node, viewer: Viewer, course_id: UUID) -> None:
+    """The course's files here, and every grant with this course id and teacher username. Raises CourseNotFound."""
+    await node.outbox.deliver()
+    answer = await _ask(node, DeletionQuestion(user_id=UUID(viewer.id), course_id=course_id))
+    if not answer.agreed:
+        raise DeletionNotAllowed if answer.reason == "forbidden" else CourseNotFound
+    await node.rights.end_course(str(course_id), answer.teacher_username or "", answer.version)
+    await node.rights.forget_teacher(viewer.id)
+    for video in node.catalogue.of_course(str(course_id)):
+        await remove_video(node.catalogue, node.store, video)
+
+
+async def _ask(node: Node, question: DeletionQuestion) -> DeletionAnswer:
+    return await node.vps.post(DELETIONS, question, DeletionAnswer)
+
+
+async def remove_video(catalogue: Catalogue, store: VideoStore, video: StoredVideo) -> None:
+    """Denied, row gone, file gone, in this order; a crash between leaves a file that the sweep removes."""
+    await catalogue.remove(video)
+    await asyncio.to_thread(store.remove, video.owner_id, video.id)

@@ -1,0 +1,49 @@
+from uuid import UUID
+
+from fastapi import APIRouter
+
+from cloud_service.access.actions import KeyRequired, RightsUnknown, VideoNotFound
+from cloud_service.access.current_viewer import CurrentViewer
+from cloud_service.node import CurrentNode
+from cloud_service.videos import actions
+from cloud_service.videos.schemas import VideoOut
+from shared.peer import PeerUnreachable
+from shared.problems import NotAuthenticated, responses
+
+router = APIRouter(tags=["videos"])
+
+
+@router.get(
+    "/videos/{video_id}",
+    summary="A video's state",
+    responses=responses(NotAuthenticated, KeyRequired, VideoNotFound, RightsUnknown, PeerUnreachable),
+)
+async def show_video(video_id: UUID, viewer: CurrentViewer, node: CurrentNode) -> VideoOut:
+    """For whoever may watch it."""
+    video = node.catalogue.get(str(video_id))
+    if video is None:
+        raise VideoNotFound
+    await node.access.check(viewer, video)
+    return VideoOut.from_stored(video)
+
+
+@router.delete(
+    "/videos/{video_id}",
+    status_code=204,
+    summary="Delete a video",
+    responses=responses(NotAuthenticated, VideoNotFound, PeerUnreachable),
+)
+async def delete_video(video_id: UUID, viewer: CurrentViewer, node: CurrentNode) -> None:
+    """By its teacher. The lesson can take another video afterwards."""
+    await actions.delete_video(node, viewer, video_id)
+
+
+@router.delete(
+    "/courses/{course_id}",
+    status_code=204,
+    summary="Delete a course with its videos",
+    responses=responses(NotAuthenticated, actions.DeletionNotAllowed, actions.CourseNotFound, PeerUnreachable),
+)
+async def delete_course(course_id: UUID, viewer: CurrentViewer, node: CurrentNode) -> None:
+    """By its teacher. The VPS agrees first; then files and grants go. Buyers keep a void key as a receipt."""
+    await actions.delete_course(node, viewer, course_id)

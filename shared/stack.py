@@ -1,0 +1,196 @@
+"""`toptank up`: the whole stack on this machine, each service a process of its own.
+
+Everything is kept in the data folder: database, videos, secrets, logs. Ctrl-C ends it cleanly; the next start goes on.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Self
+
+import httpx
+from pydantic import Field
+
+from shared import local_environment
+from shared.localdb import LocalDatabase, LocalDatabaseError, die_with_parent
+from shared.secrets import make_secrets
+from shared.serving import bind
+from shared.settings import Settings, load, stop
+
+READY_WITHIN_S = 30
+STOP_WITHIN_S = 15
+
+
+class StackSettings(Settings):
+    """Where everything listens; whatever else the services can be told goes through to them untouched."""
+
+    vps_host: str = "127.0.0.1"
+    vps_port: int = Field(8000, ge=1, le=65535)
+    cloud_host: str = "127.0.0.1"
+    cloud_port: int = Field(8001, ge=1, le=65535)
+    simulator_host: str = "127.0.0.1"
+    simulator_port: int = Field(8002, ge=1, le=65535)
+    database_url: str | None = None
+
+
+@dataclass(frozen=True)
+class Service:
+    name: str
+    host: str
+    port: int
+    about: str
+
+    @property
+    def url(self) -> str:
+        return f"http://localhost:{self.port}"
+
+
+class Stack:
+    """The running processes. Leaving the block ends them, the last started first."""
+
+    def __init__(self, settings: StackSettings) -> None:
+        self.settings = settings
+        self.folder = settings.data_dir.absolute()
+        self.database = LocalDatabase(self.folder / "postgres")
+        self.services = [
+            Service("simulator", settings.simulator_host, settings.simulator_port, "payment simulator"),
+            Service("vps", settings.vps_host, settings.vps_port, "users, courses, payments, keys"),
+            Service("cloud", settings.cloud_host, settings.cloud_port, "uploads and streaming"),
+        ]
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for name, process in reversed(self._processes.items()):
+            process.terminate()
+            try:
+                process.wait(STOP_WITHIN_S)
+            except subprocess.TimeoutExpired:
+                print(f"toptank: {name} did not stop in {STOP_WITHIN_S} s and was ended", file=sys.stderr)
+                process.kill()
+                process.wait()
+        self.database.stop()
+
+    def environment(self) -> dict[str, str]:
+        """What the services are told: local mode, our secrets, our URLs; the caller's own settings come first."""
+        settings, secrets = self.settings, self.folder / "secrets"
+        simulator, vps, cloud = self.services
+        told = {
+            "TOPTANK_ENVIRONMENT": "local",
+            "TOPTANK_DATABASE_URL": self.database.url(),
+            "TOPTANK_VPS_URL": vps.url,
+            "TOPTANK_VPS_INTERNAL_URL": f"http://127.0.0.1:{settings.vps_port}",
+            "TOPTANK_CLOUD_URL": cloud.url,
+            "TOPTANK_CLOUD_INTERNAL_URL": f"http://127.0.0.1:{settings.cloud_port}",
+            "TOPTANK_SIMULATOR_URL": f"http://127.0.0.1:{settings.simulator_port}",
+            "TOPTANK_SIMULATOR_PUBLIC_URL": simulator.url,
+        }
+        for name in ("access_key", "vps_key", "vps_public_key", "node_key", "node_public_key", "simulator_secret"):
+            told[f"TOPTANK_{name.upper()}_FILE"] = str(secrets / name)
+        return {**os.environ, **{name: value for name, value in told.items() if not os.environ.get(name)}} | {
+            "TOPTANK_DATA_DIR": str(self.folder)
+        }
+
+    def start(self) -> None:
+        """Ends the process with one line when something is in the way."""
+        for service in self.services:
+            self._check_free(service)
+        try:
+            make_secrets(self.folder / "secrets")
+            (self.folder / "logs").mkdir(parents=True, exist_ok=True)
+            if self.settings.database_url is None:
+                self.database.start()
+        except (LocalDatabaseError, OSError) as error:
+            stop(str(error))
+        environment = self.environment()
+        local_environment.write(self.folder, environment)
+        migrated = subprocess.run(self._command("migrate"), env=environment, stdout=subprocess.DEVNULL, check=False)
+        if migrated.returncode != 0:
+            sys.exit(migrated.returncode)
+        for service in self.services:
+            self._start(service)
+        for service in self.services:
+            self._wait_until_ready(service)
+
+    @staticmethod
+    def _command(name: str) -> list[str]:
+        return [sys.executable, "-m", "shared.cli", name]
+
+    @staticmethod
+    def _check_free(service: Service) -> None:
+        try:
+            bind(service.host, service.port).close()
+        except OSError as error:
+            setting = f"TOPTANK_{service.name.upper()}_PORT"
+            stop(f"{service.host}:{service.port} is not free ({error.strerror}); set {setting} to another port")
+
+    def log_file(self, service: Service) -> Path:
+        return self.folder / "logs" / f"{service.name}.log"
+
+    def _start(self, service: Service) -> None:
+        with self.log_file(service).open("ab") as log:
+            self._processes[service.name] = subprocess.Popen(
+                self._command(service.name),
+                env=self.environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                preexec_fn=die_with_parent,
+                start_new_session=True,  # Ctrl-C reaches us only, and we end them in order
+            )
+
+    def _wait_until_ready(self, service: Service) -> None:
+        path = "/health/live" if service.name == "simulator" else "/health/ready"
+        deadline = time.monotonic() + READY_WITHIN_S
+        while time.monotonic() < deadline and not self.fallen():
+            try:
+                if httpx.get(f"http://127.0.0.1:{service.port}{path}").is_success:
+                    return
+            except httpx.TransportError:
+                pass
+            time.sleep(0.1)
+        last = self.log_file(service).read_text(errors="replace").strip().splitlines()[-1:]
+        stop(f"{service.name} did not start: {''.join(last) or self.log_file(service)}")
+
+    def fallen(self) -> str | None:
+        """The name of a service that has ended by itself."""
+        return next((name for name, process in self._processes.items() if process.poll() is not None), None)
+
+
+class _Stopped(Exception):
+    pass
+
+
+def _raise_stopped(_: int, __: FrameType | None) -> None:
+    raise _Stopped
+
+
+def main() -> None:
+    settings = load(StackSettings)
+    signal.signal(signal.SIGTERM, _raise_stopped)
+    signal.signal(signal.SIGINT, _raise_stopped)
+    with Stack(settings) as stack:
+        try:
+            stack.start()
+            print(f"TopTank is running; its data is in {stack.folder}\n")
+            for service in reversed(stack.services):
+                print(f"  {service.url:24} {service.about}")
+            print("\nTry it in another terminal: .venv/bin/toptank demo\nCtrl-C stops it.", flush=True)
+            while not (name := stack.fallen()):
+                time.sleep(0.5)
+            stop(f"{name} ended by itself; see {stack.folder / 'logs' / name}.log")
+        except _Stopped:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            print("\nstopping", flush=True)
+
+
+if __name__ == "__main__":
+    main()
