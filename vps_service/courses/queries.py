@@ -40,6 +40,12 @@ async def owned_course(session: AsyncSession, teacher: User, course_id: UUID, *,
     return course
 
 
+async def stays_public(session: AsyncSession, course_id: UUID) -> bool:
+    """Whether the course is public, and if so until this transaction ends."""
+    wanted = select(Course).where(Course.id == course_id).with_for_update(read=True)
+    return (await session.scalars(wanted.execution_options(populate_existing=True))).one().is_public
+
+
 async def course_for_review(session: AsyncSession, course_id: UUID) -> Course:
     wanted = _courses().where(Course.id == course_id, Course.deleted_at.is_(None))
     course = (await session.scalars(wanted.with_for_update(of=Course, key_share=True))).one_or_none()
