@@ -1,0 +1,129 @@
+"""The stack that is measured: real processes on their own ports, one uploaded video, a teacher and a student."""
+
+import os
+import secrets
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import imageio_ffmpeg
+
+from shared.stack import Stack, StackSettings
+
+PASSWORD = secrets.token_urlsafe(16)
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port: int = sock.getsockname()[1]
+        return port
+
+
+@dataclass
+class Rig:
+    stack: Stack
+    vps: str
+    cloud: str
+    folder: Path
+    teacher: dict[str, str]
+    student: dict[str, str]
+    course: str
+    sections: str
+
+    def add_lesson(self) -> str:
+        answer = httpx.post(
+            f"{self.vps}/api/sections/{self.sections}/lessons", json={"title": "Lesson"}, headers=self.teacher
+        )
+        lesson: str = answer.raise_for_status().json()["id"]
+        return lesson
+
+    def upload(self, film: Path, lesson: str | None = None) -> dict[str, Any]:
+        with film.open("rb") as body:
+            answer = httpx.post(
+                f"{self.cloud}/videos",
+                params={"lesson_id": lesson or self.add_lesson()},
+                content=body,
+                headers=self.teacher,
+                timeout=300,
+            )
+        video: dict[str, Any] = answer.raise_for_status().json()
+        return video
+
+    def pid(self, service: str) -> int:
+        return self.stack.processes[service].pid
+
+
+def operate(stack: Stack, *arguments: str, typed: str = "") -> None:
+    command = [sys.executable, "-m", "shared.cli", *arguments]
+    subprocess.run(command, env=stack.environment(), input=f"{typed}\n", text=True, check=True, capture_output=True)
+
+
+def make_film(path: Path, bytes_wanted: int) -> Path:
+    """A real MP4 of at least this size: noise does not compress, and a `free` box, which players skip, fills up."""
+    ffmpeg = imageio_ffmpeg.get_ffmpeg_exe()
+    source = ["-f", "lavfi", "-i", "testsrc2=size=1280x720:rate=25", "-t", "5", "-pix_fmt", "yuv420p"]
+    subprocess.run([ffmpeg, "-loglevel", "error", "-y", *source, "-movflags", "+faststart", str(path)], check=True)
+    missing = bytes_wanted - path.stat().st_size
+    with path.open("ab") as file:
+        file.write((missing).to_bytes(4, "big") + b"free")
+        block = os.urandom(2**20)
+        for start in range(8, missing, len(block)):
+            file.write(block[: missing - start])
+    return path
+
+
+@contextmanager
+def running_rig(folder: Path) -> Iterator[Rig]:
+    ports = {name: str(free_port()) for name in ("VPS", "CLOUD", "SIMULATOR")}
+    os.environ |= {f"TOPTANK_{name}_PORT": port for name, port in ports.items()}
+    os.environ |= {
+        "TOPTANK_DATA_DIR": str(folder),
+        "TOPTANK_FOLLOWERS_REQUIRED": "0",
+        "TOPTANK_BCRYPT_COST": "4",
+        "TOPTANK_ACCESS_TOKEN_S": "7200",
+        "TOPTANK_LOG_LEVEL": "warning",
+    }
+    with Stack(StackSettings()) as stack:
+        stack.start()
+        yield _people_and_course(stack, f"http://127.0.0.1:{ports['VPS']}", f"http://127.0.0.1:{ports['CLOUD']}", folder)
+
+
+def _people_and_course(stack: Stack, vps: str, cloud: str, folder: Path) -> Rig:
+    api = httpx.Client(base_url=f"{vps}/api", timeout=30)
+    run = secrets.token_hex(3)
+
+    def headers(answer: httpx.Response) -> dict[str, str]:
+        return {"Authorization": f"Bearer {answer.raise_for_status().json()['access_token']}"}
+
+    def post(path: str, body: object, who: dict[str, str]) -> str:
+        made: str = api.post(path, json=body, headers=who).raise_for_status().json()["id"]
+        return made
+
+    portrait = folder / "portrait.png"
+    ffmpeg = imageio_ffmpeg.get_ffmpeg_exe()
+    subprocess.run(
+        [ffmpeg, "-loglevel", "error", "-y", "-f", "lavfi", "-i", "testsrc", "-frames:v", "1", str(portrait)], check=True
+    )
+    form = {"name": "Mona", "username": f"mona.{run}", "phone": f"+2010{secrets.randbelow(10**8):08}"}
+    form["password"] = PASSWORD
+    teacher = headers(api.post("/auth/register/teacher", data=form, files={"image": portrait.read_bytes()}))
+    person = {"name": "Sami", "username": f"sami.{run}", "email": f"sami.{run}@example.com", "password": PASSWORD}
+    student = headers(api.post("/auth/register", json=person))
+    api.put(f"/teachers/{form['username']}/follow", headers=student).raise_for_status()
+    course = post("/courses", {"title": "Course", "price": {"amount": 0, "currency": "EGP"}}, teacher)
+    section = post(f"/courses/{course}/sections", {"title": "Section"}, teacher)
+    rig = Rig(stack, vps, cloud, folder, teacher, student, course, section)
+    rig.add_lesson()
+    operate(stack, "create-admin", f"admin.{run}", f"admin.{run}@example.com", typed=PASSWORD)
+    admin = headers(api.post("/auth/login", json={"login": f"admin.{run}", "password": PASSWORD}))
+    api.post(f"/courses/{course}/submit", headers=teacher).raise_for_status()
+    api.post(f"/admin/courses/{course}/approve", headers=admin).raise_for_status()
+    api.post(f"/courses/{course}/enroll", headers=student).raise_for_status()
+    return rig
