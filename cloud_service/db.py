@@ -79,12 +79,12 @@ class Database:
     def __init__(self, writer: aiosqlite.Connection, reader: aiosqlite.Connection) -> None:
         self._writer, self._reader = writer, reader
         self._lock = asyncio.Lock()
+        self._durable = False
 
     @classmethod
     async def open(cls, path: Path) -> "Database":
         path.parent.mkdir(parents=True, exist_ok=True)
         writer = await _connect(path)
-        await writer.execute("PRAGMA synchronous = FULL")  # a 201 promises that the row survives a power cut
         async with writer.execute("PRAGMA user_version") as cursor:
             (version,) = await cursor.fetchone() or (0,)
         if version == 0:
@@ -102,11 +102,16 @@ class Database:
         return list(await self._reader.execute_fetchall(sql, values))
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Transaction]:
-        """Everything inside is committed together at the end, or not at all."""
+    async def transaction(self, *, durable: bool = False) -> AsyncIterator[Transaction]:
+        """Everything inside is committed together at the end, or not at all.
+
+        `durable` waits for the disk, so that the commit survives a power cut; the cache does without, and a power
+        cut costs it its newest entries together with the feed's position.
+        """
         async with self._lock:
             transaction = Transaction(self._writer)
             try:
+                await self._set_durable(durable)
                 await _to_its_end(self._writer.execute("BEGIN IMMEDIATE"))
                 yield transaction
                 await _to_its_end(self._commit(transaction))
@@ -114,6 +119,11 @@ class Database:
                 if self._writer.in_transaction:
                     await _to_its_end(self._writer.execute("ROLLBACK"))
                 raise
+
+    async def _set_durable(self, durable: bool) -> None:
+        if durable is not self._durable:
+            await self._writer.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+            self._durable = durable
 
     async def _commit(self, transaction: Transaction) -> None:
         await self._writer.execute("COMMIT")
@@ -135,4 +145,5 @@ async def _connect(path: Path) -> aiosqlite.Connection:
     connection = await aiosqlite.connect(path, isolation_level=None, timeout=5)
     connection.row_factory = aiosqlite.Row
     await connection.execute("PRAGMA journal_mode = WAL")
+    await connection.execute("PRAGMA synchronous = NORMAL")
     return connection

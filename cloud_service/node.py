@@ -31,7 +31,7 @@ class Node:
     outbox: Outbox
 
 
-def current_node(request: Request) -> Node:
+async def current_node(request: Request) -> Node:
     node: Node = request.app.state.node
     return node
 

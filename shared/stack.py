@@ -62,13 +62,13 @@ class Stack:
             Service("vps", settings.vps_host, settings.vps_port, "users, courses, payments, keys"),
             Service("cloud", settings.cloud_host, settings.cloud_port, "uploads and streaming"),
         ]
-        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for name, process in reversed(self._processes.items()):
+        for name, process in reversed(self.processes.items()):
             process.terminate()
             try:
                 process.wait(STOP_WITHIN_S)
@@ -136,7 +136,7 @@ class Stack:
 
     def _start(self, service: Service) -> None:
         with self.log_file(service).open("ab") as log:
-            self._processes[service.name] = subprocess.Popen(
+            self.processes[service.name] = subprocess.Popen(
                 self._command(service.name),
                 env=self.environment(),
                 stdin=subprocess.DEVNULL,
@@ -161,7 +161,7 @@ class Stack:
 
     def fallen(self) -> str | None:
         """The name of a service that has ended by itself."""
-        return next((name for name, process in self._processes.items() if process.poll() is not None), None)
+        return next((name for name, process in self.processes.items() if process.poll() is not None), None)
 
 
 class _Stopped(Exception):

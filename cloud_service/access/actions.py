@@ -37,7 +37,7 @@ class Access:
     def __init__(self, rights: Rights, feed: Feed, vps: Peer, trust_watching_s: float) -> None:
         self._rights, self._feed, self._vps = rights, feed, vps
         self._trust_watching_s = trust_watching_s
-        self._questions: SingleFlight[AccessAnswer] = SingleFlight()
+        self._questions: SingleFlight[AccessAnswer | None] = SingleFlight()
         self._standings: SingleFlight[TeacherAnswer] = SingleFlight()
 
     def granted(self, viewer: Viewer, video: StoredVideo) -> bool:
@@ -56,26 +56,30 @@ class Access:
         if self.granted(viewer, video):
             return
         for _ in range(ATTEMPTS):
-            answer = await self._questions.run((viewer.id, video.id), lambda: self._ask(viewer.id, video.id))
-            if not answer.allowed:
-                raise REFUSALS[answer.reason]
-            if await self._rights.remember(Grant.from_answer(viewer.id, video.id, answer)):
+            answer = await self._questions.run((viewer.id, video.id), lambda: self._learn(viewer.id, video.id))
+            if answer and answer.allowed:
                 return
+            if answer:
+                raise REFUSALS[answer.reason]
         raise RightsUnknown  # it changes faster than it can be asked
 
-    async def _ask(self, user_id: str, video_id: str) -> AccessAnswer:
+    async def _learn(self, user_id: str, video_id: str) -> AccessAnswer | None:
+        """Ask and remember in one flight: whoever comes right after finds it remembered. None when it is outdated."""
         question = AccessQuestion(user_id=UUID(user_id), video_id=UUID(video_id))
-        return await self._vps.post(ACCESS, question, AccessAnswer)
+        answer = await self._vps.post(ACCESS, question, AccessAnswer)
+        if answer.allowed and not await self._rights.remember(Grant.from_answer(user_id, video_id, answer)):
+            return None
+        return answer
 
     async def standing(self, viewer: Viewer, course_id: UUID | None) -> TeacherAnswer:
         """A teacher's standing. What is remembered answers only when it allows: a refusal may be out of date."""
         known = self._rights.teacher(viewer.id)
         if known and known.verified and (course_id is None or course_id in known.courses):
             return known
-        answer = await self._standings.run(viewer.id, lambda: self._ask_standing(viewer.id))
+        return await self._standings.run(viewer.id, lambda: self._learn_standing(viewer.id))
+
+    async def _learn_standing(self, user_id: str) -> TeacherAnswer:
+        answer = await self._vps.get(TEACHER.format(user_id=user_id), TeacherAnswer)
         if answer.is_teacher:
             await self._rights.remember_teacher(answer)
         return answer
-
-    async def _ask_standing(self, user_id: str) -> TeacherAnswer:
-        return await self._vps.get(TEACHER.format(user_id=user_id), TeacherAnswer)

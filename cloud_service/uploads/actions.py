@@ -163,20 +163,19 @@ async def _receive(
 ) -> str:
     """Everything into the file; its media type. What is no video by its first bytes is not read to its end."""
     head, media_type = b"", None
+    now = asyncio.get_running_loop().time
     try:
-        while True:
-            async with asyncio.timeout(settings.upload_idle_s):
-                chunk = await anext(body)
-            if media_type is None:
-                head += chunk[: HEAD_BYTES - len(head)]
-                media_type = media_type_of(head)
-                if media_type is None and len(head) >= HEAD_BYTES:
-                    raise NotAVideo("The file does not begin as MP4, MOV, MKV, WebM, AVI or MPEG-TS does.")
-            await scratch.write(chunk)
-            if scratch.size > settings.upload_bytes:
-                raise UploadTooLarge(f"At most {settings.upload_bytes} bytes are taken.")
-    except StopAsyncIteration:
-        pass
+        async with asyncio.timeout(settings.upload_idle_s) as silence:
+            async for chunk in body:
+                silence.reschedule(now() + settings.upload_idle_s)
+                if media_type is None:
+                    head += chunk[: HEAD_BYTES - len(head)]
+                    media_type = media_type_of(head)
+                    if media_type is None and len(head) >= HEAD_BYTES:
+                        raise NotAVideo("The file does not begin as MP4, MOV, MKV, WebM, AVI or MPEG-TS does.")
+                await scratch.write(chunk)
+                if scratch.size > settings.upload_bytes:
+                    raise UploadTooLarge(f"At most {settings.upload_bytes} bytes are taken.")
     except TimeoutError:
         raise UploadStalled(f"Nothing arrived for {settings.upload_idle_s:g} seconds.") from None
     if scratch.size == 0:
@@ -199,7 +198,7 @@ async def _keep(node: Node, video: StoredVideo, scratch: ScratchFile, version: i
     """File first, then row and announcement together: a crash between leaves a file that the sweep removes."""
     await asyncio.to_thread(node.store.keep, scratch.path, video.owner_id, video.id)
     grant = Grant(video.owner_id, video.course_id, video.course_id, video.teacher_username, "owner", version)
-    async with node.database.transaction() as transaction:
+    async with node.database.transaction(durable=True) as transaction:
         if not await node.rights.remember_in(transaction, grant):
             raise LessonNotFound("The course was deleted meanwhile.")
         await node.catalogue.add(transaction, video)

@@ -12,6 +12,9 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from cloud_service.uploads.boxes import is_cut_short
+from cloud_service.uploads.containers import HEAD_BYTES, MP4, QUICKTIME, media_type_of
+
 TIMEOUT_S = 20
 CPU_S = 15
 MEMORY_BYTES = 2 * 2**30
@@ -62,6 +65,9 @@ async def probe(path: Path) -> Probed:
 def _look(path: str) -> dict[str, object]:
     import av
 
+    with Path(path).open("rb") as file:
+        if media_type_of(file.read(HEAD_BYTES)) in (MP4, QUICKTIME) and is_cut_short(file):
+            return {"reason": "The file is cut short."}
     try:
         with av.open(f"file:{path}", options=OPTIONS) as container:
             video = next((stream for stream in container.streams.video), None)

@@ -57,8 +57,9 @@ class ScratchFile:
             self._writing = None
 
     def _store(self, chunks: list[bytes]) -> None:
-        for chunk in chunks:
-            self._digest.update(chunk)
-            rest = memoryview(chunk)
-            while rest:
-                rest = rest[os.write(self._handle, rest) :]
+        # One large update and one large write: each gives the interpreter lock up once, not once a chunk.
+        block = b"".join(chunks)
+        self._digest.update(block)
+        rest = memoryview(block)
+        while rest:
+            rest = rest[os.write(self._handle, rest) :]

@@ -42,7 +42,7 @@ class Catalogue:
     async def remove(self, video: StoredVideo) -> None:
         """Denied at once, then the row; the row of its deletion stays, so that deleting again is known."""
         self._videos.pop(video.id, None)
-        async with self._database.transaction() as transaction:
+        async with self._database.transaction(durable=True) as transaction:
             await transaction.execute("INSERT OR IGNORE INTO deleted_videos VALUES (?, ?)", (video.id, video.owner_id))
             await transaction.execute("DELETE FROM videos WHERE id = ?", (video.id,))
 

@@ -34,9 +34,8 @@ async def answer_access(session: AsyncSession, question: AccessQuestion) -> Acce
     viewer = await session.get(User, question.user_id)
     if viewer is None or not viewer.is_active:
         return AccessAnswer(allowed=False, reason="user_inactive", version=version)
-    video = await session.get(Video, question.video_id)
-    found = await queries.lesson_and_course(session, video.lesson_id) if video else None
-    if video is None or video.is_deleted or found is None or found[1].is_deleted:
+    found = await queries.playable(session, question.video_id)
+    if found is None:
         return AccessAnswer(allowed=False, reason="video_not_found", version=version)
     lesson, course = found
     holds_key = await active_key(session, viewer.id, course.id) is not None

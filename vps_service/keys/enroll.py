@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from shared.problems import Conflict
 from vps_service.accounts.models import User
 from vps_service.courses.models import Course
-from vps_service.courses.queries import CourseNotFound, visible_course
+from vps_service.courses.queries import CourseNotFound, stays_public, visible_course
 from vps_service.keys import actions, queries
 from vps_service.keys.models import Key
 
@@ -40,8 +40,9 @@ async def enroll_free(session: AsyncSession, learner: User, course_id: UUID) -> 
     course = await course_for_sale(session, learner, course_id)
     if not course.is_free:
         raise CourseNotFree
-    await session.refresh(course, with_for_update={"read": True})
-    if not course.is_public:  # deleted a moment ago: its keys are void by now, and so would this one have to be
+    if not await stays_public(
+        session, course.id
+    ):  # deleted a moment ago: its keys are void by now, and so would this one have to be
         raise CourseNotFound
     key = await actions.grant_key(session, learner.id, course.id)
     if key is None:
