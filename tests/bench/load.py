@@ -6,11 +6,13 @@ Large answers are received into one buffer, so that the client's own cost stays 
 import selectors
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from urllib.parse import urlsplit
 
 BUFFER_BYTES = 2**20
+CONNECTIONS = 16
 
 
 @dataclass(frozen=True)
@@ -27,60 +29,68 @@ class Load:
 
 
 class _Connection:
-    def __init__(self, address: tuple[str, int], requests: Sequence[bytes], expect: bytes) -> None:
+    def __init__(self, address: tuple[str, int], requests: Iterator[bytes], expect: bytes) -> None:
         self.socket = socket.create_connection(address)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._requests, self._expect = requests, expect
-        self._next = 0
         self._left = 0
         self.done = 0
 
-    def ask(self) -> None:
-        self.socket.sendall(self._requests[self._next])
-        self._next = (self._next + 1) % len(self._requests)
+    def ask(self) -> bool:
+        """False when there is nothing more to ask."""
+        wanted = next(self._requests, None)
+        if wanted is None:
+            return False
+        self.socket.sendall(wanted)
         self._left = -1
+        return True
 
-    def receive(self, buffer: memoryview) -> None:
-        """Take what there is; on the last byte of an answer, ask again."""
+    def receive(self, buffer: memoryview) -> bool:
+        """Take what there is; on the last byte of an answer, ask again. False at the end."""
         count = self.socket.recv_into(buffer)
         if count == 0:
             raise ConnectionError("the server closed the connection")
         if self._left < 0:
-            head, _, rest = bytes(buffer[: min(count, 2048)]).partition(b"\r\n\r\n")
+            head, _, _ = bytes(buffer[: min(count, 2048)]).partition(b"\r\n\r\n")
             if not head.startswith(self._expect):
                 raise ValueError(f"unexpected answer: {head[:200]!r}")
             length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
             self._left = length + len(head) + 4
         self._left -= count
-        if self._left == 0:
-            self.done += 1
-            self.ask()
+        if self._left:
+            return True
+        self.done += 1
+        return self.ask()
 
 
-def request(url: str, headers: dict[str, str], method: str = "GET") -> bytes:
+def request(url: str, headers: dict[str, str]) -> bytes:
+    """A GET as it goes over the wire."""
     parts = urlsplit(url)
-    target = f"{parts.path}?{parts.query}" if parts.query else parts.path
-    lines = [f"{method} {target} HTTP/1.1", f"Host: {parts.netloc}", *(f"{k}: {v}" for k, v in headers.items())]
+    lines = [f"GET {parts.path} HTTP/1.1", f"Host: {parts.netloc}", *(f"{k}: {v}" for k, v in headers.items())]
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
 
-def run(url: str, requests: Sequence[bytes], *, connections: int, seconds: float, status: int) -> Load:
-    """Each connection goes round the requests by itself. Raises ValueError on any answer of another status."""
+def run(url: str, requests: Sequence[bytes], *, status: int, seconds: float | None = 2.0) -> Load:
+    """Connections share the requests out and go round them for `seconds`, or once each without a limit.
+
+    Raises ValueError on any answer of another status.
+    """
     parts = urlsplit(url)
     address = (parts.hostname or "127.0.0.1", parts.port or 80)
     buffer = memoryview(bytearray(BUFFER_BYTES))
-    open_connections = [
-        _Connection(address, requests[number:] + requests[:number], f"HTTP/1.1 {status}".encode())
-        for number in range(connections)
-    ]
+    expect = f"HTTP/1.1 {status}".encode()
+    shares = [requests[number % len(requests) :: CONNECTIONS] for number in range(CONNECTIONS)]
+    connections = [_Connection(address, iter(share) if seconds is None else cycle(share), expect) for share in shares]
     with selectors.DefaultSelector() as selector:
-        for connection in open_connections:
-            selector.register(connection.socket, selectors.EVENT_READ, connection)
-            connection.ask()
+        for connection in connections:
+            if connection.ask():
+                selector.register(connection.socket, selectors.EVENT_READ, connection)
         started = time.perf_counter()
-        while (now := time.perf_counter()) < started + seconds:
+        while selector.get_map() and (seconds is None or time.perf_counter() < started + seconds):
             for key, _ in selector.select(timeout=1):
-                key.data.receive(buffer)
-    for connection in open_connections:
+                if not key.data.receive(buffer):
+                    selector.unregister(key.fileobj)
+        took = time.perf_counter() - started
+    for connection in connections:
         connection.socket.close()
-    return Load(sum(connection.done for connection in open_connections), now - started)
+    return Load(sum(connection.done for connection in connections), took)

@@ -92,7 +92,9 @@ def running_rig(folder: Path) -> Iterator[Rig]:
     }
     with Stack(StackSettings()) as stack:
         stack.start()
-        yield _people_and_course(stack, f"http://127.0.0.1:{ports['VPS']}", f"http://127.0.0.1:{ports['CLOUD']}", folder)
+        yield _people_and_course(
+            stack, f"http://127.0.0.1:{ports['VPS']}", f"http://127.0.0.1:{ports['CLOUD']}", folder
+        )
 
 
 def _people_and_course(stack: Stack, vps: str, cloud: str, folder: Path) -> Rig:
@@ -109,7 +111,8 @@ def _people_and_course(stack: Stack, vps: str, cloud: str, folder: Path) -> Rig:
     portrait = folder / "portrait.png"
     ffmpeg = imageio_ffmpeg.get_ffmpeg_exe()
     subprocess.run(
-        [ffmpeg, "-loglevel", "error", "-y", "-f", "lavfi", "-i", "testsrc", "-frames:v", "1", str(portrait)], check=True
+        [ffmpeg, "-loglevel", "error", "-y", "-f", "lavfi", "-i", "testsrc", "-frames:v", "1", str(portrait)],
+        check=True,
     )
     form = {"name": "Mona", "username": f"mona.{run}", "phone": f"+2010{secrets.randbelow(10**8):08}"}
     form["password"] = PASSWORD

@@ -1,0 +1,44 @@
+"""`make bench`: every figure with its peer in the same run, as a table and in .toptank/bench.json."""
+
+import json
+import os
+import platform
+import shutil
+import sys
+from pathlib import Path
+
+from tests.bench import checks, streaming, uploads
+from tests.bench.figures import table
+from tests.bench.rig import make_film, running_rig
+from tests.bench.streaming import FILM_MIB, MIB
+
+FOLDER = Path(".toptank/bench").absolute()
+REPORT = Path(".toptank/bench.json")
+
+
+def machine() -> str:
+    names = {line.partition(": ")[2] for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line}
+    kilobytes = int(Path("/proc/meminfo").read_text().split()[1])
+    memory = f"{kilobytes / 2**20:.0f} GiB"
+    return f"{os.cpu_count()} x {', '.join(sorted(names))}, {memory}, Python {platform.python_version()}"
+
+
+def main() -> None:
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    FOLDER.mkdir(parents=True)
+    with running_rig(FOLDER) as rig:
+        film = make_film(FOLDER / "film.mp4", FILM_MIB * MIB)
+        video_id = rig.upload(film)["id"]
+        figures = [
+            *streaming.measure(rig, film, video_id),
+            *checks.measure(rig, video_id),
+            *uploads.measure(rig),
+        ]
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    REPORT.write_text(json.dumps([figure.as_dict() for figure in figures], indent=2) + "\n")
+    print(f"{machine()}\n\n{table(figures)}\n\nwritten to {REPORT}")
+    sys.exit(any(figure.holds is False for figure in figures))
+
+
+if __name__ == "__main__":
+    main()
