@@ -3,8 +3,10 @@
 Calls carry a service token (shared/tokens.py). A change here is one commit on both sides.
 """
 
-from typing import Literal
+from typing import Literal, Self
 from uuid import UUID
+
+from pydantic import model_validator
 
 from shared.schemas import Body, Moment, Out
 
@@ -93,6 +95,12 @@ class DeletionQuestion(Body):
     user_id: UUID
     video_id: UUID | None = None
     course_id: UUID | None = None
+
+    @model_validator(mode="after")
+    def _names_one_thing(self) -> Self:
+        if (self.video_id is None) == (self.course_id is None):
+            raise ValueError("exactly one of video_id and course_id is needed")
+        return self
 
 
 class DeletionAnswer(Body):

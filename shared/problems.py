@@ -127,10 +127,28 @@ def responses(*errors: type[AppError]) -> dict[int | str, dict[str, Any]]:
         status: {
             "model": Problem,
             "description": "; ".join(f"`{error.code}`: {error.title}" for error in group),
-            "content": {MEDIA_TYPE: {}},
         }
         for status, group in sorted(by_status.items())
     }
+
+
+def _documented(document: dict[str, Any]) -> dict[str, Any]:
+    """The OpenAPI document with every error as it is really answered: FastAPI only knows its own shapes."""
+    as_problem = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    invalid = f"`{Invalid.code}`: {Invalid.title}"
+    for operation in (operation for path in document["paths"].values() for operation in path.values()):
+        for status, response in operation["responses"].items():
+            if status >= "400":
+                response["content"] = as_problem
+            if status == "422" and Invalid.code not in response["description"]:
+                told = response["description"]  # FastAPI's own when there is no code in it
+                response["description"] = f"{told}; {invalid}" if "`" in told else invalid
+    schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    schemas["Problem"] = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+    schemas |= schemas["Problem"].pop("$defs")
+    for unused in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(unused, None)
+    return document
 
 
 def problem_response(error: AppError, errors: list[FieldError] | None = None) -> JSONResponse:
@@ -146,7 +164,7 @@ def field_errors(problems: Sequence[Any]) -> list[FieldError]:
 
 
 def install(app: FastAPI) -> None:
-    """Make every error of `app`, expected or not, an answer of this shape."""
+    """Make every error of `app`, expected or not, an answer of this shape, and documented as such."""
 
     async def expected(_: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, AppError)
@@ -169,6 +187,12 @@ def install(app: FastAPI) -> None:
         log.error("unexpected error", exc_info=error)
         return problem_response(InternalError())
 
+    plain = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        return app.openapi_schema or _documented(plain())
+
+    app.openapi = openapi  # type: ignore[method-assign] # as FastAPI's documentation says to extend it
     app.add_exception_handler(AppError, expected)
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, http)

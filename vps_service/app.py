@@ -56,6 +56,7 @@ def create_app(settings: VpsSettings) -> FastAPI:
         summary="Users, courses, payments and keys.",
         lifespan=lifespan,
         openapi_url="/openapi.json" if documented else None,
+        redirect_slashes=False,  # the redirect would lead to whatever the Host header says
     )
     access_public = settings.access_key.public_key()
     app.state.settings = settings
