@@ -60,6 +60,10 @@ class Process:
         self.stop()
         raise AssertionError(f"did not start: {self.log.read_text()}")
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def stop(self) -> int:
         """Ends it as an operator would; its exit code."""
         self._process.terminate()

@@ -1,0 +1,47 @@
+"""Both services as processes, once a module, on a database of its own; audited when the module is over."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.both.people import Person, make_student, make_teacher
+from tests.both.toptank import TopTank
+from tests.clips import Clips
+from tests.databases import copy_of
+
+
+@pytest.fixture(scope="module")
+def toptank(
+    request: pytest.FixtureRequest,
+    template_url: str,
+    secrets_folder: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[TopTank]:
+    """A module that needs other settings says so in `SETTINGS`."""
+    settings: dict[str, str] = getattr(request.module, "SETTINGS", {})
+    with copy_of(template_url) as database_url:
+        toptank = TopTank(tmp_path_factory.mktemp("toptank"), secrets_folder, database_url, settings)
+        try:
+            toptank.start()
+            yield toptank
+            toptank.check_nothing_left_over()
+            toptank.check_no_secret_in_logs()
+        finally:
+            toptank.stop()
+
+
+@pytest.fixture(scope="session")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> Clips:
+    return Clips(tmp_path_factory.mktemp("clips"))
+
+
+@pytest.fixture(scope="module")
+def teacher(toptank: TopTank) -> Person:
+    """A verified one."""
+    return make_teacher(toptank)
+
+
+@pytest.fixture(scope="module")
+def student(toptank: TopTank) -> Person:
+    return make_student(toptank)
