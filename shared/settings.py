@@ -1,5 +1,6 @@
 """Typed settings from the environment, and secrets from files; a bad one is one clear line."""
 
+import errno
 import os
 import sys
 from pathlib import Path
@@ -21,7 +22,10 @@ class SecretFiles(PydanticBaseSettingsSource):
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
         path = os.environ.get(f"{PREFIX}{field_name.upper()}_FILE")
-        return (Path(path).read_text().strip() if path else None), field_name, False
+        try:
+            return (Path(path).read_text().strip() if path else None), field_name, False
+        except UnicodeDecodeError:
+            raise OSError(errno.EILSEQ, "is not text", path) from None
 
     def __call__(self) -> dict[str, Any]:
         values = {name: self.get_field_value(field, name)[0] for name, field in self.settings_cls.model_fields.items()}

@@ -15,6 +15,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 import jwt
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
@@ -59,7 +60,10 @@ def keys_from_jwks(jwks: Mapping[str, Any]) -> dict[str, Ed25519PublicKey]:
 
 def load_private_key(pem: str) -> Ed25519PrivateKey:
     """Reads a PKCS#8 PEM. Raises ValueError when it is anything but an Ed25519 private key."""
-    key = serialization.load_pem_private_key(pem.encode(), password=None)
+    try:
+        key = serialization.load_pem_private_key(pem.encode(), password=None)
+    except (TypeError, UnsupportedAlgorithm) as error:  # it is encrypted, or of a kind nobody here knows
+        raise ValueError(str(error)) from None
     if not isinstance(key, Ed25519PrivateKey):
         raise ValueError("not an Ed25519 private key")
     return key
@@ -67,7 +71,10 @@ def load_private_key(pem: str) -> Ed25519PrivateKey:
 
 def load_public_key(pem: str) -> Ed25519PublicKey:
     """Reads a SubjectPublicKeyInfo PEM. Raises ValueError when it is anything but an Ed25519 public key."""
-    key = serialization.load_pem_public_key(pem.encode())
+    try:
+        key = serialization.load_pem_public_key(pem.encode())
+    except UnsupportedAlgorithm as error:
+        raise ValueError(str(error)) from None
     if not isinstance(key, Ed25519PublicKey):
         raise ValueError("not an Ed25519 public key")
     return key

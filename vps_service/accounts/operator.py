@@ -14,6 +14,7 @@ from vps_service.accounts.actions import confirm_contact, register
 from vps_service.accounts.passwords import Hasher
 from vps_service.accounts.schemas import Email, Username
 from vps_service.db import Sessions, make_engine, make_sessions
+from vps_service.migrate import DatabaseNotReady, check_ready
 from vps_service.settings import VpsSettings
 
 
@@ -50,6 +51,7 @@ def _confirm_contact(settings: VpsSettings, arguments: argparse.Namespace) -> Ca
 
 
 async def _run(settings: VpsSettings, work: Callable[[Sessions], Awaitable[str]]) -> str:
+    await check_ready(settings)
     engine = make_engine(settings)
     try:
         return await work(make_sessions(engine))
@@ -73,7 +75,7 @@ def main() -> None:
         said = asyncio.run(_run(settings, arguments.prepare(settings, arguments)))
     except ValidationError as error:
         stop("; ".join(problem["msg"] for problem in error.errors()))
-    except AppError as error:
+    except (AppError, DatabaseNotReady) as error:
         stop(str(error))
     sys.stdout.write(said + "\n")
 

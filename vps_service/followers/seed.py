@@ -17,6 +17,7 @@ from vps_service.accounts.queries import teacher_by_username
 from vps_service.db import make_engine, make_sessions
 from vps_service.followers.actions import recount
 from vps_service.followers.models import Follow
+from vps_service.migrate import DatabaseNotReady, check_ready
 from vps_service.settings import VpsSettings
 
 UNUSABLE_PASSWORD = "!"  # noqa: S105 - no bcrypt hash looks like this, so nobody signs in with it
@@ -46,6 +47,7 @@ async def seed(session: AsyncSession, teacher_id: UUID, count: int, required: in
 
 
 async def _run(settings: VpsSettings, username: str, count: int) -> None:
+    await check_ready(settings)
     engine = make_engine(settings)
     async with make_sessions(engine)() as session, session.begin():
         teacher = await teacher_by_username(session, username)
@@ -61,10 +63,15 @@ def main() -> None:
     parser.add_argument("teacher", help="the teacher's username")
     parser.add_argument("count", type=int, help="how many followers to add")
     arguments = parser.parse_args()
+    if arguments.count < 1:
+        parser.error("count must be at least 1")
     settings = load(VpsSettings)
     if settings.environment == "production":
         stop("seed-followers does not run in production")
-    asyncio.run(_run(settings, arguments.teacher, arguments.count))
+    try:
+        asyncio.run(_run(settings, arguments.teacher, arguments.count))
+    except DatabaseNotReady as error:
+        stop(str(error))
 
 
 if __name__ == "__main__":

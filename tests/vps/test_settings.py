@@ -1,0 +1,204 @@
+"""Starting the VPS: with a bad setting it refuses, in one line that never shows a secret."""
+
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from shared.settings import load
+from tests.databases import empty_database, in_database
+from tests.processes import Process, free_port, run
+from tests.settings import vps_environment
+from vps_service.settings import VpsSettings
+
+PKCS8, PEM = serialization.PrivateFormat.PKCS8, serialization.Encoding.PEM
+NO_KEYS = {"empty": b"", "a word": b"letmein", "bytes": b"\xff\xfe\x00"}
+LOCKED = Ed25519PrivateKey.generate().private_bytes(PEM, PKCS8, serialization.BestAvailableEncryption(b"x"))
+OF_ANOTHER_CURVE = generate_private_key(SECP256R1()).private_bytes(PEM, PKCS8, serialization.NoEncryption())
+NO_KEYS |= {"locked": LOCKED, "of another curve": OF_ANOTHER_CURVE}
+
+
+@pytest.fixture
+def environment(database_url: str, secrets_folder: Path, tmp_path: Path) -> dict[str, str]:
+    return vps_environment(database_url, secrets_folder, tmp_path) | {"TOPTANK_VPS_PORT": str(free_port())}
+
+
+def one_line(said: str, *expected: str) -> str:
+    """What was said, once it is one line that says all of this."""
+    (line,) = said.splitlines()
+    assert line.startswith("toptank: "), line
+    for words in expected:
+        assert words in line, line
+    return line
+
+
+def refuses(environment: dict[str, str], *expected: str, command: str = "vps_service", given: str = "") -> str:
+    """The process ends at once, saying this."""
+    module, *arguments = command.split()
+    ended = run(module, *arguments, environment=environment, given=given)
+    assert ended.returncode == 1, ended.stderr
+    return one_line(ended.stderr, *expected)
+
+
+@pytest.fixture
+def loading(monkeypatch: pytest.MonkeyPatch, secrets_folder: Path, tmp_path: Path) -> Callable[..., str]:
+    """What the process would say of these settings; the first thing that it does is to load them."""
+
+    def load_with(**changes: str | Path | None) -> str:
+        good = vps_environment("postgresql://nobody@127.0.0.1:9/x", secrets_folder, tmp_path)
+        for name, value in (good | {f"TOPTANK_{name}": value for name, value in changes.items()}).items():
+            monkeypatch.delenv(name, raising=False)
+            if value is not None:
+                monkeypatch.setenv(name, str(value))
+        with pytest.raises(SystemExit) as ended:
+            load(VpsSettings)
+        return one_line(str(ended.value.code))
+
+    return load_with
+
+
+def test_with_good_settings_it_serves(environment: dict[str, str], tmp_path: Path) -> None:
+    port = int(environment["TOPTANK_VPS_PORT"])
+    service = Process("vps_service", port, environment, tmp_path / "vps.log")
+    answer = httpx.get(f"http://127.0.0.1:{port}/health/ready", headers={"X-Request-ID": "hello-there"})
+    assert (answer.json(), answer.headers["x-request-id"]) == ({"status": "ok"}, "hello-there")
+    assert "server" not in answer.headers
+    service.stop()
+    logged = (tmp_path / "vps.log").read_text()
+    assert '"request_id": "hello-there"' in logged
+    assert "Traceback" not in logged
+
+
+SECRETS = ["access_key", "vps_key", "node_public_key", "simulator_secret"]
+
+
+def test_a_process_without_a_secret_refuses_to_start(environment: dict[str, str]) -> None:
+    del environment["TOPTANK_ACCESS_KEY_FILE"]
+    refuses(environment, "TOPTANK_ACCESS_KEY")
+
+
+def test_a_process_with_a_known_secret_refuses_to_start(environment: dict[str, str]) -> None:
+    del environment["TOPTANK_SIMULATOR_SECRET_FILE"]
+    known = "please-change-me-please-change-me-please"
+    assert known not in refuses(environment | {"TOPTANK_SIMULATOR_SECRET": known}, "TOPTANK_SIMULATOR_SECRET")
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_a_missing_secret_is_named(loading: Callable[..., str], name: str) -> None:
+    assert f"TOPTANK_{name.upper()}" in loading(**{f"{name.upper()}_FILE": None})
+    assert f"TOPTANK_{name.upper()}" in loading(**{f"{name.upper()}_FILE": ""})
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "short-but-random-9fQ2",
+        "please-change-me-please-change-me-please",
+        "password-password-password-password-1234",
+        "toptank-simulator-secret-for-local-use-only",
+        "ababababababababababababababababababab",
+        "0123456789abcdef0123456789abcdef0123456789",
+    ],
+)
+def test_a_short_or_known_secret_is_refused_and_not_repeated(
+    loading: Callable[..., str], secret: str, tmp_path: Path
+) -> None:
+    (tmp_path / "bad").write_text(secret)
+    line = loading(SIMULATOR_SECRET_FILE=tmp_path / "bad")
+    assert "TOPTANK_SIMULATOR_SECRET" in line
+    assert secret not in line
+
+
+@pytest.mark.parametrize("name", ["access_key", "vps_key", "node_public_key"])
+@pytest.mark.parametrize("content", NO_KEYS.values(), ids=NO_KEYS)
+def test_a_key_that_is_no_key_is_refused(
+    loading: Callable[..., str], name: str, content: bytes, tmp_path: Path
+) -> None:
+    (tmp_path / "bad").write_bytes(content)
+    line = loading(**{f"{name.upper()}_FILE": tmp_path / "bad"})
+    assert f"TOPTANK_{name.upper()}" in line or str(tmp_path / "bad") in line
+
+
+def test_a_private_key_in_the_place_of_a_public_one_is_refused(
+    loading: Callable[..., str], secrets_folder: Path
+) -> None:
+    assert "TOPTANK_NODE_PUBLIC_KEY" in loading(NODE_PUBLIC_KEY_FILE=secrets_folder / "node_key")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("ACCESS_KEY_FILE", "/nowhere/access_key", "/nowhere/access_key: No such file"),
+        ("ACCESS_KEY_FILE", "/", "/: Is a directory"),
+        ("VPS_PORT", "65536", "TOPTANK_VPS_PORT"),
+        ("VPS_PORT", "http", "TOPTANK_VPS_PORT"),
+        ("ENVIRONMENT", "prod", "TOPTANK_ENVIRONMENT"),
+        ("BCRYPT_COST", "3", "TOPTANK_BCRYPT_COST"),
+        ("CURRENCY", "pounds", "TOPTANK_CURRENCY"),
+        ("LOG_LEVEL", "loud", "TOPTANK_LOG_LEVEL"),
+        ("PLATFORM_FEE_PERCENT", "101", "TOPTANK_PLATFORM_FEE_PERCENT"),
+        ("PAYMENT_PROVIDER", "none", "TOPTANK_PAYMENT_PROVIDER"),
+        ("DATABASE_URL", "", "TOPTANK_DATABASE_URL"),
+        ("DATABASE_URL", "not a url", "TOPTANK_DATABASE_URL"),
+        ("DATABASE_URL", "mysql://root:hunter22@localhost/x", "TOPTANK_DATABASE_URL"),
+        ("DATABASE_URL", "postgresql://root:hunter22@localhost:port/x", "TOPTANK_DATABASE_URL"),
+        ("ENVIRONMENT", "production", "simulator refuses to run in production"),
+    ],
+)
+def test_a_bad_setting_is_named(loading: Callable[..., str], name: str, value: str, said: str) -> None:
+    line = loading(**{name: value})
+    assert said in line
+    assert "hunter22" not in line
+
+
+def test_production_takes_no_cheap_hashes(loading: Callable[..., str]) -> None:
+    assert "TOPTANK_BCRYPT_COST" in loading(ENVIRONMENT="production", PAYMENT_PROVIDER="", BCRYPT_COST="11")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("VPS_HOST", "192.0.2.1", "cannot listen on 192.0.2.1"),
+        ("DATABASE_URL", "postgresql://nobody:hunter22@127.0.0.1:9/x", "cannot be reached"),
+        ("DATA_DIR", "/dev/null/data", "/dev/null/data"),
+    ],
+)
+def test_what_only_starting_shows_is_said_too(environment: dict[str, str], name: str, value: str, said: str) -> None:
+    assert "hunter22" not in refuses(environment | {f"TOPTANK_{name}": value}, said)
+
+
+def test_a_busy_port_is_said_with_the_setting_that_changes_it(environment: dict[str, str]) -> None:
+    with socket.socket() as busy:
+        busy.bind(("127.0.0.1", int(environment["TOPTANK_VPS_PORT"])))
+        busy.listen()
+        refuses(environment, f"127.0.0.1:{environment['TOPTANK_VPS_PORT']}", "TOPTANK_VPS_PORT")
+
+
+@pytest.fixture
+def unmigrated(environment: dict[str, str], template_url: str) -> Iterator[dict[str, str]]:
+    with empty_database(template_url) as url:
+        yield environment | {"TOPTANK_DATABASE_URL": url}
+
+
+def test_a_database_without_the_schema_names_the_command_that_helps(unmigrated: dict[str, str]) -> None:
+    refuses(unmigrated, "run toptank migrate")
+
+
+COMMANDS = [
+    "vps_service.migrate",
+    "vps_service.accounts.operator confirm-contact sara",
+    "vps_service.followers.seed omar 10",
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_commands_say_when_the_database_is_not_there(
+    environment: dict[str, str], command: str, database_url: str
+) -> None:
+    missing = environment | {"TOPTANK_DATABASE_URL": in_database(database_url, "nowhere")}
+    refuses(missing, "cannot be reached", command=command, given="correct horse battery staple\n")
