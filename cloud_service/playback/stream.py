@@ -32,10 +32,6 @@ class RangeNotSatisfiable(AppError):
     status, code, title = 416, "range_not_satisfiable", "The video has no such bytes"
 
 
-class RightEnded(Exception):
-    """In the middle of an answer: its connection is cut, for the status has been sent."""
-
-
 def streams(scope: Scope) -> bool:
     """Whether the request is for this path."""
     if scope["type"] != "http":
@@ -105,7 +101,7 @@ class Stream:
                     return
                 if self._catalogue.get(video.id) is None or not self._access.granted(viewer, video):
                     log.info("right ended", extra={"video_id": video.id, "user_id": viewer.id})
-                    raise RightEnded
+                    return  # the status has been sent; the server cuts an answer that is left unfinished
                 left -= len(block)
                 await send({"type": "http.response.body", "body": block, "more_body": left > 0})
         finally:

@@ -9,24 +9,28 @@ BLOCK_BYTES = 2 * 2**20
 
 
 class ScratchFile:
-    """Holds two blocks in memory at most: the one being filled and the one being written."""
+    """Two blocks of memory, used over and over: one is being filled while the other is being written."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.size = 0
         self._digest = hashlib.sha256()
         self._handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        self._filling: list[bytes] = []
+        self._filling, self._spare = memoryview(bytearray(BLOCK_BYTES)), memoryview(bytearray(BLOCK_BYTES))
         self._filled = 0
         self._writing: asyncio.Task[None] | None = None
 
     async def write(self, chunk: bytes) -> None:
         """Raises OSError, perhaps of an earlier chunk."""
-        self._filling.append(chunk)
-        self._filled += len(chunk)
         self.size += len(chunk)
-        if self._filled >= BLOCK_BYTES:
-            await self._hand_over()
+        rest = memoryview(chunk)
+        while rest:
+            fits = min(len(rest), BLOCK_BYTES - self._filled)
+            self._filling[self._filled : self._filled + fits] = rest[:fits]
+            self._filled += fits
+            rest = rest[fits:]
+            if self._filled == BLOCK_BYTES:
+                await self._hand_over()
 
     async def finish(self) -> str:
         """Everything is on disk when this returns; the SHA-256 in hexadecimal."""
@@ -48,18 +52,16 @@ class ScratchFile:
 
     async def _hand_over(self) -> None:
         await self._written()
-        chunks, self._filling, self._filled = self._filling, [], 0
-        self._writing = asyncio.ensure_future(asyncio.to_thread(self._store, chunks))
+        full = self._filling[: self._filled]
+        self._filling, self._spare, self._filled = self._spare, self._filling, 0
+        self._writing = asyncio.ensure_future(asyncio.to_thread(self._store, full))
 
     async def _written(self) -> None:
         if self._writing:
             await asyncio.shield(self._writing)
             self._writing = None
 
-    def _store(self, chunks: list[bytes]) -> None:
-        # One large update and one large write: each gives the interpreter lock up once, not once a chunk.
-        block = b"".join(chunks)
+    def _store(self, block: memoryview) -> None:
         self._digest.update(block)
-        rest = memoryview(block)
-        while rest:
-            rest = rest[os.write(self._handle, rest) :]
+        while block:
+            block = block[os.write(self._handle, block) :]

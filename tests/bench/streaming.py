@@ -9,7 +9,8 @@ from pathlib import Path
 
 from tests.bench import load
 from tests.bench.figures import Figure, compared
-from tests.bench.rig import Rig, free_port
+from tests.bench.rig import Rig
+from tests.processes import free_port
 
 MIB = 2**20
 FILM_MIB = 64

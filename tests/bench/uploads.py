@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 import httpx
 
 from tests.bench.figures import Figure, compared
-from tests.bench.rig import Rig, free_port, make_film
+from tests.bench.rig import Rig, make_film
+from tests.processes import free_port
 
 GIB = 2**30
 MIB = 2**20
