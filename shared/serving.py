@@ -1,6 +1,8 @@
 """Runs one ASGI application as a process; a busy port is one clear line."""
 
+import signal
 import socket
+import sys
 from collections.abc import Callable
 
 import uvicorn
@@ -32,6 +34,8 @@ def serve(app: Callable[[], ASGIApp], host: str, port: int, port_setting: str) -
         sock = bind(host, port)
     except OSError as error:
         stop(f"cannot listen on {host}:{port} ({error.strerror}); set {port_setting} to another port")
+    # uvicorn raises the signal anew once it has shut down: to be stopped is no failure.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     config = uvicorn.Config(
         app(),
         loop="uvloop",

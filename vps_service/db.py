@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from uuid_utils.compat import uuid7
 
-from vps_service.settings import VpsSettings
+from vps_service.settings import DatabaseSettings
 
 
 class Base(DeclarativeBase):
@@ -37,7 +37,7 @@ class Row(Base):
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
-def database_url(settings: VpsSettings) -> URL:
+def database_url(settings: DatabaseSettings) -> URL:
     """The URL for SQLAlchemy: psycopg, with the password that came from its own setting."""
     url = make_url(settings.database_url).set(drivername="postgresql+psycopg")
     if settings.database_password:
@@ -45,13 +45,13 @@ def database_url(settings: VpsSettings) -> URL:
     return url
 
 
-def make_engine(settings: VpsSettings) -> AsyncEngine:
+def make_engine(settings: DatabaseSettings) -> AsyncEngine:
     return create_async_engine(
         database_url(settings),
         pool_size=settings.database_pool,
         max_overflow=settings.database_pool,
         pool_pre_ping=True,
-        connect_args={"connect_timeout": 5, "options": "-c timezone=UTC"},
+        connect_args={"connect_timeout": 5, "options": "-c timezone=UTC", "client_encoding": "utf8"},
     )
 
 

@@ -1,19 +1,31 @@
 """What the VPS can be told by its environment (TOPTANK_ + the name in capitals)."""
 
+import os
+
 from pydantic import Field, SecretStr, model_validator
 
 from shared.settings import PrivateKey, PublicKey, Secret, Settings
 
 
-class VpsSettings(Settings):
+class DatabaseSettings(Settings):
+    """All that `toptank migrate` is told: it needs none of the keys."""
+
+    database_url: str
+    database_password: SecretStr | None = None
+    database_pool: int = Field(10, ge=1)
+
+
+def _payment_provider() -> str:
+    """The simulator, unless the setting is there and empty: no provider. Elsewhere empty means not set."""
+    return os.environ.get("TOPTANK_PAYMENT_PROVIDER", "simulator")
+
+
+class VpsSettings(DatabaseSettings):
     """`vps_url` and `cloud_url` are what clients see, `cloud_internal_url` is how this service reaches the node."""
 
     vps_host: str = "127.0.0.1"
     vps_port: int = Field(8000, ge=1, le=65535)
     vps_url: str = "http://localhost:8000"
-    database_url: str
-    database_password: SecretStr | None = None
-    database_pool: int = Field(10, ge=1)
 
     access_key: PrivateKey
     vps_key: PrivateKey
@@ -22,7 +34,7 @@ class VpsSettings(Settings):
     cloud_url: str = "http://localhost:8001"
     cloud_internal_url: str = "http://127.0.0.1:8001"
 
-    payment_provider: str = Field("simulator", pattern="^(simulator|)$")
+    payment_provider: str = Field(default_factory=_payment_provider, pattern="^(simulator|)$")
     simulator_url: str = "http://127.0.0.1:8002"
     simulator_secret: Secret | None = None
 
@@ -41,7 +53,7 @@ class VpsSettings(Settings):
             raise ValueError("the payment simulator needs TOPTANK_SIMULATOR_SECRET")
         if self.environment == "production":
             if self.payment_provider == "simulator":
-                raise ValueError("the payment simulator refuses to run in production; set another provider")
+                raise ValueError("the payment simulator refuses to run in production; empty TOPTANK_PAYMENT_PROVIDER")
             if self.bcrypt_cost < 12:
                 raise ValueError("TOPTANK_BCRYPT_COST must be at least 12 in production")
         return self
