@@ -11,7 +11,7 @@ from email.utils import formatdate
 
 from starlette.types import Receive, Scope, Send
 
-from cloud_service.access.actions import Access, VideoNotFound
+from cloud_service.access.actions import Access, RightsUnknown, VideoNotFound
 from cloud_service.access.models import Viewer
 from cloud_service.access.viewers import Viewers
 from cloud_service.playback.blocks import BLOCK_BYTES, blocks, read_cached
@@ -99,13 +99,19 @@ class Stream:
             async for block in blocks(handle, part.start, part.stop):
                 if gone.done():
                     return
-                if self._catalogue.get(video.id) is None or not self._access.granted(viewer, video):
+                if not self._may_go_on(viewer, video):
                     log.info("right ended", extra={"video_id": video.id, "user_id": viewer.id})
                     return  # the status has been sent; the server cuts an answer that is left unfinished
                 left -= len(block)
                 await send({"type": "http.response.body", "body": block, "more_body": left > 0})
         finally:
             gone.cancel()
+
+    def _may_go_on(self, viewer: Viewer, video: StoredVideo) -> bool:
+        try:
+            return self._catalogue.get(video.id) is not None and self._access.granted(viewer, video)
+        except RightsUnknown:
+            return False
 
 
 async def _disconnected(receive: Receive) -> None:

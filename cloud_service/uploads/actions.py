@@ -61,6 +61,12 @@ class LengthMismatch(AppError):
     status, code, title = 400, "length_mismatch", "The body is not as long as was declared"
 
 
+class UploadDropped(AppError):
+    """Answered to nobody: an error of its own, so that an ordinary event is not logged as an unexpected one."""
+
+    status, code, title = 400, "upload_dropped", "The connection was lost before the end of the video"
+
+
 class StorageFull(AppError):
     status, code, title = 507, "storage_full", "There is no room for this video"
 
@@ -111,7 +117,7 @@ async def receive_video(
             raise
         except ClientDisconnect:
             log.info("upload dropped", extra={"video_id": video_id, "received": scratch.size, "declared": declared})
-            raise
+            raise UploadDropped from None
         finally:
             if node.catalogue.get(video_id) is None:
                 await asyncio.shield(_clean_up(node, scratch, viewer, video_id))
