@@ -18,13 +18,13 @@ _numbers: Iterator[int] = count(1)
 
 def done(response: httpx.Response, status: int = 200) -> Any:
     """The answer's body, when the answer is the one expected."""
-    assert response.status_code == status, f"{response.status_code}: {response.text}"
+    assert response.status_code == status, f"{response.status_code}: {response.content[:500]!r}"
     return response.json() if response.content else None
 
 
 def refused(response: httpx.Response, status: int, code: str) -> dict[str, Any]:
     """The problem's body, when the request was refused in this way."""
-    assert response.headers.get("content-type") == "application/problem+json", response.text
+    assert response.headers.get("content-type") == "application/problem+json", response.content[:500]
     problem: dict[str, Any] = response.json()
     assert (response.status_code, problem["code"]) == (status, code), problem
     return problem

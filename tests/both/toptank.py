@@ -42,6 +42,10 @@ class Service:
         assert self._process is not None
         return self._process.pid
 
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None
+
     def start(self, **changes: str) -> None:
         """`changes` are environment variables of this one run."""
         self._process = Process(self._module, self._port, self._environment | changes, self.log)

@@ -1,0 +1,229 @@
+"""Tokens that must not open anything, tried on every route of the Cloud; and calls between the services."""
+
+import base64
+import hashlib
+import hmac
+import json
+import time
+from typing import Any
+from uuid import UUID
+
+import httpx
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from shared.contract import NODE_STATUS, VPS
+from shared.tokens import ServiceSigner, load_private_key, public_jwk, sign_access
+from tests.both.people import Person, done, make_admin, refused
+from tests.both.toptank import TopTank
+from tests.both.wire import Wire
+
+SOME = UUID(int=7)
+ROUTES = [
+    ("GET", "/uploads/permission"),
+    ("POST", f"/videos?lesson_id={SOME}"),
+    ("GET", f"/videos/{SOME}"),
+    ("GET", f"/videos/{SOME}/stream"),
+    ("HEAD", f"/videos/{SOME}/stream"),
+    ("DELETE", f"/videos/{SOME}"),
+    ("DELETE", f"/courses/{SOME}"),
+    ("GET", "/internal/status"),
+]
+OPEN = {"/health/live", "/health/ready"}
+NOT_A_UUID = ["1", "x" * 300, "%00", "'%20or%201=1--", "%2e%2e%2fx", "0" * 32 + "g"]
+
+
+def encoded(part: object) -> str:
+    return base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode()
+
+
+class Forger:
+    """What somebody can make who has seen a right token and knows everything that is public."""
+
+    def __init__(self, toptank: TopTank, student: Person) -> None:
+        self.toptank, self.student = toptank, student
+        self.access = load_private_key((toptank.secrets / "access_key").read_text())
+        self.kid = public_jwk(self.access.public_key())["kid"]
+        self.claims: dict[str, Any] = {
+            "iss": "toptank",
+            "aud": "toptank",
+            "sub": student.id,
+            "username": student.username,
+            "role": "student",
+            "iat": int(time.time()),
+            "exp": int(time.time()) + 600,
+        }
+
+    def signed(self, key: Ed25519PrivateKey | None = None, header: dict[str, Any] | None = None, **claims: Any) -> str:
+        headers = {"typ": "at+jwt", "kid": self.kid} | (header or {})
+        body = {name: value for name, value in (self.claims | claims).items() if value is not None}
+        return jwt.encode(body, key or self.access, algorithm="EdDSA", headers=headers)
+
+    def hs256(self, secret: bytes) -> str:
+        """Signed with what is public as if it were a shared secret."""
+        signed = f"{encoded({'alg': 'HS256', 'typ': 'at+jwt', 'kid': self.kid})}.{encoded(self.claims)}"
+        mac = hmac.new(secret, signed.encode(), hashlib.sha256).digest()
+        return f"{signed}.{base64.urlsafe_b64encode(mac).rstrip(b'=').decode()}"
+
+    def everything(self) -> dict[str, str]:
+        stranger, public = Ed25519PrivateKey.generate(), self.access.public_key()
+        right = self.signed()
+        head, body, signature = right.split(".")
+        admin = encoded(self.claims | {"role": "admin"})
+        node = ServiceSigner("node-1", load_private_key((self.toptank.secrets / "node_key").read_text()))
+        vps = ServiceSigner(VPS, load_private_key((self.toptank.secrets / "vps_key").read_text()))
+        return {
+            "nothing": "",
+            "not a token": "abc",
+            "dots": "..",
+            "alg none": f"{encoded({'alg': 'none', 'typ': 'at+jwt', 'kid': self.kid})}.{body}.",
+            "alg None": f"{encoded({'alg': 'None', 'typ': 'at+jwt', 'kid': self.kid})}.{body}.{signature}",
+            "no signature": f"{head}.{body}.",
+            "changed claims": f"{head}.{admin}.{signature}",
+            "hs256 with the public key": self.hs256(public.public_bytes_raw()),
+            "hs256 with the public jwk": self.hs256(public_jwk(public)["x"].encode()),
+            "expired": self.signed(exp=int(time.time()) - 60, iat=int(time.time()) - 600),
+            "without expiry": self.signed(exp=None),
+            "from the future": self.signed(iat=int(time.time()) + 3600),
+            "foreign key, its own kid": self.signed(stranger, {"kid": public_jwk(stranger.public_key())["kid"]}),
+            "foreign key, our kid": self.signed(stranger),
+            "embedded jwk": self.signed(stranger, {"jwk": public_jwk(stranger.public_key())}),
+            "jku": self.signed(header={"jku": "http://127.0.0.1:9/jwks.json"}),
+            "crit": self.signed(header={"crit": ["exp"]}),
+            "other typ": self.signed(header={"typ": "JWT"}),
+            "other audience": self.signed(aud="another"),
+            "two audiences": self.signed(aud=["toptank", "another"]),
+            "other issuer": self.signed(iss="another"),
+            "other role": self.signed(role="root"),
+            "no subject": self.signed(sub=None),
+            "subject that is no id": self.signed(sub="1"),
+            "service token of the node": node.token(VPS, "GET", NODE_STATUS, b""),
+            "service token of the vps for another call": vps.token("node-1", "GET", "/elsewhere", b""),
+            "service token of the vps, as access": vps.token("toptank", "GET", "/videos", b""),
+            "long": "a" * 20_000,
+            "not ascii": "tökén",
+        }
+
+
+@pytest.fixture(scope="module")
+def forged(toptank: TopTank, student: Person) -> dict[str, str]:
+    return Forger(toptank, student).everything()
+
+
+@pytest.mark.parametrize(("method", "path"), ROUTES)
+def test_no_forged_token_opens(toptank: TopTank, forged: dict[str, str], method: str, path: str) -> None:
+    for name, token in forged.items():
+        headers = {b"Authorization": f"Bearer {token}".strip().encode()}
+        response = toptank.http.request(method, f"{toptank.cloud.url}{path}", headers=headers)
+        assert response.status_code == 401, f"{name}: {response.status_code}"
+
+
+@pytest.mark.parametrize(("method", "path"), ROUTES)
+def test_a_right_token_opens_in_no_other_way(toptank: TopTank, student: Person, method: str, path: str) -> None:
+    url = f"{toptank.cloud.url}{path}"
+    in_query = f"{url}{'&' if '?' in url else '?'}access_token={student.token}&token={student.token}"
+    assert toptank.http.request(method, in_query).status_code == 401
+    for scheme in ("Basic", "Token", "", "Bearer:"):
+        headers = {"Authorization": f"{scheme} {student.token}".strip()}
+        assert toptank.http.request(method, url, headers=headers).status_code == 401
+    assert toptank.http.request(method, url, headers={"Cookie": f"access_token={student.token}"}).status_code == 401
+
+
+def test_the_tokens_would_open_if_they_were_right(toptank: TopTank, student: Person) -> None:
+    """So that what is refused above is refused for its fault."""
+    token = Forger(toptank, student).signed()
+    headers = {"Authorization": f"bearer {token}"}
+    assert toptank.http.get(f"{toptank.cloud.url}/uploads/permission", headers=headers).status_code == 200
+
+
+def test_every_route_is_in_this_test(toptank: TopTank) -> None:
+    document = toptank.http.get(f"{toptank.cloud.url}/openapi.json").json()
+    tried = {(method, path.partition("?")[0].replace(str(SOME), "{}")) for method, path in ROUTES}
+    for path, operations in document["paths"].items():
+        plain = "/".join("{}" if part.startswith("{") else part for part in path.split("/"))
+        for method in operations:
+            assert (method.upper(), plain) in tried or path in OPEN
+
+
+def test_a_forged_host_changes_nothing(toptank: TopTank) -> None:
+    for method, path in ROUTES:
+        with Wire(toptank.cloud.url) as wire:
+            wire.host = "a/health/live?x="
+            assert wire.request(method, path, {}).answer(method).status == 401
+
+
+@pytest.mark.parametrize("name", NOT_A_UUID)
+def test_an_id_that_is_no_uuid_is_refused_everywhere(student: Person, name: str) -> None:
+    assert student.cloud.get(f"/videos/{name}").status_code in (404, 422)
+    assert student.cloud.get(f"/videos/{name}/stream").status_code == 404
+    assert student.cloud.delete(f"/videos/{name}").status_code in (404, 422)
+    assert student.cloud.delete(f"/courses/{name}").status_code in (404, 422)
+    assert student.cloud.get(f"/uploads/permission?course_id={name}").status_code == 422
+
+
+@pytest.mark.parametrize("token", ["", "abc.def.ghi"])
+def test_a_large_body_is_refused_before_it_is_read(toptank: TopTank, token: str) -> None:
+    for method, path in (("POST", f"/videos?lesson_id={SOME}"), ("DELETE", f"/videos/{SOME}")):
+        with Wire(toptank.cloud.url) as wire:
+            wire.request(method, path, {"Authorization": f"Bearer {token}", "Content-Length": str(2**33)})
+            taken = wire.send_until_answered(bytes(64 * 1024), 2**25)
+            assert wire.answer().status in (401, 413)
+        assert taken <= 2 * 2**20
+
+
+# --- the services' own calls ------------------------------------------------------------------------------
+
+
+def vps_signer(toptank: TopTank) -> ServiceSigner:
+    return ServiceSigner(VPS, load_private_key((toptank.secrets / "vps_key").read_text()))
+
+
+def status(toptank: TopTank, token: str, target: str = NODE_STATUS) -> httpx.Response:
+    return toptank.http.get(f"{toptank.cloud.url}{target}", headers={"Authorization": f"Bearer {token}"})
+
+
+def test_the_vps_may_ask_the_node_how_it_is(toptank: TopTank) -> None:
+    shown = done(status(toptank, vps_signer(toptank).token("node-1", "GET", NODE_STATUS, b"")))
+    assert (shown["node"], shown["outbox"]) == ("node-1", 0)
+    assert shown["bytes_free"] > 0
+
+
+def test_an_admin_sees_the_node_through_the_vps(toptank: TopTank) -> None:
+    shown = done(make_admin(toptank).vps.get("/admin/node"))
+    assert (shown["node"], shown["videos"]) == ("node-1", 0)
+    assert shown["feed_age_s"] < 10
+
+
+def test_a_service_token_is_good_once(toptank: TopTank) -> None:
+    token = vps_signer(toptank).token("node-1", "GET", NODE_STATUS, b"")
+    done(status(toptank, token))
+    refused(status(toptank, token), 401, "not_authenticated")
+
+
+def test_a_service_token_is_good_for_its_own_call_only(toptank: TopTank) -> None:
+    signer = vps_signer(toptank)
+    for wrong in (
+        signer.token("node-1", "POST", NODE_STATUS, b""),
+        signer.token("node-1", "GET", "/internal/other", b""),
+        signer.token("node-1", "GET", NODE_STATUS, b"a body"),
+        signer.token("node-2", "GET", NODE_STATUS, b""),
+        signer.token(VPS, "GET", NODE_STATUS, b""),
+    ):
+        refused(status(toptank, wrong), 401, "not_authenticated")
+    right = signer.token("node-1", "GET", NODE_STATUS, b"")
+    refused(status(toptank, right, f"{NODE_STATUS}?x=1"), 401, "not_authenticated")
+
+
+def test_no_other_key_speaks_for_the_vps(toptank: TopTank, student: Person) -> None:
+    """The node's own, reflected; the access tokens' key; a person's token."""
+    for name in ("node_key", "access_key"):
+        key = load_private_key((toptank.secrets / name).read_text())
+        token = ServiceSigner(VPS, key).token("node-1", "GET", NODE_STATUS, b"")
+        refused(status(toptank, token), 401, "not_authenticated")
+    refused(status(toptank, student.token), 401, "not_authenticated")
+
+
+def test_an_admins_token_is_no_service_token(toptank: TopTank, student: Person) -> None:
+    key = load_private_key((toptank.secrets / "access_key").read_text())
+    refused(status(toptank, sign_access(key, UUID(student.id), "x", "admin", 60)), 401, "not_authenticated")
