@@ -36,8 +36,12 @@ def serve(app: Callable[[], ASGIApp], host: str, port: int, port_setting: str) -
         stop(f"cannot listen on {host}:{port} ({error.strerror}); set {port_setting} to another port")
     # uvicorn raises the signal anew once it has shut down: to be stopped is no failure.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    try:
+        application = app()
+    except OSError as error:
+        stop(f"{error.filename}: {error.strerror}")
     config = uvicorn.Config(
-        app(),
+        application,
         loop="uvloop",
         http="httptools",
         ws="none",

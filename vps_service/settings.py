@@ -1,16 +1,29 @@
 """What the VPS can be told by its environment (TOPTANK_ + the name in capitals)."""
 
 import os
+from typing import Annotated
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import AfterValidator, Field, SecretStr, model_validator
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
 
 from shared.settings import PrivateKey, PublicKey, Secret, Settings
+
+
+def _postgresql(url: str) -> str:
+    try:
+        backend = make_url(url).get_backend_name()
+    except ArgumentError:
+        backend = "no"
+    if backend not in ("postgresql", "postgres"):
+        raise ValueError("must be a postgresql:// URL")
+    return url
 
 
 class DatabaseSettings(Settings):
     """All that `toptank migrate` is told: it needs none of the keys."""
 
-    database_url: str
+    database_url: Annotated[str, AfterValidator(_postgresql)]
     database_password: SecretStr | None = None
     database_pool: int = Field(10, ge=1)
 

@@ -123,7 +123,7 @@ async def lesson_and_course(session: AsyncSession, lesson_id: UUID) -> tuple[Les
         .where(Lesson.id == lesson_id)
         .options(joinedload(Course.teacher))
     )
-    return (await session.execute(wanted)).tuples().one_or_none()
+    return (await session.execute(wanted)).one_or_none()
 
 
 async def playable(session: AsyncSession, video_id: UUID) -> tuple[Lesson, Course] | None:
@@ -135,7 +135,7 @@ async def playable(session: AsyncSession, video_id: UUID) -> tuple[Lesson, Cours
         .where(Video.id == video_id, Video.deleted_at.is_(None), Course.deleted_at.is_(None))
         .options(joinedload(Course.teacher))
     )
-    return (await session.execute(wanted)).tuples().one_or_none()
+    return (await session.execute(wanted)).one_or_none()
 
 
 async def video_of(session: AsyncSession, lesson_id: UUID) -> Video | None:
