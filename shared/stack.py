@@ -3,6 +3,7 @@
 Everything is kept in the data folder: database, videos, secrets, logs. Ctrl-C ends it cleanly; the next start goes on.
 """
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -100,6 +101,10 @@ class Stack:
 
     def start(self) -> None:
         """Ends the process with one line when something is in the way."""
+        try:
+            self._lock_folder()
+        except OSError as error:
+            stop(f"{self.folder} cannot be used: {error.strerror}")
         for service in self.services:
             self._check_free(service)
         try:
@@ -118,6 +123,15 @@ class Stack:
             self._start(service)
         for service in self.services:
             self._wait_until_ready(service)
+
+    def _lock_folder(self) -> None:
+        """Two stacks in one folder would share its database, and the first to stop would take it from the other."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._lock = (self.folder / "lock").open("w")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            stop(f"another toptank up is running in {self.folder}")
 
     @staticmethod
     def _command(name: str) -> list[str]:
@@ -156,8 +170,9 @@ class Stack:
             except httpx.TransportError:
                 pass
             time.sleep(0.1)
-        last = self.log_file(service).read_text(errors="replace").strip().splitlines()[-1:]
-        stop(f"{service.name} did not start: {''.join(last) or self.log_file(service)}")
+        blamed = next((other for other in self.services if other.name == self.fallen()), service)
+        last = self.log_file(blamed).read_text(errors="replace").strip().splitlines()[-1:]
+        stop(f"{blamed.name} did not start: {''.join(last) or self.log_file(blamed)}")
 
     def fallen(self) -> str | None:
         """The name of a service that has ended by itself."""
