@@ -108,6 +108,7 @@ def create_app(settings: CloudSettings) -> FastAPI:
         version="1",
         summary="A video node: uploads and streaming.",
         lifespan=lifespan,
+        redirect_slashes=False,
         openapi_url="/openapi.json" if documented else None,
     )
     app.state.service_verifier = ServiceVerifier(settings.node_id, {VPS: settings.vps_public_key})

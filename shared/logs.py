@@ -89,6 +89,9 @@ class RequestLog:
 
         try:
             await self.app(scope, receive, send_with_id)
+        except Exception:
+            status = 500  # answered further out, by whoever knows every error
+            raise
         finally:
             fields = {"method": scope["method"], "path": scope["path"], "status": status}
             log.info("request", extra={**fields, "ms": round((time.perf_counter() - started) * 1000, 1)})

@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from shared.logs import request_id
+from shared.logs import HEADER, request_id
 
 log = logging.getLogger(__name__)
 
@@ -185,7 +185,9 @@ def install(app: FastAPI) -> None:
 
     async def unknown(_: Request, error: Exception) -> JSONResponse:
         log.error("unexpected error", exc_info=error)
-        return problem_response(InternalError())
+        answer = problem_response(InternalError())
+        answer.headers[HEADER] = request_id() or ""
+        return answer
 
     plain = app.openapi
 

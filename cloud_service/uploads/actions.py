@@ -9,74 +9,31 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from uuid import UUID
 
-from starlette.requests import ClientDisconnect
 from uuid_utils.compat import uuid7
 
 from cloud_service.access.models import Grant, Viewer
 from cloud_service.node import Node
 from cloud_service.settings import CloudSettings
 from cloud_service.uploads.containers import HEAD_BYTES, media_type_of
+from cloud_service.uploads.errors import (
+    REFUSALS,
+    EmptyUpload,
+    LengthMismatch,
+    LessonHasVideo,
+    LessonNotFound,
+    NotAVideo,
+    StorageFull,
+    UploadDropped,
+    UploadInProgress,
+    UploadStalled,
+    UploadTooLarge,
+)
 from cloud_service.uploads.probe import NoVideo, Probed, probe
 from cloud_service.uploads.scratch import ScratchFile
 from cloud_service.videos.models import StoredVideo
 from shared.contract import UPLOAD_RIGHTS, UploadAnswer, UploadQuestion
-from shared.problems import AppError, Conflict, Forbidden, Invalid, NotFound, TooLarge
 
 log = logging.getLogger(__name__)
-
-
-class UploadNotAllowed(Forbidden):
-    code, title = "upload_not_allowed", "This account may not upload course videos"
-
-
-class LessonNotFound(NotFound):
-    code, title = "lesson_not_found", "There is no such lesson"
-
-
-class LessonHasVideo(Conflict):
-    code, title = "lesson_has_video", "This lesson has a video already"
-
-
-class UploadInProgress(Conflict):
-    code, title = "upload_in_progress", "A video is being uploaded into this lesson right now"
-
-
-class EmptyUpload(Invalid):
-    code, title = "empty_upload", "The body is empty"
-
-
-class NotAVideo(AppError):
-    status, code, title = 415, "not_a_video", "The file is not a video that can be played"
-
-
-class UploadTooLarge(TooLarge):
-    code, title = "upload_too_large", "The video is larger than allowed"
-
-
-class UploadStalled(AppError):
-    status, code, title = 408, "upload_stalled", "Nothing more arrived"
-
-
-class LengthMismatch(AppError):
-    status, code, title = 400, "length_mismatch", "The body is not as long as was declared"
-
-
-class UploadDropped(AppError):
-    """Answered to nobody: an error of its own, so that an ordinary event is not logged as an unexpected one."""
-
-    status, code, title = 400, "upload_dropped", "The connection was lost before the end of the video"
-
-
-class StorageFull(AppError):
-    status, code, title = 507, "storage_full", "There is no room for this video"
-
-
-REFUSALS: dict[str, type[AppError]] = {
-    "not_a_teacher": UploadNotAllowed,
-    "not_enough_followers": UploadNotAllowed,
-    "lesson_not_found": LessonNotFound,
-    "lesson_has_video": LessonHasVideo,
-}
 
 
 async def receive_video(
@@ -84,8 +41,8 @@ async def receive_video(
 ) -> StoredVideo:
     """The stored video, durable and about to be announced. `declared` is the Content-Length in bytes, if any.
 
-    Whatever goes wrong, a dropped connection above all, removes the partial file before the error is answered and
-    resets the teacher's cached entry.
+    `body` raises UploadDropped when the client goes away. Whatever goes wrong, the partial file is removed before it
+    is answered, and the teacher's cached entry is reset.
     """
     _check_declared(declared, node.settings.upload_bytes)
     rights = await _ask_rights(node, viewer, lesson_id)
@@ -115,9 +72,9 @@ async def receive_video(
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise StorageFull from None
             raise
-        except ClientDisconnect:
+        except UploadDropped:
             log.info("upload dropped", extra={"video_id": video_id, "received": scratch.size, "declared": declared})
-            raise UploadDropped from None
+            raise
         finally:
             if node.catalogue.get(video_id) is None:
                 await asyncio.shield(_clean_up(node, scratch, viewer, video_id))

@@ -1,11 +1,14 @@
+from collections.abc import AsyncIterator
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
+from starlette.requests import ClientDisconnect
 
 from cloud_service.access.current_viewer import CurrentViewer
 from cloud_service.node import CurrentNode
-from cloud_service.uploads import actions
+from cloud_service.uploads import errors
+from cloud_service.uploads.actions import receive_video
 from cloud_service.uploads.rules import permission
 from cloud_service.uploads.schemas import UploadPermission
 from cloud_service.videos.schemas import VideoOut
@@ -42,16 +45,16 @@ async def upload_permission(
     responses=responses(
         NotAuthenticated,
         PeerUnreachable,
-        actions.UploadNotAllowed,
-        actions.LessonNotFound,
-        actions.LessonHasVideo,
-        actions.UploadInProgress,
-        actions.EmptyUpload,
-        actions.NotAVideo,
-        actions.UploadTooLarge,
-        actions.UploadStalled,
-        actions.LengthMismatch,
-        actions.StorageFull,
+        errors.UploadNotAllowed,
+        errors.LessonNotFound,
+        errors.LessonHasVideo,
+        errors.UploadInProgress,
+        errors.EmptyUpload,
+        errors.NotAVideo,
+        errors.UploadTooLarge,
+        errors.UploadStalled,
+        errors.LengthMismatch,
+        errors.StorageFull,
     ),
 )
 async def upload_video(
@@ -60,6 +63,14 @@ async def upload_video(
     """The raw file is the body, in one request. When it is answered, the video is on disk for good and plays."""
     length = request.headers.get("content-length")
     declared = int(length) if length else None
-    video = await actions.receive_video(node, viewer, lesson_id, declared, request.stream())
+    video = await receive_video(node, viewer, lesson_id, declared, _body(request))
     response.headers["Location"] = f"/videos/{video.id}"
     return VideoOut.from_stored(video)
+
+
+async def _body(request: Request) -> AsyncIterator[bytes]:
+    try:
+        async for chunk in request.stream():
+            yield chunk
+    except ClientDisconnect:
+        raise errors.UploadDropped from None

@@ -40,9 +40,8 @@ async def enroll_free(session: AsyncSession, learner: User, course_id: UUID) -> 
     course = await course_for_sale(session, learner, course_id)
     if not course.is_free:
         raise CourseNotFree
-    if not await stays_public(
-        session, course.id
-    ):  # deleted a moment ago: its keys are void by now, and so would this one have to be
+    # Deleted a moment ago, its keys are void by now, and so would this one have to be.
+    if not await stays_public(session, course.id):
         raise CourseNotFound
     key = await actions.grant_key(session, learner.id, course.id)
     if key is None:
