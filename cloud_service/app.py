@@ -24,6 +24,7 @@ from cloud_service.videos import routes as videos
 from cloud_service.videos.actions import remove_video
 from cloud_service.videos.catalogue import Catalogue
 from cloud_service.videos.store import VideoStore
+from shared import health as liveness
 from shared import problems
 from shared.contract import VPS
 from shared.logs import RequestLog
@@ -118,6 +119,7 @@ def create_app(settings: CloudSettings) -> FastAPI:
     app.add_middleware(FastLane, api=app)
     for feature in (uploads, videos, internal, health):
         app.include_router(feature.router)
+    app.include_router(liveness.router)
     framework_document = app.openapi
     app.openapi = lambda: document_stream(framework_document())  # type: ignore[method-assign]
     return app

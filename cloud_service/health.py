@@ -1,26 +1,16 @@
 import sqlite3
-from typing import Literal
 
 from fastapi import APIRouter
 
 from cloud_service.node import CurrentNode
+from shared.health import Health
 from shared.problems import Unavailable, responses
-from shared.schemas import Out
 
 router = APIRouter(prefix="/health", tags=["service"])
 
 
-class Health(Out):
-    status: Literal["ok"] = "ok"
-
-
 class DatabaseUnusable(Unavailable):
     code, title = "database_unusable", "The node's database does not answer"
-
-
-@router.get("/live", summary="Is the process alive?")
-async def live() -> Health:
-    return Health()
 
 
 @router.get("/ready", summary="Can it answer requests?", responses=responses(DatabaseUnusable))

@@ -15,6 +15,8 @@ log = logging.getLogger(__name__)
 
 FIRST_RETRY_S, LONGEST_RETRY_S = 0.5, 60.0
 IDLE_S = 30.0
+NEVER_UNDERSTOOD = (400, 422)
+"""Answers that are about the event itself. Any other refusal (keys, clocks, a proxy) can be mended: try again."""
 
 
 class Outbox:
@@ -64,6 +66,8 @@ class Outbox:
         try:
             answer = await self._vps.post(EVENTS, event, EventAnswer)
         except PeerRefused as error:
+            if error.answered_status not in NEVER_UNDERSTOOD:
+                raise PeerUnreachable from None
             log.error("event set aside", extra={"event": event.id, "reason": error.answered_body})
             async with self._database.transaction() as transaction:
                 reason = f"{error.answered_status} {error.answered_body}"

@@ -94,4 +94,5 @@ class RequestLog:
             raise
         finally:
             fields = {"method": scope["method"], "path": scope["path"], "status": status}
-            log.info("request", extra={**fields, "ms": round((time.perf_counter() - started) * 1000, 1)})
+            level = logging.DEBUG if scope["path"].startswith("/health/") else logging.INFO
+            log.log(level, "request", extra={**fields, "ms": round((time.perf_counter() - started) * 1000, 1)})

@@ -93,7 +93,8 @@ def load(kind: type[SomeSettings]) -> SomeSettings:
 
 
 def _said(where: tuple[int | str, ...], message: str) -> str:
-    return f"{PREFIX}{'.'.join(str(part) for part in where).upper()}: {message}"
+    message = message.removeprefix("Value error, ")
+    return f"{PREFIX}{'.'.join(str(part) for part in where).upper()}: {message}" if where else message
 
 
 def stop(reason: str) -> Never:

@@ -3,6 +3,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
+from shared import health as liveness
 from shared import problems
 from shared.contract import VPS
 from shared.logs import RequestLog
@@ -65,10 +66,12 @@ def create_app(settings: VpsSettings) -> FastAPI:
     app.state.access_keys = {public_jwk(access_public)["kid"]: access_public}
     app.state.service_verifier = ServiceVerifier(VPS, {settings.node_id: settings.node_public_key})
     problems.install(app)
+    health.answer_database_failures(app)
     app.add_middleware(BodyLimit, limit=settings.image_bytes + FORM_OVERHEAD)
     app.add_middleware(RequestLog)
     for feature in (accounts, followers, courses, payments, keys, admin, internal):
         app.include_router(feature.router)
     app.include_router(accounts.public)
+    app.include_router(liveness.router)
     app.include_router(health.router)
     return app

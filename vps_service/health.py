@@ -1,34 +1,35 @@
-from typing import Literal
-
-from fastapi import APIRouter
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.responses import JSONResponse
 from sqlalchemy import text
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import InterfaceError, OperationalError, ProgrammingError
+from sqlalchemy.exc import TimeoutError as PoolExhausted
 
-from shared.problems import Unavailable, responses
-from shared.schemas import Out
-from vps_service.db import Transactions
+from shared.health import Health
+from shared.problems import Unavailable, problem_response, responses
+from vps_service.db import Session
 
 router = APIRouter(prefix="/health", tags=["service"])
-
-
-class Health(Out):
-    status: Literal["ok"] = "ok"
 
 
 class DatabaseUnreachable(Unavailable):
     code, title = "database_unreachable", "The database does not answer"
 
 
-@router.get("/live", summary="Is the process alive?")
-async def live() -> Health:
-    return Health()
+def answer_database_failures(app: FastAPI) -> None:
+    """A database that is away is a 503 with Retry-After on every route, and one line in the log, not a traceback."""
+
+    async def unreachable(_: Request, __: Exception) -> JSONResponse:
+        return problem_response(DatabaseUnreachable())
+
+    for failure in (OperationalError, InterfaceError, PoolExhausted):
+        app.add_exception_handler(failure, unreachable)
 
 
 @router.get("/ready", summary="Can it answer requests?", responses=responses(DatabaseUnreachable))
-async def ready(sessions: Transactions) -> Health:
+async def ready(session: Session) -> Health:
+    """It can when the database answers and has this product's tables."""
     try:
-        async with sessions() as session:
-            await session.execute(text("SELECT last FROM change_counter"))
-    except (SQLAlchemyError, OSError):
-        raise DatabaseUnreachable from None
+        await session.execute(text("SELECT last FROM change_counter"))
+    except ProgrammingError:
+        raise DatabaseUnreachable("It has not been migrated.") from None
     return Health()

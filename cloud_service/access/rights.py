@@ -59,7 +59,7 @@ class Rights:
         newest = await transaction.fetch(f"SELECT max(version) FROM revocations WHERE scope IN ({marks})", grant.scopes)  # noqa: S608
         if (newest[0][0] or 0) > grant.version:
             return False
-        await transaction.execute(
+        is_news = await transaction.execute(
             "INSERT INTO grants VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (user_id, scope_id) DO UPDATE SET"
             " via = excluded.via, version = excluded.version WHERE excluded.version >= version",
             (grant.user_id, grant.scope_id, grant.course_id, grant.teacher_username, grant.via, grant.version),
@@ -68,7 +68,8 @@ class Rights:
         def show() -> None:
             self._grants[grant.user_id, grant.scope_id] = grant
 
-        transaction.on_commit(show)
+        if is_news:
+            transaction.on_commit(show)
         return True
 
     async def end_course(self, course_id: str, teacher_username: str, version: int) -> None:

@@ -1,0 +1,31 @@
+"""PostgreSQL goes away under a running service, and comes back."""
+
+import pytest
+from psycopg import sql
+from sqlalchemy.engine import make_url
+
+from tests.databases import execute
+from tests.vps.people import make_student
+from tests.vps.running import Vps
+
+pytestmark = pytest.mark.anyio
+
+CLOSE = "ALTER DATABASE {} ALLOW_CONNECTIONS false"
+END_ALL = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = {}"
+OPEN = "ALTER DATABASE {} ALLOW_CONNECTIONS true"
+
+
+async def test_without_its_database_every_route_says_503_and_heals_by_itself(vps: Vps, database_url: str) -> None:
+    student = await make_student(vps)
+    name = make_url(database_url).database or ""
+    execute(database_url, sql.SQL(CLOSE).format(sql.Identifier(name)))
+    execute(database_url, sql.SQL(END_ALL).format(sql.Literal(name)))
+    try:
+        for target in ("/api/courses", "/api/auth/me", "/api/keys", "/health/ready"):
+            answer = await vps.http.get(target, headers=student.headers)
+            assert (answer.status_code, answer.json()["code"]) == (503, "database_unreachable"), target
+            assert int(answer.headers["retry-after"]) > 0
+        assert (await vps.http.get("/health/live")).status_code == 200
+    finally:
+        execute(database_url, sql.SQL(OPEN).format(sql.Identifier(name)))
+    assert (await vps.http.get("/api/auth/me", headers=student.headers)).status_code == 200
