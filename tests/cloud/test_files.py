@@ -1,0 +1,162 @@
+"""Bytes on their way to disk and back: scratch files, the video store, reading in blocks."""
+
+import asyncio
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cloud_service.playback import blocks as reading
+from cloud_service.uploads.scratch import BLOCK_BYTES, ScratchFile
+from cloud_service.videos.models import StoredVideo
+from cloud_service.videos.store import VideoStore
+
+CONTENT = os.urandom(3 * 2**20 + 17)
+
+
+def stored(owner_id: str, video_id: str) -> StoredVideo:
+    return StoredVideo(video_id, "lesson", "course", owner_id, "omar", 1, "ab" * 32, "video/mp4", 1.0, 1, 1, 0)
+
+
+# --- scratch --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("chunk", [1, 1000, BLOCK_BYTES - 1, BLOCK_BYTES, BLOCK_BYTES + 1, 5 * BLOCK_BYTES])
+async def test_a_scratch_file_holds_what_was_written(tmp_path: Path, chunk: int) -> None:
+    content = CONTENT if chunk > 1 else CONTENT[:5000]
+    scratch = ScratchFile(tmp_path / "upload")
+    for start in range(0, len(content), chunk):
+        await scratch.write(content[start : start + chunk])
+    assert await scratch.finish() == hashlib.sha256(content).hexdigest()
+    assert (scratch.size, scratch.path.read_bytes()) == (len(content), content)
+
+
+@pytest.mark.anyio
+async def test_a_scratch_file_takes_what_is_reused_afterwards(tmp_path: Path) -> None:
+    """The caller may change its buffer as soon as `write` returns."""
+    scratch, buffer = ScratchFile(tmp_path / "upload"), bytearray(1000)
+    for number in range(5000):
+        buffer[:] = bytes([number % 256]) * 1000
+        await scratch.write(bytes(buffer))
+    expected = b"".join(bytes([number % 256]) * 1000 for number in range(5000))
+    assert await scratch.finish() == hashlib.sha256(expected).hexdigest()
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("written", [0, 10, BLOCK_BYTES, 4 * BLOCK_BYTES])
+async def test_a_discarded_scratch_file_is_gone_with_its_handle(tmp_path: Path, written: int) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    scratch = ScratchFile(tmp_path / "upload")
+    await scratch.write(bytes(written))
+    await scratch.discard()
+    assert os.listdir(tmp_path) == []
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+@pytest.mark.anyio
+async def test_a_scratch_file_can_be_discarded_whenever_its_task_is_cancelled(tmp_path: Path) -> None:
+    for moment in range(8):
+        scratch = ScratchFile(tmp_path / f"upload-{moment}")
+
+        async def fill(scratch: ScratchFile = scratch) -> None:
+            for _ in range(20):
+                await scratch.write(bytes(BLOCK_BYTES // 2))
+            await scratch.finish()
+
+        task = asyncio.ensure_future(fill())
+        await asyncio.sleep(0.002 * moment)
+        task.cancel()
+        await asyncio.wait([task])
+        await scratch.discard()
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.anyio
+async def test_two_uploads_never_share_a_scratch_file(tmp_path: Path) -> None:
+    scratch = ScratchFile(tmp_path / "upload")
+    with pytest.raises(FileExistsError):
+        ScratchFile(tmp_path / "upload")
+    await scratch.discard()
+
+
+# --- the store ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> VideoStore:
+    return VideoStore(tmp_path)
+
+
+def keep(store: VideoStore, owner_id: str, video_id: str) -> None:
+    store.scratch(video_id).write_bytes(b"bytes")
+    store.keep(store.scratch(video_id), owner_id, video_id)
+
+
+def test_a_kept_file_is_where_it_is_streamed_from(store: VideoStore) -> None:
+    keep(store, "omar", "v1")
+    assert Path(store.path(stored("omar", "v1"))).read_bytes() == b"bytes"
+    assert not store.scratch("v1").exists()
+
+
+def test_removing_twice_is_no_error(store: VideoStore) -> None:
+    keep(store, "omar", "v1")
+    for _ in range(2):
+        store.remove("omar", "v1")
+    assert not store.original("omar", "v1").exists()
+
+
+def test_a_sweep_removes_what_no_row_knows_and_nothing_else(store: VideoStore) -> None:
+    for owner_id, video_id in (("omar", "v1"), ("omar", "v2"), ("mona", "v3")):
+        keep(store, owner_id, video_id)
+    store.scratch("half").write_bytes(b"half")
+    assert sorted(store.sweep([stored("omar", "v1")])) == ["half", "v2", "v3"]
+    assert store.original("omar", "v1").exists()
+    assert not store.scratch("half").exists()
+    assert store.sweep([stored("omar", "v1")]) == []
+
+
+def test_a_video_under_another_owners_name_is_not_the_one_that_is_known(store: VideoStore) -> None:
+    keep(store, "mona", "v1")
+    assert store.sweep([stored("omar", "v1")]) == ["v1"]
+
+
+# --- reading --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def handle(tmp_path: Path) -> Iterator[int]:
+    (tmp_path / "film").write_bytes(CONTENT)
+    handle = os.open(tmp_path / "film", os.O_RDONLY)
+    yield handle
+    os.close(handle)
+
+
+async def read(handle: int, start: int, stop: int) -> tuple[bytes, list[int]]:
+    parts = [bytes(block) async for block in reading.blocks(handle, start, stop)]
+    return b"".join(parts), [len(part) for part in parts]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("start", "stop"), [(0, len(CONTENT)), (0, 1), (5, 5), (2**20 - 1, 2**20 + 1), (len(CONTENT) - 1, len(CONTENT))]
+)
+async def test_a_stretch_is_read_exactly_in_blocks_of_at_most_a_mebibyte(handle: int, start: int, stop: int) -> None:
+    content, sizes = await read(handle, start, stop)
+    assert content == CONTENT[start:stop]
+    assert max(sizes, default=0) <= reading.BLOCK_BYTES
+
+
+@pytest.mark.anyio
+async def test_what_is_not_in_memory_is_read_from_disk(handle: int) -> None:
+    os.fsync(handle)
+    os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_DONTNEED)
+    assert (await read(handle, 0, len(CONTENT)))[0] == CONTENT
+
+
+@pytest.mark.anyio
+async def test_a_file_that_is_shorter_than_its_row_says_is_an_error(handle: int) -> None:
+    with pytest.raises(EOFError):
+        await read(handle, 0, len(CONTENT) + 1)

@@ -1,0 +1,130 @@
+"""The node's OpenAPI document says everything a client needs."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cloud_service.app import create_app
+from cloud_service.settings import CloudSettings
+from shared.problems import MEDIA_TYPE
+
+Operation = tuple[str, str, dict[str, Any]]
+METHODS = ("get", "head", "post", "put", "patch", "delete")
+
+
+@pytest.fixture(scope="session")
+def document(secrets_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    keys = {name: (secrets_folder / name).read_text() for name in ("node_key", "vps_public_key")}
+    folder = tmp_path_factory.mktemp("documented")
+    return create_app(CloudSettings.model_validate({"environment": "local", "data_dir": folder, **keys})).openapi()
+
+
+@pytest.fixture(scope="session")
+def operations(document: dict[str, Any]) -> list[Operation]:
+    return [
+        (method, path, operation)
+        for path, item in document["paths"].items()
+        for method, operation in item.items()
+        if method in METHODS
+    ]
+
+
+def errors(operation: dict[str, Any]) -> dict[str, Any]:
+    return {status: answer for status, answer in operation["responses"].items() if status >= "400"}
+
+
+def codes(document: dict[str, Any], path: str, method: str) -> set[str]:
+    described = " ".join(answer["description"] for answer in errors(document["paths"][path][method]).values())
+    return {word for word in described.split("`") if "_" in word and " " not in word}
+
+
+def test_the_routes_are_those_of_this_issue(operations: list[Operation]) -> None:
+    assert {(method, path) for method, path, _ in operations} == {
+        ("get", "/uploads/permission"),
+        ("post", "/videos"),
+        ("get", "/videos/{video_id}"),
+        ("delete", "/videos/{video_id}"),
+        ("get", "/videos/{video_id}/stream"),
+        ("head", "/videos/{video_id}/stream"),
+        ("delete", "/courses/{course_id}"),
+        ("get", "/internal/status"),
+        ("get", "/health/live"),
+        ("get", "/health/ready"),
+    }
+
+
+def test_every_route_has_a_summary(operations: list[Operation]) -> None:
+    assert [(method, path) for method, path, operation in operations if not operation.get("summary")] == []
+
+
+def test_every_answer_is_typed(operations: list[Operation]) -> None:
+    untyped = [
+        (method, path, status)
+        for method, path, operation in operations
+        for status, answer in operation["responses"].items()
+        if status in ("200", "201", "206") and not all(kind.get("schema") for kind in answer["content"].values())
+    ]
+    assert untyped == []
+
+
+def test_every_error_is_a_problem_with_its_codes(operations: list[Operation]) -> None:
+    for method, path, operation in operations:
+        for status, answer in errors(operation).items():
+            assert list(answer["content"]) == [MEDIA_TYPE], (method, path, status)
+            assert answer["content"][MEDIA_TYPE]["schema"] == {"$ref": "#/components/schemas/Problem"}
+            assert "`" in answer["description"], (method, path, status)
+
+
+def test_every_route_but_health_says_that_it_needs_a_token(operations: list[Operation]) -> None:
+    for method, path, operation in operations:
+        assert ("401" in operation["responses"]) is not path.startswith("/health"), (method, path)
+        is_for_people = not path.startswith(("/health", "/internal"))
+        assert bool(operation.get("security")) is is_for_people, (method, path)
+
+
+def test_the_upload_is_a_raw_body_with_every_refusal(document: dict[str, Any]) -> None:
+    body = document["paths"]["/videos"]["post"]["requestBody"]
+    assert body["content"]["application/octet-stream"]["schema"] == {"type": "string", "format": "binary"}
+    assert {
+        "not_authenticated",
+        "upload_not_allowed",
+        "lesson_not_found",
+        "lesson_has_video",
+        "upload_in_progress",
+        "upload_stalled",
+        "upload_too_large",
+        "not_a_video",
+        "empty_upload",
+        "storage_full",
+        "peer_unreachable",
+    } <= codes(document, "/videos", "post")
+
+
+@pytest.mark.parametrize("method", ["get", "head"])
+def test_the_stream_is_described_although_it_is_answered_before_the_framework(
+    document: dict[str, Any], method: str
+) -> None:
+    path = "/videos/{video_id}/stream"
+    operation = document["paths"][path][method]
+    assert {"200", "206", "304", "401", "403", "404", "416", "503"} <= set(operation["responses"])
+    assert {"Range", "If-Range"} <= {parameter["name"] for parameter in operation["parameters"]}
+    assert {"key_required", "video_not_found", "range_not_satisfiable", "rights_unknown"} <= codes(
+        document, path, method
+    )
+
+
+def test_operation_ids_are_unique(operations: list[Operation]) -> None:
+    ids = [operation["operationId"] for _, _, operation in operations]
+    assert len(ids) == len(set(ids))
+
+
+def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
+    def references(part: Any) -> set[str]:
+        if isinstance(part, dict):
+            own = {part["$ref"]} if isinstance(part.get("$ref"), str) else set()
+            return own.union(*(references(value) for value in part.values()))
+        return set().union(*(references(value) for value in part)) if isinstance(part, list) else set()
+
+    schemas = {f"#/components/schemas/{name}" for name in document["components"]["schemas"]}
+    assert references(document) <= schemas
