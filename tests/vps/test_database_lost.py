@@ -22,10 +22,10 @@ async def test_without_its_database_every_route_says_503_and_heals_by_itself(vps
     execute(database_url, sql.SQL(END_ALL).format(sql.Literal(name)))
     try:
         for target in ("/api/courses", "/api/auth/me", "/api/keys", "/health/ready"):
-            answer = await vps.http.get(target, headers=student.headers)
+            answer = await student.get(target)
             assert (answer.status_code, answer.json()["code"]) == (503, "database_unreachable"), target
             assert int(answer.headers["retry-after"]) > 0
         assert (await vps.http.get("/health/live")).status_code == 200
     finally:
         execute(database_url, sql.SQL(OPEN).format(sql.Identifier(name)))
-    assert (await vps.http.get("/api/auth/me", headers=student.headers)).status_code == 200
+    assert (await student.get("/api/auth/me")).status_code == 200
