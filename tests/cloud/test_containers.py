@@ -120,10 +120,11 @@ async def test_a_name_is_only_a_name(clips: Clips, tmp_path: Path, name: str) ->
 
 @pytest.mark.anyio
 async def test_a_playlist_is_not_followed_whatever_it_is_called(clips: Clips, tmp_path: Path) -> None:
+    """FFmpeg would open each of these and read the file beside it."""
     (tmp_path / "film.ts").write_bytes(clips.container("ts"))
     playlists = {
-        "hls.mp4": f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n{tmp_path}/film.ts\n#EXT-X-ENDLIST\n",
-        "concat.mp4": f"ffconcat version 1.0\nfile '{tmp_path}/film.ts'\n",
+        "list.m3u8": "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nfilm.ts\n#EXT-X-ENDLIST\n",
+        "list.mp4": "ffconcat version 1.0\nfile film.ts\n",
     }
     for name, content in playlists.items():
         (tmp_path / name).write_text(content)
