@@ -6,23 +6,23 @@ import sys
 from shared import local_environment
 
 COMMANDS = {
-    "up": ("shared.stack", "run the whole stack on this machine"),
-    "vps": ("vps_service", "run the VPS service"),
-    "cloud": ("cloud_service", "run a Cloud node"),
-    "simulator": ("vps_service.simulator", "run the payment simulator"),
-    "migrate": ("vps_service.migrate", "bring the database to this release's schema"),
-    "make-secrets": ("shared.secrets", "write the keys and secrets that are still missing into a folder"),
-    "create-admin": ("vps_service.accounts.operator", "make an admin"),
-    "confirm-contact": ("vps_service.accounts.operator", "vouch for an account's e-mail and phone"),
-    "seed-followers": (
-        "vps_service.followers.seed",
-        "add follower accounts to a teacher, for trying things out",
+    "up": (["shared.stack"], "run the whole stack on this machine"),
+    "vps": (["vps_service"], "run the VPS service"),
+    "cloud": (["cloud_service"], "run a Cloud node"),
+    "simulator": (["vps_service.simulator"], "run the payment simulator"),
+    "migrate": (["vps_service.migrate"], "bring the database to this release's schema"),
+    "make-secrets": (["shared.secrets"], "write the keys and secrets that are still missing into a folder"),
+    "create-admin": (["vps_service.accounts.operator", "create-admin"], "make an admin"),
+    "confirm-contact": (
+        ["vps_service.accounts.operator", "confirm-contact"],
+        "vouch for an account's e-mail and phone",
     ),
-    "demo": ("shared.demo", "buy and watch a course on a running stack, and be refused where one should be"),
+    "seed-followers": (["vps_service.followers.seed"], "add follower accounts to a teacher, for trying things out"),
+    "demo": (["shared.demo"], "buy and watch a course on a running stack, and be refused where one should be"),
 }
+"""What each command runs, and what it is for."""
+
 FOR_A_RUNNING_STACK = ("migrate", "create-admin", "confirm-contact", "seed-followers", "demo")
-SHARED_MODULE = ("vps_service.accounts.operator",)
-"""Modules that hold several commands and read the command's name themselves."""
 
 
 def usage() -> str:
@@ -38,11 +38,10 @@ def main() -> None:
     name = sys.argv[1]
     if name not in COMMANDS:
         sys.exit(f"toptank: there is no command {name}\n\n{usage()}")
-    module, _ = COMMANDS[name]
     if name in FOR_A_RUNNING_STACK:
         os.environ.update(local_environment.read())
-    arguments = sys.argv[1:] if module in SHARED_MODULE else sys.argv[2:]
-    os.execv(sys.executable, [sys.executable, "-m", module, *arguments])
+    module, _ = COMMANDS[name]
+    os.execv(sys.executable, [sys.executable, "-m", *module, *sys.argv[2:]])
 
 
 if __name__ == "__main__":

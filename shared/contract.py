@@ -1,6 +1,7 @@
 """Everything that crosses between the two services: each call's path, its body and its answer.
 
-Calls carry a service token (shared/tokens.py). A change here is one commit on both sides.
+Calls carry a service token (shared/tokens.py). A change here is one commit on both sides; answers may gain fields,
+which an older reader passes over.
 """
 
 from typing import Literal, Self
@@ -32,12 +33,15 @@ class Jwks(Out):
 # --- node -> VPS: may this user watch this video? ---------------------------------------------------
 
 
+Via = Literal["key", "owner", "review", "preview"]
+
+
 class AccessQuestion(Body):
     user_id: UUID
     video_id: UUID
 
 
-class AccessAnswer(Body):
+class AccessAnswer(Out):
     """`version` is the newest change the answer is sure to reflect.
 
     `via` is how the right was come by; one via `preview` opens this video only, any other the whole course.
@@ -45,7 +49,7 @@ class AccessAnswer(Body):
 
     allowed: bool
     reason: Literal["granted", "key_required", "video_not_found", "user_inactive"]
-    via: Literal["key", "owner", "review", "preview"] | None = None
+    via: Via | None = None
     course_id: UUID | None = None
     teacher_username: str | None = None
     version: int
@@ -53,10 +57,10 @@ class AccessAnswer(Body):
 
 # --- node -> VPS: what may this teacher upload? -----------------------------------------------------
 
-UploadRefusal = Literal["not_a_teacher", "not_enough_followers", "course_not_yours"]
+UploadRefusal = Literal["not_a_teacher", "not_enough_followers", "lesson_not_found", "lesson_has_video"]
 
 
-class TeacherAnswer(Body):
+class TeacherAnswer(Out):
     """A teacher's standing; for anyone else `is_teacher` is false. `courses` are those not deleted."""
 
     user_id: UUID
@@ -74,11 +78,11 @@ class UploadQuestion(Body):
     lesson_id: UUID
 
 
-class UploadAnswer(Body):
+class UploadAnswer(Out):
     """Asked before every upload and never cached: a demotion must bite at once."""
 
     allowed: bool
-    reason: UploadRefusal | Literal["lesson_not_found", "lesson_has_video", "lesson_takes_no_video"] | None
+    reason: UploadRefusal | None
     followers: int
     required: int
     course_id: UUID | None = None
@@ -103,7 +107,7 @@ class DeletionQuestion(Body):
         return self
 
 
-class DeletionAnswer(Body):
+class DeletionAnswer(Out):
     """Agreed again for what the same teacher deleted before, so that a half-done deletion can be finished."""
 
     agreed: bool
@@ -135,7 +139,7 @@ class Event(Body):
     about: VideoStored
 
 
-class EventAnswer(Body):
+class EventAnswer(Out):
     """`applied` false means: the VPS will never want this video, the node should drop it."""
 
     applied: bool
@@ -145,17 +149,17 @@ class EventAnswer(Body):
 # --- VPS -> node: what changed (answer to the node's pull) ---------------------------------------------
 
 
-class Change(Body):
+class Change(Out):
     """A change of a right, numbered without gaps in the order of commits."""
 
     number: int
-    kind: Literal["key_granted", "course_deleted", "video_deleted", "teacher_verified"]
+    kind: str
     user_id: UUID | None = None
     course_id: UUID | None = None
     video_id: UUID | None = None
 
 
-class Changes(Body):
+class Changes(Out):
     """`reset` true: the node's position is of no use (other epoch); drop the cache, go on from `head`."""
 
     epoch: UUID
@@ -167,7 +171,7 @@ class Changes(Body):
 # --- VPS -> node: how are you? -------------------------------------------------------------------------
 
 
-class NodeStatus(Body):
+class NodeStatus(Out):
     node: str
     videos: int
     bytes_stored: int

@@ -1,14 +1,16 @@
-"""Calling the other service: signed, bounded in time, with the request's id handed on."""
+"""Calls between the services, both ends: signed, bounded in time, with the request's id handed on."""
 
 import logging
 from typing import TypeVar
 
 import httpx
+from fastapi import Request
+from fastapi.security import HTTPBearer
 from pydantic import BaseModel, ValidationError
 
 from shared import logs
-from shared.problems import Unavailable
-from shared.tokens import ServiceSigner
+from shared.problems import AppError, NotAuthenticated, Unavailable
+from shared.tokens import InvalidToken, ServiceSigner, ServiceVerifier
 
 log = logging.getLogger(__name__)
 
@@ -21,10 +23,10 @@ class PeerUnreachable(Unavailable):
     code, title = "peer_unreachable", "The other service cannot be reached"
 
 
-class PeerRefused(Unavailable):
-    """The other service answered, with an error: our request or our keys are wrong. Repeating will not mend it."""
+class PeerRefused(AppError):
+    """The other service answered, with an error: this request, or the keys or clocks of the two, do not fit."""
 
-    code, title = "peer_refused", "The other service refused the request"
+    status, code, title = 502, "peer_refused", "The other service refused the request"
 
     def __init__(self, status: int, body: str) -> None:
         super().__init__()
@@ -72,3 +74,27 @@ class Peer:
             log.exception("peer answered in another shape", extra={"peer": self.name, "path": path})
         log.error("peer refused", extra={"peer": self.name, "path": path, "status": response.status_code})
         raise PeerRefused(response.status_code, response.text[:500])
+
+
+class CallingPeer(HTTPBearer):
+    """A dependency: the name of the service that signed this very request. Raises NotAuthenticated."""
+
+    def __init__(self) -> None:
+        about = "A token of the other service, made for this very call."
+        super().__init__(scheme_name="ServiceToken", description=about)
+
+    async def __call__(self, request: Request) -> str:  # type: ignore[override]
+        verifier: ServiceVerifier = request.app.state.service_verifier
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        query = f"?{request.url.query}" if request.url.query else ""
+        target = f"{request.scope['path']}{query}"
+        try:
+            if scheme.lower() != "bearer":
+                raise InvalidToken("no bearer token")
+            return verifier.verify(token, request.method, target, await request.body())
+        except InvalidToken as error:
+            log.warning("service call refused", extra={"path": request.url.path, "reason": str(error)})
+            raise NotAuthenticated from None
+
+
+calling_peer = CallingPeer()

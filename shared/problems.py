@@ -57,6 +57,10 @@ class AppError(Exception):
         )
 
 
+class BadRequest(AppError):
+    status, code, title = 400, "bad_request", "The request cannot be read"
+
+
 class NotAuthenticated(AppError):
     status, code, title = 401, "not_authenticated", "A valid access token is needed"
 
@@ -110,6 +114,7 @@ class InternalError(AppError):
 
 
 BY_STATUS: dict[int, type[AppError]] = {
+    400: BadRequest,
     401: NotAuthenticated,
     403: Forbidden,
     404: NotFound,

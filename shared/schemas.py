@@ -1,9 +1,17 @@
 """Base of every body, so that unknown input is refused and times are alike in both APIs."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, PlainSerializer, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    PlainSerializer,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 
 
 def _storable(value: Any) -> Any:
@@ -16,6 +24,12 @@ def _storable(value: Any) -> Any:
 Text = Annotated[str, AfterValidator(_storable)]
 """Text from a path or a query that the database will be asked about; bodies check theirs by themselves."""
 
+CONVENTIONS = """
+Ids are UUIDs, times RFC 3339 in UTC, money `{amount, currency}` in minor units. A list is `{items, next}`; send `next`
+back as `cursor`. Errors are RFC 9457 `application/problem+json`: decide on `code`. 503 comes with `Retry-After`.
+Unknown fields are refused.
+"""
+
 
 class Body(BaseModel):
     """A request body: unknown fields are an error, strings come trimmed."""
@@ -23,6 +37,20 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
 
     _check_text = field_validator("*")(_storable)
+
+
+class Patch(Body):
+    """A change of some fields: one that is left out stays, and null is refused."""
+
+    @model_validator(mode="after")
+    def _names_what_changes(self) -> Self:
+        for name, value in self.changes().items():
+            if value is None:
+                raise ValueError(f"{name} must not be null; leave it out to keep it")
+        return self
+
+    def changes(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.model_fields_set}
 
 
 class Out(BaseModel):
@@ -36,7 +64,11 @@ def rfc3339(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
-Moment = Annotated[datetime, PlainSerializer(rfc3339, return_type=str, when_used="json")]
+Moment = Annotated[
+    datetime,
+    PlainSerializer(rfc3339, return_type=str, when_used="json"),
+    WithJsonSchema({"type": "string", "format": "date-time"}, mode="serialization"),
+]
 
 
 class Money(Body):

@@ -8,6 +8,7 @@ from shared import problems
 from shared.contract import VPS
 from shared.logs import RequestLog
 from shared.peer import Peer
+from shared.schemas import CONVENTIONS
 from shared.serving import BodyLimit
 from shared.tokens import ServiceSigner, ServiceVerifier, public_jwk
 from vps_service import health
@@ -24,6 +25,7 @@ from vps_service.payments import routes as payments
 from vps_service.payments.providers import Provider
 from vps_service.payments.simulator_provider import SimulatorProvider
 from vps_service.settings import VpsSettings
+from vps_service.vps import Vps
 
 FORM_OVERHEAD = 64 * 1024
 
@@ -35,19 +37,30 @@ def make_provider(settings: VpsSettings) -> Provider | None:
     return None
 
 
+def create_vps(settings: VpsSettings) -> Vps:
+    access_key = settings.access_key.public_key()
+    return Vps(
+        settings=settings,
+        hasher=Hasher(settings.bcrypt_cost),
+        images=ImageStore(settings.data_dir / "images"),
+        access_keys={public_jwk(access_key)["kid"]: access_key},
+        provider=make_provider(settings),
+        node=Peer(settings.node_id, settings.cloud_internal_url, ServiceSigner(VPS, settings.vps_key)),
+    )
+
+
 def create_app(settings: VpsSettings) -> FastAPI:
-    """The VPS service; everything long-lived is on `app.state`."""
+    """The VPS service; what is long-lived is `app.state.vps` and `app.state.sessions`."""
+    vps = create_vps(settings)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         engine = make_engine(settings)
         app.state.sessions = make_sessions(engine)
-        app.state.provider = make_provider(settings)
-        app.state.node = Peer(settings.node_id, settings.cloud_internal_url, ServiceSigner(VPS, settings.vps_key))
         yield
-        await app.state.node.close()
-        if app.state.provider:
-            await app.state.provider.close()
+        await vps.node.close()
+        if vps.provider:
+            await vps.provider.close()
         await engine.dispose()
 
     documented = settings.environment != "production"
@@ -55,15 +68,13 @@ def create_app(settings: VpsSettings) -> FastAPI:
         title="TopTank VPS",
         version="1",
         summary="Users, courses, payments and keys.",
+        description=CONVENTIONS,
         lifespan=lifespan,
         openapi_url="/openapi.json" if documented else None,
         redirect_slashes=False,  # the redirect would lead to whatever the Host header says
+        generate_unique_id_function=lambda route: route.name,
     )
-    access_public = settings.access_key.public_key()
-    app.state.settings = settings
-    app.state.hasher = Hasher(settings.bcrypt_cost)
-    app.state.images = ImageStore(settings.data_dir / "images")
-    app.state.access_keys = {public_jwk(access_public)["kid"]: access_public}
+    app.state.vps = vps
     app.state.service_verifier = ServiceVerifier(VPS, {settings.node_id: settings.node_public_key})
     problems.install(app)
     health.answer_database_failures(app)

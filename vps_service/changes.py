@@ -4,20 +4,25 @@ A number is taken from one locked row inside the transaction that makes the chan
 and become visible in order; a sequence would promise neither.
 """
 
+from typing import Literal
 from uuid import UUID, uuid4
 
-from sqlalchemy import BigInteger, CheckConstraint, SmallInteger, select, update
+from sqlalchemy import BigInteger, CheckConstraint, SmallInteger, event, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from shared.contract import Change, Changes
 from vps_service.db import Base
 
 BATCH = 500
+PENDING = "changes"
 
 
 class ChangeRow(Base):
     __tablename__ = "changes"
+    __table_args__ = (
+        CheckConstraint("kind IN ('key_granted', 'course_deleted', 'video_deleted', 'teacher_verified')", name="kind"),
+    )
 
     number: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     kind: Mapped[str]
@@ -37,19 +42,45 @@ class ChangeCounter(Base):
     epoch: Mapped[UUID] = mapped_column(default=uuid4)
 
 
-async def record(
+Kind = Literal["key_granted", "course_deleted", "video_deleted", "teacher_verified"]
+
+
+def record(
     session: AsyncSession,
-    kind: str,
+    kind: Kind,
     *,
     user_id: UUID | None = None,
     course_id: UUID | None = None,
     video_id: UUID | None = None,
 ) -> None:
-    """Number one change in this transaction. Call it last: the counter stays locked until the commit."""
-    taken = update(ChangeCounter).values(last=ChangeCounter.last + 1).returning(ChangeCounter.last)
-    number = (await session.execute(taken)).scalar_one()
-    session.add(ChangeRow(number=number, kind=kind, user_id=user_id, course_id=course_id, video_id=video_id))
-    await session.flush()
+    """Announce a change with this transaction. It is numbered at the commit, so that the counter is locked last."""
+    change = ChangeRow(kind=kind, user_id=user_id, course_id=course_id, video_id=video_id)
+    session.info.setdefault(PENDING, []).append(change)
+
+
+async def number_now(session: AsyncSession) -> int:
+    """Number what was recorded so far, and the last number given: for an answer that names it before the commit."""
+    await session.run_sync(_number_pending)
+    return await head(session)
+
+
+@event.listens_for(Session, "before_commit")
+def _number_pending(session: Session) -> None:
+    pending: list[ChangeRow] = session.info.pop(PENDING, [])
+    if not pending:
+        return
+    session.flush()
+    taken = update(ChangeCounter).values(last=ChangeCounter.last + len(pending)).returning(ChangeCounter.last)
+    last = session.execute(taken).scalar_one()
+    for number, change in enumerate(pending, start=last - len(pending) + 1):
+        change.number = number
+    session.add_all(pending)
+    session.flush()
+
+
+@event.listens_for(Session, "after_rollback")
+def _forget_pending(session: Session) -> None:
+    session.info.pop(PENDING, None)
 
 
 async def head(session: AsyncSession) -> int:

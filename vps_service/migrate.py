@@ -2,7 +2,9 @@
 
 import asyncio
 import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import TypeVar
 
 from alembic import command
 from alembic.config import Config
@@ -14,8 +16,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared import logs
 from shared.settings import load, stop
-from vps_service.db import database_url, make_engine
+from vps_service.db import Sessions, database_url, make_engine, make_sessions
 from vps_service.settings import DatabaseSettings
+
+Result = TypeVar("Result")
 
 
 class DatabaseNotReady(Exception):
@@ -51,6 +55,16 @@ async def _check_schema(connection: AsyncConnection, settings: DatabaseSettings)
     wanted = ScriptDirectory.from_config(alembic_config(settings)).get_current_head()
     if here != wanted:
         raise DatabaseNotReady(f"the database is at {here or 'no schema'}, not {wanted}: run toptank migrate")
+
+
+async def with_database(settings: DatabaseSettings, work: Callable[[Sessions], Awaitable[Result]]) -> Result:
+    """Do an operator's work on a database that is ready. Raises DatabaseNotReady."""
+    await check_ready(settings)
+    engine = make_engine(settings)
+    try:
+        return await work(make_sessions(engine))
+    finally:
+        await engine.dispose()
 
 
 def migrate(settings: DatabaseSettings) -> None:

@@ -8,11 +8,14 @@ from uuid import UUID
 from fastapi import Query
 
 from shared.problems import Invalid
+from shared.schemas import Page
+from vps_service.db import Row
 
 Limit = Annotated[int, Query(ge=1, le=100, description="How many items at most.")]
 Cursor = Annotated[str | None, Query(max_length=64, description="`next` of the page before.")]
 
-Item = TypeVar("Item")
+HasId = TypeVar("HasId", bound=Row)
+Shown = TypeVar("Shown")
 
 
 def after(cursor: str | None) -> UUID | None:
@@ -25,9 +28,9 @@ def after(cursor: str | None) -> UUID | None:
         raise Invalid("is not a cursor of this list", field="query.cursor") from None
 
 
-def cut(rows: Sequence[Item], limit: int, id_of: Callable[[Item], UUID]) -> tuple[Sequence[Item], str | None]:
+def page(rows: Sequence[HasId], limit: int, show: Callable[[HasId], Shown]) -> Page[Shown]:
     """One page of `rows`, of which one more than `limit` was asked for, and the cursor of the next."""
+    items = [show(row) for row in rows[:limit]]
     if len(rows) <= limit:
-        return rows, None
-    last = id_of(rows[limit - 1])
-    return rows[:limit], base64.urlsafe_b64encode(last.bytes).rstrip(b"=").decode()
+        return Page(items=items)
+    return Page(items=items, next=base64.urlsafe_b64encode(rows[limit - 1].id.bytes).rstrip(b"=").decode())

@@ -1,17 +1,16 @@
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends
 
 from cloud_service.node import CurrentNode
 from shared.contract import NODE_STATUS, NodeStatus
+from shared.peer import calling_peer
 from shared.problems import NotAuthenticated, responses
-from shared.service_calls import calling_peer
 
-router = APIRouter(tags=["internal"])
+router = APIRouter(tags=["internal"], dependencies=[Depends(calling_peer)])
 
 
 @router.get(NODE_STATUS, summary="How is this node doing?", responses=responses(NotAuthenticated))
-async def status(node: CurrentNode, request: Request) -> NodeStatus:
+async def status(node: CurrentNode) -> NodeStatus:
     """For the VPS only."""
-    await calling_peer(request, request.app.state.service_verifier)
     return NodeStatus(
         node=node.settings.node_id,
         videos=len(node.catalogue),

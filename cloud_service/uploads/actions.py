@@ -93,8 +93,8 @@ async def _ask_rights(node: Node, viewer: Viewer, lesson_id: UUID) -> UploadAnsw
     """Always asked of the VPS: a teacher who was demoted a second ago must not upload."""
     question = UploadQuestion(user_id=UUID(viewer.id), lesson_id=lesson_id)
     answer = await node.vps.post(UPLOAD_RIGHTS, question, UploadAnswer)
-    if not answer.allowed:
-        refusal = REFUSALS[answer.reason or ""]
+    if answer.reason:
+        refusal = REFUSALS[answer.reason]
         counted = f"{answer.followers} of {answer.required} followers."
         raise refusal(counted if answer.reason == "not_enough_followers" else None)
     if node.catalogue.of_lesson(str(lesson_id)):

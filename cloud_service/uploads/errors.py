@@ -1,5 +1,6 @@
 """How an upload may end other than well."""
 
+from shared.contract import UploadRefusal
 from shared.problems import AppError, Conflict, Forbidden, Invalid, NotFound, TooLarge
 
 
@@ -49,7 +50,7 @@ class StorageFull(AppError):
     status, code, title = 507, "storage_full", "There is no room for this video"
 
 
-REFUSALS: dict[str, type[AppError]] = {
+REFUSALS: dict[UploadRefusal, type[AppError]] = {
     "not_a_teacher": UploadNotAllowed,
     "not_enough_followers": UploadNotAllowed,
     "lesson_not_found": LessonNotFound,

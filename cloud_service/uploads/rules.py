@@ -1,12 +1,12 @@
 from uuid import UUID
 
-from cloud_service.uploads.schemas import UploadPermission
-from shared.contract import TeacherAnswer, UploadRefusal
+from cloud_service.uploads.schemas import Refusal, UploadPermission
+from shared.contract import TeacherAnswer
 
 
 def permission(standing: TeacherAnswer, course_id: UUID | None) -> UploadPermission:
     """Verified teachers may upload, into their own courses."""
-    reason: UploadRefusal | None = None
+    reason: Refusal | None = None
     if not standing.is_teacher:
         reason = "not_a_teacher"
     elif not standing.verified:

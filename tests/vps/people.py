@@ -11,7 +11,8 @@ from uuid_utils.compat import uuid7
 
 from shared.contract import EVENTS, Event, VideoStored
 from tests.vps.running import Vps
-from vps_service.accounts.actions import confirm_contact, register
+from vps_service.accounts.actions import confirm_contact, new_user, store_user
+from vps_service.accounts.passwords import Hasher
 
 PASSWORD = "correct horse battery staple"
 
@@ -116,15 +117,11 @@ async def make_teacher(vps: Vps, username: str = "omar") -> Person:
 
 async def make_admin(vps: Vps, username: str = "root-admin") -> Person:
     """As `toptank create-admin` does; nobody becomes an admin over HTTP."""
-    await register(
-        vps.sessions,
-        vps.app.state.hasher,
-        role="admin",
-        name=username,
-        username=username,
-        password=PASSWORD,
-        email=f"{username}@example.com",
+    admin = await new_user(
+        Hasher(4), role="admin", name=username, username=username, password=PASSWORD, email=f"{username}@example.com"
     )
+    async with vps.sessions() as session, session.begin():
+        await store_user(session, admin)
     return await sign_in(vps, username)
 
 

@@ -81,7 +81,7 @@ async def test_numbers_follow_commits_not_beginnings_and_a_rollback_leaves_no_ga
 
     async def record(course_id: UUID, *, commit: bool) -> None:
         async with vps.sessions() as session, session.begin() as transaction:
-            await changes.record(session, "course_deleted", course_id=course_id)
+            changes.record(session, "course_deleted", course_id=course_id)
             await asyncio.sleep(0.3)
             if not commit:
                 await transaction.rollback()
@@ -97,7 +97,7 @@ async def test_numbers_follow_commits_not_beginnings_and_a_rollback_leaves_no_ga
 async def test_an_uncommitted_change_is_not_told(vps: Vps) -> None:
     here = await pull(vps)
     async with vps.sessions() as session, session.begin():
-        await changes.record(session, "course_deleted", course_id=uuid4())
+        changes.record(session, "course_deleted", course_id=uuid4())
         assert await pull(vps, after=0, epoch=here["epoch"]) == {**here, "reset": False}
     assert (await pull(vps, after=0, epoch=here["epoch"]))["head"] == 1
 

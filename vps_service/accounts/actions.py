@@ -13,9 +13,10 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from uuid_utils.compat import uuid7
 
-from shared.problems import Conflict, Invalid, NotAuthenticated
+from shared.problems import Invalid
 from shared.tokens import Role
 from vps_service.accounts import queries
+from vps_service.accounts.errors import AlreadyTaken, BadCredentials, BadRefreshToken
 from vps_service.accounts.images import ImageStore, make_square
 from vps_service.accounts.models import RefreshToken, User
 from vps_service.accounts.passwords import Hasher, check_strength
@@ -25,20 +26,7 @@ from vps_service.followers.models import Teacher
 from vps_service.followers.queries import followed_by
 
 
-class AlreadyTaken(Conflict):
-    code, title = "already_taken", "Somebody has that already"
-
-
-class BadCredentials(NotAuthenticated):
-    code, title = "bad_credentials", "The login or the password is wrong"
-
-
-class BadRefreshToken(NotAuthenticated):
-    code, title = "bad_refresh_token", "Sign in again"
-
-
-async def register(
-    sessions: Sessions,
+async def new_user(
     hasher: Hasher,
     *,
     role: Role,
@@ -49,9 +37,9 @@ async def register(
     phone: str | None = None,
     image_id: UUID | None = None,
 ) -> User:
-    """Raises Invalid for a weak password, AlreadyTaken for a username, e-mail or phone in use."""
+    """A user that is not stored yet. Raises Invalid for a weak password."""
     check_strength(password, name, username, email or "", phone or "")
-    user = User(
+    return User(
         id=uuid7(),
         role=role,
         name=name,
@@ -61,46 +49,37 @@ async def register(
         image_id=image_id,
         password_hash=await hasher.hash(password),
     )
-    async with _taken_is_a_conflict(), sessions() as session, session.begin():
+
+
+async def store_user(session: AsyncSession, user: User) -> None:
+    """Raises AlreadyTaken for a username, e-mail or phone in use."""
+    async with _taken_is_a_conflict():
         session.add(user)
         await session.flush()
-        if role == "teacher":
-            session.add(Teacher(user_id=user.id))
-        await session.refresh(user)
-    return user
+    if user.has_role("teacher"):
+        session.add(Teacher(user_id=user.id))
+        await session.flush()
+    await session.refresh(user)
 
 
-async def register_teacher(
-    sessions: Sessions,
-    hasher: Hasher,
-    images: ImageStore,
-    *,
-    raw_image: bytes,
-    max_pixels: int,
-    name: str,
-    username: str,
-    password: str,
-    phone: str,
-    email: str | None,
-) -> User:
-    """As `register`, with the image on disk before the user exists, and gone again if the user comes to nothing."""
-    image_id = uuid7()
+async def sign_up(sessions: Sessions, user: User, refresh_life_s: int) -> str:
+    """Store the user and sign them in, both or neither; the refresh token. Raises AlreadyTaken."""
+    async with sessions() as session, session.begin():
+        await store_user(session, user)
+        return await issue_refresh_token(session, user, refresh_life_s)
+
+
+async def sign_up_teacher(
+    sessions: Sessions, images: ImageStore, user: User, raw_image: bytes, *, max_pixels: int, refresh_life_s: int
+) -> str:
+    """As `sign_up`, with the image on disk before the user is, and gone again if the user comes to nothing."""
+    user.image_id = uuid7()
     sizes = await asyncio.to_thread(make_square, raw_image, max_pixels)
-    await asyncio.to_thread(images.save, image_id, sizes)
     try:
-        return await register(
-            sessions,
-            hasher,
-            role="teacher",
-            name=name,
-            username=username,
-            password=password,
-            email=email,
-            phone=phone,
-            image_id=image_id,
-        )
+        await asyncio.to_thread(images.save, user.image_id, sizes)
+        return await sign_up(sessions, user, refresh_life_s)
     except BaseException:
-        images.remove(image_id)
+        images.remove(user.image_id)
         raise
 
 

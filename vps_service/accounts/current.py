@@ -2,32 +2,30 @@
 
 from typing import Annotated
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from shared.problems import Forbidden, NotAuthenticated
+from shared.problems import NotAuthenticated
 from shared.tokens import InvalidToken, Role, verify_access
+from vps_service.accounts.errors import WrongRole
 from vps_service.accounts.models import User
 from vps_service.db import Transactions
+from vps_service.vps import CurrentVps
 
 bearer = HTTPBearer(auto_error=False, description="An access token from register, login or refresh.")
 Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
 
 
-class WrongRole(Forbidden):
-    code, title = "wrong_role", "This kind of account may not do that"
-
-
-async def maybe_user(request: Request, credentials: Credentials, sessions: Transactions) -> User | None:
+async def maybe_user(
+    request: Request, credentials: Credentials, sessions: Transactions, vps: CurrentVps
+) -> User | None:
     """The signed-in user, or None without a token. A bad token is an error, not a stranger."""
     if credentials is None:
         if "authorization" in request.headers:
             raise NotAuthenticated
         return None
-    keys: dict[str, Ed25519PublicKey] = request.app.state.access_keys
     try:
-        claims = verify_access(credentials.credentials, keys)
+        claims = verify_access(credentials.credentials, vps.access_keys)
     except InvalidToken:
         raise NotAuthenticated from None
     # A transaction of its own: a route that calls a payment provider must not hold one meanwhile.

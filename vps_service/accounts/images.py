@@ -7,18 +7,11 @@ from uuid import UUID
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from shared.problems import Invalid
+from vps_service.accounts.errors import NotAnImage
 
 FORMATS = ("JPEG", "PNG", "WEBP")
 SIZES = {"square": 512, "thumbnail": 128}
 MEDIA_TYPE = "image/webp"
-
-
-class NotAnImage(Invalid):
-    code, title = "not_an_image", "The image cannot be used"
-
-    def __init__(self, detail: str) -> None:
-        super().__init__(detail, field="body.image")
 
 
 def make_square(raw: bytes, max_pixels: int) -> dict[str, bytes]:

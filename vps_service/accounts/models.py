@@ -1,7 +1,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from shared.tokens import Role
@@ -20,7 +20,7 @@ class User(Row):
         Index("uq_users_phone", "phone", unique=True),
     )
 
-    role: Mapped[str]
+    role: Mapped[Role] = mapped_column(String)
     name: Mapped[str]
     username: Mapped[str]
     email: Mapped[str | None]

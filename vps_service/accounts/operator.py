@@ -4,17 +4,17 @@ import argparse
 import asyncio
 import getpass
 import sys
-from collections.abc import Awaitable, Callable
 
 from pydantic import TypeAdapter, ValidationError
 
 from shared.problems import AppError
 from shared.settings import load, stop
-from vps_service.accounts.actions import confirm_contact, register
+from vps_service.accounts import actions
+from vps_service.accounts.actions import new_user, store_user
 from vps_service.accounts.passwords import Hasher
 from vps_service.accounts.schemas import Email, Username
-from vps_service.db import Sessions, make_engine, make_sessions
-from vps_service.migrate import DatabaseNotReady, check_ready
+from vps_service.db import Sessions
+from vps_service.migrate import DatabaseNotReady, with_database
 from vps_service.settings import VpsSettings
 
 
@@ -23,56 +23,44 @@ def _password() -> str:
     return getpass.getpass("Password: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
 
 
-def _create_admin(settings: VpsSettings, arguments: argparse.Namespace) -> Callable[[Sessions], Awaitable[str]]:
-    password = _password()
-
-    async def work(sessions: Sessions) -> str:
-        await register(
-            sessions,
-            Hasher(settings.bcrypt_cost),
-            role="admin",
-            name=arguments.username,
-            username=TypeAdapter(Username).validate_python(arguments.username),
-            email=TypeAdapter(Email).validate_python(arguments.email),
-            password=password,
-        )
-        return f"{arguments.username} is an admin"
-
-    return work
+async def create_admin(sessions: Sessions, settings: VpsSettings, username: str, email: str) -> str:
+    admin = await new_user(
+        Hasher(settings.bcrypt_cost),
+        role="admin",
+        name=username,
+        username=TypeAdapter(Username).validate_python(username),
+        email=TypeAdapter(Email).validate_python(email),
+        password=_password(),
+    )
+    async with sessions() as session, session.begin():
+        await store_user(session, admin)
+    return f"{username} is an admin"
 
 
-def _confirm_contact(settings: VpsSettings, arguments: argparse.Namespace) -> Callable[[Sessions], Awaitable[str]]:
-    async def work(sessions: Sessions) -> str:
-        async with sessions() as session, session.begin():
-            await confirm_contact(session, arguments.username, settings.followers_required)
-        return f"{arguments.username}'s e-mail and phone are confirmed"
-
-    return work
-
-
-async def _run(settings: VpsSettings, work: Callable[[Sessions], Awaitable[str]]) -> str:
-    await check_ready(settings)
-    engine = make_engine(settings)
-    try:
-        return await work(make_sessions(engine))
-    finally:
-        await engine.dispose()
+async def confirm_contact(sessions: Sessions, settings: VpsSettings, username: str) -> str:
+    async with sessions() as session, session.begin():
+        await actions.confirm_contact(session, username, settings.followers_required)
+    return f"{username}'s e-mail and phone are confirmed"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="toptank", description=__doc__)
-    commands = parser.add_subparsers(required=True)
+    commands = parser.add_subparsers(dest="command", required=True)
     create = commands.add_parser("create-admin", help="make an admin; the password is asked for")
     create.add_argument("username")
     create.add_argument("email")
-    create.set_defaults(prepare=_create_admin)
     confirm = commands.add_parser("confirm-contact", help="vouch for an account's e-mail and phone")
     confirm.add_argument("username")
-    confirm.set_defaults(prepare=_confirm_contact)
-    arguments = parser.parse_args()
+    given = parser.parse_args()
     settings = load(VpsSettings)
+
+    async def work(sessions: Sessions) -> str:
+        if given.command == "create-admin":
+            return await create_admin(sessions, settings, given.username, given.email)
+        return await confirm_contact(sessions, settings, given.username)
+
     try:
-        said = asyncio.run(_run(settings, arguments.prepare(settings, arguments)))
+        said = asyncio.run(with_database(settings, work))
     except ValidationError as error:
         stop("; ".join(problem["msg"] for problem in error.errors()))
     except (AppError, DatabaseNotReady) as error:

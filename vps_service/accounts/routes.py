@@ -1,21 +1,18 @@
 from typing import Annotated, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Form, Request
+from fastapi import APIRouter, Form
 from fastapi.responses import FileResponse
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.contract import JWKS, Jwks
-from shared.problems import Invalid, NotAuthenticated, NotFound, TooLarge, responses
+from shared.problems import Invalid, NotAuthenticated, TooLarge, responses
 from shared.tokens import public_jwk, sign_access
-from vps_service.accounts import actions
+from vps_service.accounts import actions, errors
 from vps_service.accounts.current import CurrentUser
-from vps_service.accounts.images import MEDIA_TYPE, NotAnImage
+from vps_service.accounts.images import MEDIA_TYPE
 from vps_service.accounts.models import User
 from vps_service.accounts.schemas import (
     AuthOut,
-    CourseBrief,
-    ImageOut,
     Login,
     Refresh,
     RegisterStudent,
@@ -23,99 +20,71 @@ from vps_service.accounts.schemas import (
     TeacherOut,
     UserOut,
 )
-from vps_service.courses.queries import courses_of
+from vps_service.accounts.views import own_view
 from vps_service.db import Session, Sessions, Transactions
-from vps_service.followers.models import Teacher
-from vps_service.payments.ledger import balance
+from vps_service.vps import CurrentVps, Vps
 
 router = APIRouter(prefix="/api", tags=["accounts"])
 public = APIRouter(tags=["accounts"])
 
 
-class ImageNotFound(NotFound):
-    code, title = "image_not_found", "There is no such image"
-
-
-async def user_out(request: Request, session: AsyncSession, user: User) -> TeacherOut | UserOut:
-    """The user's own view of themselves; a teacher's has their standing."""
-    base = f"{request.app.state.settings.vps_url}/api/images/{user.image_id}"
-    image = ImageOut(square=f"{base}/square", thumbnail=f"{base}/thumbnail") if user.image_id else None
-    shown = {
-        column.key: getattr(user, column.key) for column in User.__table__.columns if column.key in UserOut.model_fields
-    }
-    shown["image"] = image
-    if user.role != "teacher":
-        return UserOut.model_validate(shown)
-    teacher = await session.get_one(Teacher, user.id)
-    return TeacherOut.model_validate(
-        {
-            **shown,
-            "followers": teacher.followers,
-            "verified": teacher.is_verified,
-            "balance": await balance(session, user.id, request.app.state.settings.currency),
-            "courses": [CourseBrief.model_validate(course) for course in await courses_of(session, user.id)],
-        }
-    )
-
-
-async def signed_in(request: Request, sessions: Sessions, user: User, refresh_token: str | None = None) -> AuthOut:
+async def signed_in(vps: Vps, sessions: Sessions, user: User, refresh_token: str) -> AuthOut:
     """The answer to everything that signs somebody in."""
-    settings = request.app.state.settings
-    async with sessions() as session, session.begin():
-        token = refresh_token or await actions.issue_refresh_token(session, user, settings.refresh_token_s)
-        shown = await user_out(request, session, user)
+    settings = vps.settings
+    async with sessions() as session:
+        shown = await own_view(session, user, settings)
     access = sign_access(settings.access_key, user.id, user.username, user.role, settings.access_token_s)
-    return AuthOut(user=shown, access_token=access, refresh_token=token, expires_in=settings.access_token_s)
+    return AuthOut(user=shown, access_token=access, refresh_token=refresh_token, expires_in=settings.access_token_s)
 
 
 @router.post(
     "/auth/register",
     status_code=201,
     summary="Register as a student",
-    responses=responses(actions.AlreadyTaken, Invalid),
+    responses=responses(errors.AlreadyTaken, Invalid),
 )
-async def register(body: RegisterStudent, sessions: Transactions, request: Request) -> AuthOut:
-    user = await actions.register(sessions, request.app.state.hasher, role="student", **body.model_dump())
-    return await signed_in(request, sessions, user)
+async def register(body: RegisterStudent, sessions: Transactions, vps: CurrentVps) -> AuthOut:
+    user = await actions.new_user(vps.hasher, role="student", **body.model_dump())
+    token = await actions.sign_up(sessions, user, vps.settings.refresh_token_s)
+    return await signed_in(vps, sessions, user, token)
 
 
 @router.post(
     "/auth/register/teacher",
     status_code=201,
     summary="Register as a teacher",
-    responses=responses(actions.AlreadyTaken, NotAnImage, TooLarge),
+    responses=responses(errors.AlreadyTaken, errors.NotAnImage, TooLarge),
 )
 async def register_teacher(
-    form: Annotated[RegisterTeacher, Form(media_type="multipart/form-data")],
-    sessions: Transactions,
-    request: Request,
+    form: Annotated[RegisterTeacher, Form(media_type="multipart/form-data")], sessions: Transactions, vps: CurrentVps
 ) -> AuthOut:
     """The image is decoded, cropped square and stored anew in two sizes; nothing of the file itself is kept."""
-    state = request.app.state
-    user = await actions.register_teacher(
+    user = await actions.new_user(vps.hasher, role="teacher", **form.model_dump(exclude={"image"}))
+    token = await actions.sign_up_teacher(
         sessions,
-        state.hasher,
-        state.images,
-        raw_image=await form.image.read(),
-        max_pixels=state.settings.image_pixels,
-        **form.model_dump(exclude={"image"}),
+        vps.images,
+        user,
+        await form.image.read(),
+        max_pixels=vps.settings.image_pixels,
+        refresh_life_s=vps.settings.refresh_token_s,
     )
-    return await signed_in(request, sessions, user)
+    return await signed_in(vps, sessions, user, token)
 
 
-@router.post("/auth/login", summary="Sign in", responses=responses(actions.BadCredentials))
-async def login(body: Login, sessions: Transactions, request: Request) -> AuthOut:
+@router.post("/auth/login", summary="Sign in", responses=responses(errors.BadCredentials))
+async def login(body: Login, sessions: Transactions, vps: CurrentVps) -> AuthOut:
     """`login` is the username, the e-mail or the phone."""
-    user = await actions.authenticate(sessions, request.app.state.hasher, body.login, body.password)
-    return await signed_in(request, sessions, user)
+    user = await actions.authenticate(sessions, vps.hasher, body.login, body.password)
+    async with sessions() as session, session.begin():
+        token = await actions.issue_refresh_token(session, user, vps.settings.refresh_token_s)
+    return await signed_in(vps, sessions, user, token)
 
 
-@router.post("/auth/refresh", summary="Get new tokens", responses=responses(actions.BadRefreshToken))
-async def refresh(body: Refresh, sessions: Transactions, request: Request) -> AuthOut:
+@router.post("/auth/refresh", summary="Get new tokens", responses=responses(errors.BadRefreshToken))
+async def refresh(body: Refresh, sessions: Transactions, vps: CurrentVps) -> AuthOut:
     """The old refresh token is spent; spending it twice signs out everybody who holds one of its family."""
-    life_s: int = request.app.state.settings.refresh_token_s
-    user, token = await actions.rotate_refresh_token(sessions, body.refresh_token, life_s)
-    return await signed_in(request, sessions, user, token)
+    user, token = await actions.rotate_refresh_token(sessions, body.refresh_token, vps.settings.refresh_token_s)
+    return await signed_in(vps, sessions, user, token)
 
 
 @router.post("/auth/logout", status_code=204, summary="Sign out", responses=responses())
@@ -125,20 +94,20 @@ async def logout(body: Refresh, session: Session) -> None:
 
 
 @router.get("/auth/me", summary="Who am I", responses=responses(NotAuthenticated))
-async def me(user: CurrentUser, session: Session, request: Request) -> TeacherOut | UserOut:
-    return await user_out(request, session, user)
+async def me(user: CurrentUser, session: Session, vps: CurrentVps) -> TeacherOut | UserOut:
+    return await own_view(session, user, vps.settings)
 
 
 @router.get(
     "/images/{image_id}/{size}",
     summary="A profile image",
     response_class=FileResponse,
-    responses={**responses(ImageNotFound), 200: {"content": {MEDIA_TYPE: {}}}},
+    responses={**responses(errors.ImageNotFound), 200: {"content": {MEDIA_TYPE: {}}}},
 )
-async def image(image_id: UUID, size: Literal["square", "thumbnail"], request: Request) -> FileResponse:
-    path = request.app.state.images.path(image_id, size)
+async def image(image_id: UUID, size: Literal["square", "thumbnail"], vps: CurrentVps) -> FileResponse:
+    path = vps.images.path(image_id, size)
     if not path.is_file():
-        raise ImageNotFound
+        raise errors.ImageNotFound
     return FileResponse(
         path,
         media_type=MEDIA_TYPE,
@@ -147,5 +116,5 @@ async def image(image_id: UUID, size: Literal["square", "thumbnail"], request: R
 
 
 @public.get(JWKS, summary="Public keys of access tokens (RFC 7517)")
-async def jwks(request: Request) -> Jwks:
-    return Jwks(keys=[public_jwk(key) for key in request.app.state.access_keys.values()])
+async def jwks(vps: CurrentVps) -> Jwks:
+    return Jwks(keys=[public_jwk(key) for key in vps.access_keys.values()])

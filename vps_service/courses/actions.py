@@ -1,24 +1,19 @@
 from datetime import UTC, datetime
 from uuid import UUID
 
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from uuid_utils.compat import uuid7
 
-from shared.problems import Conflict, Invalid
+from shared.contract import VideoStored
+from shared.problems import Invalid
 from shared.schemas import Money
 from vps_service import changes
 from vps_service.accounts.models import User
 from vps_service.courses import queries
-from vps_service.courses.models import Course, Lesson, Section
+from vps_service.courses.errors import NothingToPublish, VideoNotFound, WrongStatus
+from vps_service.courses.models import Course, Lesson, Section, Video
 from vps_service.keys import actions as keys
-
-
-class WrongStatus(Conflict):
-    code, title = "wrong_status", "The course is not in a state for that"
-
-
-class NothingToPublish(Conflict):
-    code, title = "nothing_to_publish", "A course needs at least one lesson"
 
 
 async def draft_course(
@@ -45,17 +40,19 @@ async def change_course(
     course_id: UUID,
     currency: str,
     *,
-    title: str | None,
-    description: str | None,
-    price: Money | None,
+    title: str | None = None,
+    description: str | None = None,
+    price: Money | None = None,
 ) -> Course:
     """Change what is given. A price holds for later purchases only; a pending payment keeps its own."""
     course = await queries.owned_course(session, teacher, course_id)
     if price is not None:
         _check_currency(price, currency)
         course.price_amount = price.amount
-    course.title = course.title if title is None else title
-    course.description = course.description if description is None else description
+    if title is not None:
+        course.title = title
+    if description is not None:
+        course.description = description
     await session.flush()
     return course
 
@@ -132,5 +129,45 @@ async def delete_course(session: AsyncSession, teacher: User, course_id: UUID) -
         course.deleted_at = datetime.now(UTC)
         await keys.void_keys_of_course(session, course.id)
         await session.flush()
-        await changes.record(session, "course_deleted", course_id=course.id)
+        changes.record(session, "course_deleted", course_id=course.id)
     return course
+
+
+async def delete_video(session: AsyncSession, teacher: User, video_id: UUID) -> None:
+    """Raises VideoNotFound, also for somebody else's. Deleting again changes nothing."""
+    video = await session.get(Video, video_id, with_for_update=True)
+    if video is None or video.teacher_id != teacher.id:
+        raise VideoNotFound
+    if video.is_deleted:
+        return
+    video.deleted_at = datetime.now(UTC)
+    await session.flush()
+    changes.record(session, "video_deleted", video_id=video.id, course_id=video.course_id)
+
+
+async def store_video(session: AsyncSession, node_id: str, stored: VideoStored) -> str | None:
+    """None, or why this video will never be wanted: the world moved on while it was on its way."""
+    lesson = await session.get(Lesson, stored.lesson_id)
+    course = await session.get(Course, stored.course_id, with_for_update={"read": True})
+    if lesson is None or course is None or lesson.course_id != course.id or course.is_deleted:
+        return "lesson_not_found"
+    if course.teacher_id != stored.owner_id:
+        return "lesson_not_found"
+    row = (
+        insert(Video)
+        .values(
+            id=stored.video_id,
+            lesson_id=lesson.id,
+            course_id=course.id,
+            teacher_id=course.teacher_id,
+            node_id=node_id,
+            size=stored.size,
+            sha256=stored.sha256,
+            media_type=stored.media_type,
+            duration_s=stored.duration_s,
+        )
+        .on_conflict_do_nothing()
+        .returning(Video.id)
+    )
+    taken = (await session.execute(row)).scalar_one_or_none() is None
+    return "lesson_has_video" if taken else None

@@ -5,6 +5,7 @@ from sqlalchemy import BigInteger, CheckConstraint, Computed, Float, ForeignKey,
 from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from shared.schemas import Money
 from vps_service.accounts.models import User
 from vps_service.db import Row
 
@@ -33,6 +34,10 @@ class Course(Row):
     teacher: Mapped[User] = relationship(
         User, primaryjoin="foreign(Course.teacher_id) == User.id", viewonly=True, lazy="raise"
     )
+
+    @property
+    def price(self) -> Money:
+        return Money(amount=self.price_amount, currency=self.currency)
 
     @property
     def is_deleted(self) -> bool:

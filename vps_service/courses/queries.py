@@ -5,18 +5,10 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import joinedload
 
-from shared.problems import NotFound
 from vps_service.accounts.models import User
 from vps_service.courses import rules
+from vps_service.courses.errors import CourseNotFound, SectionNotFound
 from vps_service.courses.models import Course, Lesson, Section, Video
-
-
-class CourseNotFound(NotFound):
-    code, title = "course_not_found", "There is no such course"
-
-
-class SectionNotFound(NotFound):
-    code, title = "section_not_found", "There is no such section"
 
 
 def _courses() -> Select[Course]:

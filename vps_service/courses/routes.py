@@ -1,14 +1,15 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Query
 
 from shared.problems import NotAuthenticated, responses
 from shared.schemas import Page, Text
 from vps_service import paging
-from vps_service.accounts.current import CurrentTeacher, MaybeUser, WrongRole
-from vps_service.courses import actions, queries
-from vps_service.courses.detail import course_detail, course_fields
+from vps_service.accounts.current import CurrentTeacher, MaybeUser
+from vps_service.accounts.errors import WrongRole
+from vps_service.courses import actions, errors, queries
+from vps_service.courses.detail import course_detail
 from vps_service.courses.schemas import (
     CourseDetail,
     CourseDraft,
@@ -21,9 +22,10 @@ from vps_service.courses.schemas import (
     SectionOut,
 )
 from vps_service.db import Session
+from vps_service.vps import CurrentVps
 
 router = APIRouter(prefix="/api", tags=["courses"])
-teacher_errors = responses(NotAuthenticated, WrongRole, queries.CourseNotFound)
+teacher_errors = responses(NotAuthenticated, WrongRole, errors.CourseNotFound)
 
 
 @router.get("/courses", summary="Published courses, newest first", responses=responses())
@@ -35,19 +37,17 @@ async def list_courses(
     cursor: paging.Cursor = None,
 ) -> Page[CourseOut]:
     rows = await queries.published(session, q=q, teacher=teacher, after=paging.after(cursor), limit=limit)
-    page, following = paging.cut(rows, limit, lambda course: course.id)
-    return Page(items=[CourseOut.model_validate(course_fields(course)) for course in page], next=following)
+    return paging.page(rows, limit, CourseOut.model_validate)
 
 
 @router.get(
     "/courses/{course_id}",
     summary="A course with its sections and lessons",
-    responses=responses(NotAuthenticated, queries.CourseNotFound),
+    responses=responses(NotAuthenticated, errors.CourseNotFound),
 )
 async def show_course(course_id: UUID, viewer: MaybeUser, session: Session) -> CourseDetail:
     """Each lesson says whether this caller may open it. Unpublished courses exist for their teacher and admins only."""
-    course, sections = await course_detail(session, viewer, course_id)
-    return CourseDetail.model_validate({**course_fields(course), "sections": sections})
+    return await course_detail(session, viewer, course_id)
 
 
 @router.get("/teacher/courses", summary="My courses as a teacher", responses=responses(NotAuthenticated, WrongRole))
@@ -55,32 +55,24 @@ async def list_own_courses(
     teacher: CurrentTeacher, session: Session, limit: paging.Limit = 20, cursor: paging.Cursor = None
 ) -> Page[OwnCourseOut]:
     rows = await queries.courses_of(session, teacher.id, after=paging.after(cursor), limit=limit)
-    page, following = paging.cut(rows, limit, lambda course: course.id)
-    return Page(items=[OwnCourseOut.model_validate(course_fields(course)) for course in page], next=following)
+    return paging.page(rows, limit, OwnCourseOut.model_validate)
 
 
 @router.post("/courses", status_code=201, summary="Draft a course", responses=responses(NotAuthenticated, WrongRole))
-async def draft_course(draft: CourseDraft, teacher: CurrentTeacher, session: Session, request: Request) -> OwnCourseOut:
-    currency: str = request.app.state.settings.currency
-    course = await actions.draft_course(session, teacher, draft.title, draft.description, draft.price, currency)
-    return OwnCourseOut.model_validate(course_fields(course))
+async def draft_course(draft: CourseDraft, teacher: CurrentTeacher, session: Session, vps: CurrentVps) -> OwnCourseOut:
+    course = await actions.draft_course(
+        session, teacher, draft.title, draft.description, draft.price, vps.settings.currency
+    )
+    return OwnCourseOut.model_validate(course)
 
 
 @router.patch("/courses/{course_id}", summary="Change a course", responses=teacher_errors)
 async def change_course(
-    course_id: UUID, patch: CoursePatch, teacher: CurrentTeacher, session: Session, request: Request
+    course_id: UUID, patch: CoursePatch, teacher: CurrentTeacher, session: Session, vps: CurrentVps
 ) -> OwnCourseOut:
     """Fields that are left out stay. A new price holds for later purchases."""
-    course = await actions.change_course(
-        session,
-        teacher,
-        course_id,
-        request.app.state.settings.currency,
-        title=patch.title,
-        description=patch.description,
-        price=patch.price,
-    )
-    return OwnCourseOut.model_validate(course_fields(course))
+    course = await actions.change_course(session, teacher, course_id, vps.settings.currency, **patch.changes())
+    return OwnCourseOut.model_validate(course)
 
 
 @router.delete("/courses/{course_id}", status_code=204, summary="Delete a course", responses=teacher_errors)
@@ -93,12 +85,12 @@ async def delete_course(course_id: UUID, teacher: CurrentTeacher, session: Sessi
     "/courses/{course_id}/submit",
     summary="Ask for publication",
     responses=responses(
-        NotAuthenticated, WrongRole, queries.CourseNotFound, actions.WrongStatus, actions.NothingToPublish
+        NotAuthenticated, WrongRole, errors.CourseNotFound, errors.WrongStatus, errors.NothingToPublish
     ),
 )
 async def submit_course(course_id: UUID, teacher: CurrentTeacher, session: Session) -> OwnCourseOut:
     course = await actions.submit_course(session, teacher, course_id)
-    return OwnCourseOut.model_validate(course_fields(course))
+    return OwnCourseOut.model_validate(course)
 
 
 @router.post("/courses/{course_id}/sections", status_code=201, summary="Add a section", responses=teacher_errors)
@@ -110,7 +102,7 @@ async def add_section(course_id: UUID, draft: SectionDraft, teacher: CurrentTeac
     "/sections/{section_id}/lessons",
     status_code=201,
     summary="Add a lesson",
-    responses=responses(NotAuthenticated, WrongRole, queries.SectionNotFound),
+    responses=responses(NotAuthenticated, WrongRole, errors.SectionNotFound),
 )
 async def add_lesson(section_id: UUID, draft: LessonDraft, teacher: CurrentTeacher, session: Session) -> LessonOut:
     """Its video is uploaded to the Cloud, with this lesson's id."""

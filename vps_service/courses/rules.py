@@ -1,43 +1,39 @@
-"""Who may watch, as the VPS decides it: the one place where this rule is written."""
+"""Who may watch, see and upload, as the VPS decides it: the one place where these rules are written."""
 
-from dataclasses import dataclass
-from typing import Literal
-
+from shared.contract import UploadRefusal, Via
 from vps_service.accounts.models import User
 from vps_service.courses.models import Course, Lesson
-
-Via = Literal["key", "owner", "review", "preview"]
-
-
-@dataclass(frozen=True)
-class Watching:
-    """How the right was come by, or None when there is none."""
-
-    via: Via | None
-
-    def __bool__(self) -> bool:
-        return self.via is not None
+from vps_service.followers.models import Teacher
 
 
-NO = Watching(None)
+def may_watch(viewer: User | None, course: Course, lesson: Lesson, *, holds_key: bool) -> Via | None:
+    """How the right was come by, or None when there is none.
 
-
-def may_watch(viewer: User | None, course: Course, lesson: Lesson, *, holds_key: bool) -> Watching:
-    """A deleted course plays for nobody. The owner and admins see it in any state, key holders for good.
-
-    A preview is open to anyone signed in, once the course is published.
+    A deleted course plays for nobody. The owner and admins see it in any state, key holders for good; a preview is
+    open to anyone signed in, once the course is published.
     """
     if viewer is None or not viewer.is_active or course.is_deleted:
-        return NO
+        return None
     if viewer.id == course.teacher_id:
-        return Watching("owner")
+        return "owner"
     if viewer.has_role("admin"):
-        return Watching("review")
+        return "review"
     if holds_key:
-        return Watching("key")
+        return "key"
     if lesson.is_preview and course.is_public:
-        return Watching("preview")
-    return NO
+        return "preview"
+    return None
+
+
+def may_upload(teacher: Teacher | None, course: Course | None, *, has_video: bool) -> UploadRefusal | None:
+    """What forbids this teacher to upload into a lesson of this course, or None when nothing does."""
+    if teacher is None:
+        return "not_a_teacher"
+    if course is None or course.is_deleted or course.teacher_id != teacher.user_id:
+        return "lesson_not_found"
+    if not teacher.is_verified:
+        return "not_enough_followers"
+    return "lesson_has_video" if has_video else None
 
 
 def may_see(viewer: User | None, course: Course) -> bool:

@@ -3,7 +3,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from shared.schemas import Body, Moment, Money, Out
+from shared.schemas import Body, Moment, Money, Out, Patch
 
 Title = Annotated[str, Field(min_length=1, max_length=200)]
 Description = Annotated[str, Field(max_length=20_000)]
@@ -23,7 +23,7 @@ class CourseDraft(Body):
     price: Price
 
 
-class CoursePatch(Body):
+class CoursePatch(Patch):
     title: Title | None = None
     description: Description | None = None
     price: Price | None = None

@@ -5,20 +5,12 @@ from sqlalchemy import delete
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from shared.problems import Conflict, NotFound
 from vps_service import changes
 from vps_service.accounts.models import User
 from vps_service.accounts.queries import teacher_by_username
 from vps_service.followers import queries, rules
+from vps_service.followers.errors import CannotFollowOneself, TeacherNotFound
 from vps_service.followers.models import Follow, Teacher
-
-
-class TeacherNotFound(NotFound):
-    code, title = "teacher_not_found", "There is no such teacher"
-
-
-class CannotFollowOneself(Conflict):
-    code, title = "cannot_follow_oneself", "Nobody follows themselves"
 
 
 async def follow(session: AsyncSession, follower: User, username: str, required: int) -> Teacher:
@@ -44,7 +36,7 @@ async def recount(session: AsyncSession, teacher_id: UUID, required: int) -> Tea
     teacher.followers = await queries.count_followers(session, teacher_id)
     if rules.becomes_verified(teacher, required):
         teacher.verified_at = datetime.now(UTC)
-        await changes.record(session, "teacher_verified", user_id=teacher_id)
+        changes.record(session, "teacher_verified", user_id=teacher_id)
     await session.flush()
     return teacher
 

@@ -14,10 +14,10 @@ from uuid_utils.compat import uuid7
 from shared.settings import load, stop
 from vps_service.accounts.models import User
 from vps_service.accounts.queries import teacher_by_username
-from vps_service.db import make_engine, make_sessions
+from vps_service.db import Sessions
 from vps_service.followers.actions import recount
 from vps_service.followers.models import Follow
-from vps_service.migrate import DatabaseNotReady, check_ready
+from vps_service.migrate import DatabaseNotReady, with_database
 from vps_service.settings import VpsSettings
 
 UNUSABLE_PASSWORD = "!"  # noqa: S105 - no bcrypt hash looks like this, so nobody signs in with it
@@ -46,18 +46,6 @@ async def seed(session: AsyncSession, teacher_id: UUID, count: int, required: in
     return (await recount(session, teacher_id, required)).followers
 
 
-async def _run(settings: VpsSettings, username: str, count: int) -> None:
-    await check_ready(settings)
-    engine = make_engine(settings)
-    async with make_sessions(engine)() as session, session.begin():
-        teacher = await teacher_by_username(session, username)
-        if teacher is None:
-            stop(f"there is no teacher {username}")
-        followers = await seed(session, teacher.id, count, settings.followers_required)
-    await engine.dispose()
-    sys.stdout.write(f"{username} has {followers} followers\n")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(prog="toptank seed-followers", description=__doc__)
     parser.add_argument("teacher", help="the teacher's username")
@@ -68,10 +56,19 @@ def main() -> None:
     settings = load(VpsSettings)
     if settings.environment == "production":
         stop("seed-followers does not run in production")
+
+    async def work(sessions: Sessions) -> int:
+        async with sessions() as session, session.begin():
+            teacher = await teacher_by_username(session, arguments.teacher)
+            if teacher is None:
+                stop(f"there is no teacher {arguments.teacher}")
+            return await seed(session, teacher.id, arguments.count, settings.followers_required)
+
     try:
-        asyncio.run(_run(settings, arguments.teacher, arguments.count))
+        followers = asyncio.run(with_database(settings, work))
     except DatabaseNotReady as error:
         stop(str(error))
+    sys.stdout.write(f"{arguments.teacher} has {followers} followers\n")
 
 
 if __name__ == "__main__":

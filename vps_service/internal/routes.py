@@ -2,50 +2,49 @@ import asyncio
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 
 from shared import contract
+from shared.peer import calling_peer
 from shared.problems import NotAuthenticated, responses
 from vps_service import changes
 from vps_service.db import Session, Transactions
 from vps_service.internal import actions
-from vps_service.internal.current_node import CurrentNode
+from vps_service.vps import CurrentVps
 
-router = APIRouter(tags=["internal"], responses=responses(NotAuthenticated))
+router = APIRouter(tags=["internal"], dependencies=[Depends(calling_peer)], responses=responses(NotAuthenticated))
+CallingNode = Annotated[str, Depends(calling_peer)]
 
 POLL_EVERY_S = 0.2
 
 
 @router.post(contract.ACCESS, summary="May this user watch this video?")
-async def access(_: CurrentNode, question: contract.AccessQuestion, session: Session) -> contract.AccessAnswer:
+async def access(question: contract.AccessQuestion, session: Session) -> contract.AccessAnswer:
     return await actions.answer_access(session, question)
 
 
 @router.get(contract.TEACHER, summary="What is this teacher's standing?")
-async def teacher(user_id: UUID, _: CurrentNode, session: Session, request: Request) -> contract.TeacherAnswer:
-    return await actions.answer_teacher(session, user_id, request.app.state.settings.followers_required)
+async def teacher(user_id: UUID, session: Session, vps: CurrentVps) -> contract.TeacherAnswer:
+    return await actions.answer_teacher(session, user_id, vps.settings.followers_required)
 
 
 @router.post(contract.UPLOAD_RIGHTS, summary="May this user upload into this lesson?")
-async def upload_rights(
-    _: CurrentNode, question: contract.UploadQuestion, session: Session, request: Request
-) -> contract.UploadAnswer:
-    return await actions.answer_upload(session, question, request.app.state.settings.followers_required)
+async def upload_rights(question: contract.UploadQuestion, session: Session, vps: CurrentVps) -> contract.UploadAnswer:
+    return await actions.answer_upload(session, question, vps.settings.followers_required)
 
 
-@router.post(contract.DELETIONS, summary="Delete a course or a video, the truth first")
-async def deletions(_: CurrentNode, question: contract.DeletionQuestion, session: Session) -> contract.DeletionAnswer:
+@router.post(contract.DELETIONS, summary="Delete a course or a video; the VPS decides")
+async def deletions(question: contract.DeletionQuestion, session: Session) -> contract.DeletionAnswer:
     return await actions.agree_to_deletion(session, question)
 
 
 @router.post(contract.EVENTS, summary="Something happened to a video on a node")
-async def events(node_id: CurrentNode, event: contract.Event, session: Session) -> contract.EventAnswer:
+async def events(node_id: CallingNode, event: contract.Event, session: Session) -> contract.EventAnswer:
     return await actions.receive_event(session, node_id, event)
 
 
 @router.get(contract.CHANGES, summary="Changes of rights since a position")
 async def list_changes(
-    _: CurrentNode,
     request: Request,
     sessions: Transactions,
     after: Annotated[int | None, Query(ge=0)] = None,

@@ -6,7 +6,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from uuid_utils.compat import uuid7
 
 from vps_service import changes
+from vps_service.accounts.models import User
+from vps_service.courses.errors import CourseNotFound
+from vps_service.courses.models import Course
+from vps_service.courses.queries import stays_public, visible_course
 from vps_service.keys import queries
+from vps_service.keys.errors import AlreadyOwned, CourseNotFree, OwnCourse
 from vps_service.keys.models import Key
 
 
@@ -22,7 +27,7 @@ async def grant_key(
     )
     if (await session.execute(row)).scalar_one_or_none() is None:
         return None
-    await changes.record(session, "key_granted", user_id=user_id, course_id=course_id)
+    changes.record(session, "key_granted", user_id=user_id, course_id=course_id)
     return await queries.active_key(session, user_id, course_id)
 
 
@@ -38,3 +43,28 @@ async def grant_receipt(session: AsyncSession, user_id: UUID, course_id: UUID, p
 async def void_keys_of_course(session: AsyncSession, course_id: UUID) -> None:
     """Keys become void receipts; the caller announces what happened to the course."""
     await session.execute(update(Key).where(Key.course_id == course_id, Key.status == "active").values(status="void"))
+
+
+async def course_for_sale(session: AsyncSession, learner: User, course_id: UUID) -> Course:
+    """A published course that this learner could still get a key to. Raises CourseNotFound, OwnCourse, AlreadyOwned."""
+    course = await visible_course(session, learner, course_id)
+    if course.teacher_id == learner.id:
+        raise OwnCourse
+    if not course.is_public:
+        raise CourseNotFound
+    if await queries.active_key(session, learner.id, course.id):
+        raise AlreadyOwned
+    return course
+
+
+async def enroll_free(session: AsyncSession, learner: User, course_id: UUID) -> Key:
+    course = await course_for_sale(session, learner, course_id)
+    if not course.is_free:
+        raise CourseNotFree
+    # Deleted a moment ago, its keys are void by now, and so would this one have to be.
+    if not await stays_public(session, course.id):
+        raise CourseNotFound
+    key = await grant_key(session, learner.id, course.id)
+    if key is None:
+        raise AlreadyOwned
+    return key

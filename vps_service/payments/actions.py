@@ -8,35 +8,18 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from uuid_utils.compat import uuid7
 
-from shared.problems import Conflict
 from vps_service.accounts.models import User
 from vps_service.courses.models import Course
 from vps_service.db import Sessions
 from vps_service.keys import actions as keys
-from vps_service.keys.enroll import course_for_sale
 from vps_service.keys.models import Key
 from vps_service.keys.queries import active_key, key_of_payment
 from vps_service.payments import ledger, queries
+from vps_service.payments.errors import CourseIsFree, IdempotencyKeyReused, PaymentMismatch, ProviderNotOffered
 from vps_service.payments.models import Payment
 from vps_service.payments.providers import Charge, Provider
 
 log = logging.getLogger(__name__)
-
-
-class CourseIsFree(Conflict):
-    code, title = "course_is_free", "This course is free; enroll instead"
-
-
-class ProviderNotOffered(Conflict):
-    code, title = "provider_not_offered", "This platform does not take payments that way"
-
-
-class IdempotencyKeyReused(Conflict):
-    code, title = "idempotency_key_reused", "This Idempotency-Key was used for another purchase"
-
-
-class PaymentMismatch(Conflict):
-    code, title = "payment_mismatch", "What the provider reports is not what was ordered"
 
 
 async def buy_course(
@@ -45,17 +28,14 @@ async def buy_course(
     buyer: User,
     course_id: UUID,
     *,
-    asked: str,
-    key: str | None,
+    provider_name: str,
+    idempotency_key: str | None,
 ) -> Payment:
-    """A pending payment with a checkout to go to. Buying again what is still pending goes on with that payment.
-
-    `asked` is the provider's name, `key` the Idempotency-Key.
-    """
-    if provider is None or provider.name != asked:
+    """A pending payment with a checkout to go to. Buying again what is still pending goes on with that payment."""
+    if provider is None or provider.name != provider_name:
         raise ProviderNotOffered
     async with sessions() as session, session.begin():
-        payment, title = await _order(session, buyer, course_id, provider.name, key)
+        payment, title = await _order(session, buyer, course_id, provider.name, idempotency_key)
     if payment.provider_ref:
         return payment
     checkout = await provider.start(payment.id, payment.amount, payment.currency, title)
@@ -66,14 +46,14 @@ async def buy_course(
 
 
 async def _order(
-    session: AsyncSession, buyer: User, course_id: UUID, provider: str, key: str | None
+    session: AsyncSession, buyer: User, course_id: UUID, provider: str, idempotency_key: str | None
 ) -> tuple[Payment, str]:
     """The payment for this purchase, stored, and the course's title."""
-    if key and (earlier := await queries.by_idempotency_key(session, buyer, key)):
+    if idempotency_key and (earlier := await queries.by_idempotency_key(session, buyer, idempotency_key)):
         if (earlier.course_id, earlier.provider) != (course_id, provider):
             raise IdempotencyKeyReused
         return earlier, (await session.get_one(Course, course_id)).title
-    course = await course_for_sale(session, buyer, course_id)
+    course = await keys.course_for_sale(session, buyer, course_id)
     if course.is_free:
         raise CourseIsFree
     row = insert(Payment).values(
@@ -84,7 +64,7 @@ async def _order(
         amount=course.price_amount,
         currency=course.currency,
         status="pending",
-        idempotency_key=key,
+        idempotency_key=idempotency_key,
     )
     await session.execute(row.on_conflict_do_nothing())
     payment = await queries.open_payment(session, buyer, course.id)

@@ -4,6 +4,7 @@ from uuid import UUID
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
+from shared.schemas import Money
 from vps_service.db import Row
 
 
@@ -29,6 +30,10 @@ class Payment(Row):
     status: Mapped[str] = mapped_column(default="pending")
     idempotency_key: Mapped[str | None]
     paid_at: Mapped[datetime | None]
+
+    @property
+    def price(self) -> Money:
+        return Money(amount=self.amount, currency=self.currency)
 
 
 class LedgerEntry(Row):

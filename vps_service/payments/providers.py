@@ -4,12 +4,6 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 from uuid import UUID
 
-from shared.problems import Unavailable
-
-
-class ProviderUnreachable(Unavailable):
-    code, title = "provider_unreachable", "The payment provider does not answer"
-
 
 @dataclass(frozen=True)
 class Checkout:

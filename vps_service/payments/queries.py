@@ -4,13 +4,9 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from shared.problems import NotFound
 from vps_service.accounts.models import User
+from vps_service.payments.errors import PaymentNotFound
 from vps_service.payments.models import Payment
-
-
-class PaymentNotFound(NotFound):
-    code, title = "payment_not_found", "There is no such payment"
 
 
 async def own_payment(session: AsyncSession, buyer: User, payment_id: UUID, *, lock: bool = False) -> Payment:

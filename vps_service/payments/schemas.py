@@ -6,6 +6,7 @@ from pydantic import Field
 from shared.schemas import Body, Moment, Money, Out
 from vps_service.courses.schemas import VideoLink
 from vps_service.keys.schemas import KeyOut
+from vps_service.payments.models import Payment
 
 
 class Purchase(Body):
@@ -30,8 +31,16 @@ class PaymentOut(Out):
     created_at: Moment
     paid_at: Moment | None
 
+    @classmethod
+    def from_row(cls, payment: Payment) -> "PaymentOut":
+        """With what the buyer has to do next, while there is something."""
+        pays_at = payment.checkout_url if payment.status == "pending" else None
+        fields = ("id", "course_id", "provider", "status", "price", "created_at", "paid_at")
+        shown = {name: getattr(payment, name) for name in fields}
+        return cls(action=Redirect(url=pays_at) if pays_at else None, **shown)
 
-class Verified(Out):
+
+class PaymentCheck(Out):
     """Key and videos come once the provider says that it was paid; until then `key` is null."""
 
     payment: PaymentOut

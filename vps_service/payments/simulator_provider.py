@@ -5,7 +5,8 @@ from uuid import UUID
 import httpx
 from pydantic import ValidationError
 
-from vps_service.payments.providers import Charge, Checkout, ProviderUnreachable
+from vps_service.payments.errors import ProviderUnreachable
+from vps_service.payments.providers import Charge, Checkout
 from vps_service.simulator.schemas import CheckoutAsked, CheckoutState
 
 TIMEOUT_S = 5.0

@@ -27,6 +27,10 @@ def upgrade() -> None:
         sa.Column("user_id", sa.Uuid(), nullable=True),
         sa.Column("course_id", sa.Uuid(), nullable=True),
         sa.Column("video_id", sa.Uuid(), nullable=True),
+        sa.CheckConstraint(
+            "kind IN ('key_granted', 'course_deleted', 'video_deleted', 'teacher_verified')",
+            name=op.f("ck_changes_kind"),
+        ),
         sa.PrimaryKeyConstraint("number", name=op.f("pk_changes")),
     )
     op.create_table(

@@ -1,0 +1,28 @@
+from shared.problems import Conflict, Forbidden, Invalid, NotAuthenticated, NotFound
+
+
+class AlreadyTaken(Conflict):
+    code, title = "already_taken", "Somebody has that already"
+
+
+class BadCredentials(NotAuthenticated):
+    code, title = "bad_credentials", "The login or the password is wrong"
+
+
+class BadRefreshToken(NotAuthenticated):
+    code, title = "bad_refresh_token", "Sign in again"
+
+
+class WrongRole(Forbidden):
+    code, title = "wrong_role", "This kind of account may not do that"
+
+
+class ImageNotFound(NotFound):
+    code, title = "image_not_found", "There is no such image"
+
+
+class NotAnImage(Invalid):
+    code, title = "not_an_image", "The image cannot be used"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, field="body.image")

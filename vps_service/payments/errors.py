@@ -1,0 +1,25 @@
+from shared.problems import Conflict, NotFound, Unavailable
+
+
+class PaymentNotFound(NotFound):
+    code, title = "payment_not_found", "There is no such payment"
+
+
+class CourseIsFree(Conflict):
+    code, title = "course_is_free", "This course is free; enroll instead"
+
+
+class ProviderNotOffered(Conflict):
+    code, title = "provider_not_offered", "This platform does not take payments that way"
+
+
+class IdempotencyKeyReused(Conflict):
+    code, title = "idempotency_key_reused", "This Idempotency-Key was used for another purchase"
+
+
+class PaymentMismatch(Conflict):
+    code, title = "payment_mismatch", "What the provider reports is not what was ordered"
+
+
+class ProviderUnreachable(Unavailable):
+    code, title = "provider_unreachable", "The payment provider does not answer"

@@ -1,0 +1,32 @@
+"""Everything that lives as long as the service does, in one typed place."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from fastapi import Depends, Request
+
+from shared.peer import Peer
+from vps_service.accounts.images import ImageStore
+from vps_service.accounts.passwords import Hasher
+from vps_service.payments.providers import Provider
+from vps_service.settings import VpsSettings
+
+
+@dataclass(frozen=True)
+class Vps:
+    settings: VpsSettings
+    hasher: Hasher
+    images: ImageStore
+    access_keys: Mapping[str, Ed25519PublicKey]
+    provider: Provider | None
+    node: Peer
+
+
+async def current_vps(request: Request) -> Vps:
+    vps: Vps = request.app.state.vps
+    return vps
+
+
+CurrentVps = Annotated[Vps, Depends(current_vps)]
