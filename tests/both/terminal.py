@@ -40,6 +40,12 @@ def processes_of(folder: Path) -> list[int]:
     return found
 
 
+def one_line(complaint: str) -> str:
+    (line,) = complaint.strip().splitlines()
+    assert "Traceback" not in line
+    return line
+
+
 class Up:
     def __init__(self, environment: dict[str, str]) -> None:
         self.environment = environment

@@ -1,6 +1,9 @@
 """The VPS goes and comes back: nothing is lost, nothing counts twice, and all heals by itself."""
 
+import os
+import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -45,6 +48,31 @@ def test_what_was_unknown_is_known_once_the_vps_is_back(toptank: TopTank, publis
     refused(viewer.watch(video_id), 503, "peer_unreachable")
     toptank.vps.start()
     assert viewer.watch(video_id, Range="bytes=0-99").content == clips.film[:100]
+
+
+def test_a_vps_that_hangs_costs_an_unknown_viewer_two_seconds_and_the_others_nothing(
+    toptank: TopTank, published: Published
+) -> None:
+    course, video_id = published
+    cached, uncached = make_student(toptank), make_student(toptank)
+    for viewer in (cached, uncached):
+        enroll(viewer, course)
+    assert cached.watch(video_id, Range="bytes=0-9").status_code == 206
+    os.kill(toptank.vps.pid, signal.SIGSTOP)
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            asked_at = time.monotonic()
+            waiting = pool.submit(uncached.watch, video_id, Range="bytes=0-9")
+            while not waiting.done():
+                began = time.monotonic()
+                assert cached.watch(video_id, Range="bytes=0-9").status_code == 206
+                assert time.monotonic() - began < 1
+                time.sleep(0.05)
+            refused(waiting.result(), 503, "peer_unreachable")
+            assert time.monotonic() - asked_at < 4
+    finally:
+        os.kill(toptank.vps.pid, signal.SIGCONT)
+    eventually(lambda: uncached.watch(video_id, Range="bytes=0-9").status_code == 206)
 
 
 def test_an_announcement_that_was_answered_into_nothing_is_sent_again_and_counts_once(
