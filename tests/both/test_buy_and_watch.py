@@ -11,6 +11,7 @@ from tests.both.people import (
     done,
     draft_course,
     enroll,
+    followers_of,
     make_admin,
     make_student,
     make_teacher,
@@ -80,8 +81,6 @@ def test_a_teacher_one_follower_short_may_not_upload(toptank: TopTank) -> None:
 
 
 def test_the_last_follower_opens_uploading_at_once(toptank: TopTank) -> None:
-    from tests.both.people import followers_of
-
     teacher = make_teacher(toptank, followers=2)
     assert not done(teacher.cloud.get("/uploads/permission"))["allowed"]
     done(followers_of(toptank)[2].vps.put(f"/teachers/{teacher.username}/follow"))
