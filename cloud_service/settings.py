@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from shared.settings import PrivateKey, PublicKey, Settings
+from shared.settings import HttpUrl, PrivateKey, PublicKey, Settings
 
 GIB = 2**30
 
@@ -15,7 +15,7 @@ class CloudSettings(Settings):
     cloud_host: str = "127.0.0.1"
     cloud_port: int = Field(8001, ge=1, le=65535)
     cloud_data_dir: Path | None = None
-    vps_internal_url: str = "http://127.0.0.1:8000"
+    vps_internal_url: HttpUrl = "http://127.0.0.1:8000"
 
     node_id: str = "node-1"
     node_key: PrivateKey

@@ -31,7 +31,7 @@ def usage() -> str:
 
 
 def main() -> None:
-    """Becomes the command's own process, so that signals and exit codes are the command's."""
+    """Becomes the command's own process; -P keeps whatever lies in the current folder from being imported."""
     if len(sys.argv) < 2 or sys.argv[1] in ("-h", "--help"):
         print(usage())
         sys.exit(0 if len(sys.argv) > 1 else 2)
@@ -41,7 +41,7 @@ def main() -> None:
     if name in FOR_A_RUNNING_STACK:
         os.environ.update(local_environment.read())
     module, _ = COMMANDS[name]
-    os.execv(sys.executable, [sys.executable, "-m", *module, *sys.argv[2:]])
+    os.execv(sys.executable, [sys.executable, "-P", "-m", *module, *sys.argv[2:]])
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """How `toptank up` tells later commands in another terminal where its stack is: a file in the data folder.
 
-It names the secrets' files, never the secrets.
+It names the secrets' files, never the secrets; a database URL may hold a password, so only its owner may read it.
 """
 
 import json
@@ -16,7 +16,10 @@ def write(folder: Path, environment: dict[str, str]) -> None:
     told = {name: value for name, value in environment.items() if name.startswith(PREFIX)}
     secret = ("PASSWORD", "SECRET", "KEY")
     told = {name: value for name, value in told.items() if not name.endswith(secret)}
-    (folder / FILE).write_text(json.dumps(told, indent=2))
+    file = folder / FILE
+    file.touch(mode=0o600)
+    file.chmod(0o600)
+    file.write_text(json.dumps(told, indent=2))
 
 
 def read() -> dict[str, str]:

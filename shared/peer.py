@@ -38,7 +38,7 @@ class Peer:
 
     def __init__(self, name: str, url: str, signer: ServiceSigner) -> None:
         self.name, self._signer = name, signer
-        self._http = httpx.AsyncClient(base_url=url, timeout=TIMEOUT_S, follow_redirects=False)
+        self._http = httpx.AsyncClient(base_url=url, timeout=TIMEOUT_S, trust_env=False)
 
     async def close(self) -> None:
         await self._http.aclose()

@@ -8,11 +8,13 @@ from collections.abc import Callable
 import uvicorn
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from shared.problems import TooLarge, problem_response
 from shared.settings import stop
 
 GRACE_S = 5
+HEAD_BYTES = 64 * 1024
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -26,6 +28,29 @@ def bind(host: str, port: int) -> socket.socket:
         sock.close()
         raise
     return sock
+
+
+class BoundedHead(HttpToolsProtocol):
+    """Closes a connection whose request line and headers do not end: the parser itself would collect them for ever."""
+
+    _in_head = True
+    _head_bytes = 0
+
+    def data_received(self, data: bytes) -> None:
+        was_in_head = self._in_head
+        super().data_received(data)
+        if was_in_head and self._in_head:
+            self._head_bytes += len(data)
+            if self._head_bytes > HEAD_BYTES:
+                self.transport.close()
+
+    def on_headers_complete(self) -> None:
+        self._in_head, self._head_bytes = False, 0
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._in_head = True
+        super().on_message_complete()
 
 
 def serve(app: Callable[[], ASGIApp], host: str, port: int, port_setting: str) -> None:
@@ -43,7 +68,7 @@ def serve(app: Callable[[], ASGIApp], host: str, port: int, port_setting: str) -
     config = uvicorn.Config(
         application,
         loop="uvloop",
-        http="httptools",
+        http=BoundedHead,
         ws="none",
         log_config=None,
         access_log=False,

@@ -5,6 +5,7 @@ import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal, Never, TypeVar
+from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from pydantic import AfterValidator, BeforeValidator, SecretStr, ValidationError
@@ -50,6 +51,14 @@ def _public_key(pem: object) -> object:
     return load_public_key(pem) if isinstance(pem, str) else pem
 
 
+def _http_url(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError("must be a URL like https://host or http://host:8000")
+    return url.rstrip("/")
+
+
+HttpUrl = Annotated[str, AfterValidator(_http_url)]
 Secret = Annotated[SecretStr, AfterValidator(_strong)]
 PrivateKey = Annotated[Ed25519PrivateKey, BeforeValidator(_private_key)]
 PublicKey = Annotated[Ed25519PublicKey, BeforeValidator(_public_key)]

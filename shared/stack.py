@@ -39,6 +39,10 @@ class StackSettings(Settings):
     database_url: str | None = None
 
 
+EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
+"""Addresses to listen on that are none to call, and what to call instead."""
+
+
 @dataclass(frozen=True)
 class Service:
     name: str
@@ -48,7 +52,14 @@ class Service:
 
     @property
     def url(self) -> str:
-        return f"http://localhost:{self.port}"
+        """What people on this machine are told."""
+        return f"http://localhost:{self.port}" if self.host in ("127.0.0.1", *EVERYWHERE) else self.reach
+
+    @property
+    def reach(self) -> str:
+        """Where the other services find it."""
+        host = EVERYWHERE.get(self.host, self.host)
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
 
 
 class Stack:
@@ -81,16 +92,16 @@ class Stack:
 
     def environment(self) -> dict[str, str]:
         """What the services are told: local mode, our secrets, our URLs; the caller's own settings come first."""
-        settings, secrets = self.settings, self.folder / "secrets"
+        secrets = self.folder / "secrets"
         simulator, vps, cloud = self.services
         told = {
             "TOPTANK_ENVIRONMENT": "local",
             "TOPTANK_DATABASE_URL": self.database.url(),
             "TOPTANK_VPS_URL": vps.url,
-            "TOPTANK_VPS_INTERNAL_URL": f"http://127.0.0.1:{settings.vps_port}",
+            "TOPTANK_VPS_INTERNAL_URL": vps.reach,
             "TOPTANK_CLOUD_URL": cloud.url,
-            "TOPTANK_CLOUD_INTERNAL_URL": f"http://127.0.0.1:{settings.cloud_port}",
-            "TOPTANK_SIMULATOR_URL": f"http://127.0.0.1:{settings.simulator_port}",
+            "TOPTANK_CLOUD_INTERNAL_URL": cloud.reach,
+            "TOPTANK_SIMULATOR_URL": simulator.reach,
             "TOPTANK_SIMULATOR_PUBLIC_URL": simulator.url,
         }
         for name in ("access_key", "vps_key", "vps_public_key", "node_key", "node_public_key", "simulator_secret"):
@@ -127,6 +138,7 @@ class Stack:
     def _lock_folder(self) -> None:
         """Two stacks in one folder would share its database, and the first to stop would take it from the other."""
         self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder.chmod(0o700)
         self._lock = (self.folder / "lock").open("w")
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -135,7 +147,7 @@ class Stack:
 
     @staticmethod
     def _command(name: str) -> list[str]:
-        return [sys.executable, "-m", "shared.cli", name]
+        return [sys.executable, "-P", "-m", "shared.cli", name]
 
     @staticmethod
     def _check_free(service: Service) -> None:
@@ -165,7 +177,7 @@ class Stack:
         deadline = time.monotonic() + READY_WITHIN_S
         while time.monotonic() < deadline and not self.fallen():
             try:
-                if httpx.get(f"http://127.0.0.1:{service.port}{path}").is_success:
+                if httpx.get(f"{service.reach}{path}", trust_env=False).is_success:
                     return
             except httpx.TransportError:
                 pass

@@ -45,13 +45,18 @@ def database_url(settings: DatabaseSettings) -> URL:
     return url
 
 
+SESSION_OPTIONS = "-c timezone=UTC -c statement_timeout=15s -c lock_timeout=5s"
+
+
 def make_engine(settings: DatabaseSettings) -> AsyncEngine:
     return create_async_engine(
         database_url(settings),
         pool_size=settings.database_pool,
         max_overflow=settings.database_pool,
         pool_pre_ping=True,
-        connect_args={"connect_timeout": 5, "options": "-c timezone=UTC", "client_encoding": "utf8"},
+        pool_timeout=5,
+        hide_parameters=True,  # they hold password hashes and addresses, and errors are logged
+        connect_args={"connect_timeout": 5, "options": SESSION_OPTIONS, "client_encoding": "utf8"},
     )
 
 

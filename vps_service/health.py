@@ -1,3 +1,5 @@
+import asyncio
+
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import JSONResponse
 from sqlalchemy import text
@@ -7,6 +9,8 @@ from sqlalchemy.exc import TimeoutError as PoolExhausted
 from shared.health import Health
 from shared.problems import Unavailable, problem_response, responses
 from vps_service.db import Session
+
+READY_WITHIN_S = 3
 
 router = APIRouter(prefix="/health", tags=["service"])
 
@@ -29,7 +33,10 @@ def answer_database_failures(app: FastAPI) -> None:
 async def ready(session: Session) -> Health:
     """It can when the database answers and has this product's tables."""
     try:
-        await session.execute(text("SELECT last FROM change_counter"))
+        async with asyncio.timeout(READY_WITHIN_S):
+            await session.execute(text("SELECT last FROM change_counter"))
+    except TimeoutError:
+        raise DatabaseUnreachable("It takes too long.") from None
     except ProgrammingError:
         raise DatabaseUnreachable("It has not been migrated.") from None
     return Health()

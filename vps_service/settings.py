@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-from shared.settings import PrivateKey, PublicKey, Secret, Settings
+from shared.settings import HttpUrl, PrivateKey, PublicKey, Secret, Settings
 
 
 def _postgresql(url: str) -> str:
@@ -38,17 +38,17 @@ class VpsSettings(DatabaseSettings):
 
     vps_host: str = "127.0.0.1"
     vps_port: int = Field(8000, ge=1, le=65535)
-    vps_url: str = "http://localhost:8000"
+    vps_url: HttpUrl = "http://localhost:8000"
 
     access_key: PrivateKey
     vps_key: PrivateKey
     node_id: str = "node-1"
     node_public_key: PublicKey
-    cloud_url: str = "http://localhost:8001"
-    cloud_internal_url: str = "http://127.0.0.1:8001"
+    cloud_url: HttpUrl = "http://localhost:8001"
+    cloud_internal_url: HttpUrl = "http://127.0.0.1:8001"
 
     payment_provider: str = Field(default_factory=_payment_provider, pattern="^(simulator|)$")
-    simulator_url: str = "http://127.0.0.1:8002"
+    simulator_url: HttpUrl = "http://127.0.0.1:8002"
     simulator_secret: Secret | None = None
 
     followers_required: int = Field(15_000, ge=0)

@@ -91,8 +91,7 @@ async def make_verified_student(vps: Vps, username: str = "sara") -> Person:
 
 async def confirm(vps: Vps, person: Person) -> None:
     """As `toptank confirm-contact` does."""
-    async with vps.sessions() as session, session.begin():
-        await confirm_contact(session, person.username, vps.settings.followers_required)
+    await confirm_contact(vps.sessions, person.username, vps.settings.followers_required)
 
 
 def picture(width: int = 40, height: int = 30, kind: str = "PNG", **options: Any) -> bytes:

@@ -1,6 +1,5 @@
 """Registering, signing in, and staying signed in."""
 
-import asyncio
 import hashlib
 import secrets
 from collections.abc import AsyncIterator
@@ -17,9 +16,9 @@ from shared.problems import Invalid
 from shared.tokens import Role
 from vps_service.accounts import queries
 from vps_service.accounts.errors import AlreadyTaken, BadCredentials, BadRefreshToken
-from vps_service.accounts.images import ImageStore, make_square
+from vps_service.accounts.images import ImageStore
 from vps_service.accounts.models import RefreshToken, User
-from vps_service.accounts.passwords import Hasher, check_strength
+from vps_service.accounts.passwords import Hasher
 from vps_service.db import Sessions
 from vps_service.followers.actions import recount
 from vps_service.followers.models import Teacher
@@ -38,7 +37,7 @@ async def new_user(
     image_id: UUID | None = None,
 ) -> User:
     """A user that is not stored yet. Raises Invalid for a weak password."""
-    check_strength(password, name, username, email or "", phone or "")
+    await hasher.check_strength(password, name, username, email or "", phone or "")
     return User(
         id=uuid7(),
         role=role,
@@ -74,9 +73,8 @@ async def sign_up_teacher(
 ) -> str:
     """As `sign_up`, with the image on disk before the user is, and gone again if the user comes to nothing."""
     user.image_id = uuid7()
-    sizes = await asyncio.to_thread(make_square, raw_image, max_pixels)
     try:
-        await asyncio.to_thread(images.save, user.image_id, sizes)
+        await images.add(user.image_id, raw_image, max_pixels)
         return await sign_up(sessions, user, refresh_life_s)
     except BaseException:
         images.remove(user.image_id)
@@ -139,18 +137,21 @@ async def sign_out(session: AsyncSession, token: str) -> None:
         await session.execute(delete(RefreshToken).where(RefreshToken.family == row.family))
 
 
-async def confirm_contact(session: AsyncSession, username: str, required: int) -> User:
+async def confirm_contact(sessions: Sessions, username: str, required: int) -> None:
     """An operator vouches that the account's e-mail and phone are its owner's; their follows count from now on.
 
     Raises Invalid for an unknown user.
     """
-    user = await queries.user_by_login(session, username)
-    if user is None:
-        raise Invalid(f"there is no user {username}", field="username")
-    now = datetime.now(UTC)
-    user.email_verified_at = user.email_verified_at or (now if user.email else None)
-    user.phone_verified_at = user.phone_verified_at or (now if user.phone else None)
-    await session.flush()
-    for teacher_id in await followed_by(session, user):
-        await recount(session, teacher_id, required)
-    return user
+    async with sessions() as session, session.begin():
+        user = await queries.user_by_login(session, username)
+        if user is None:
+            raise Invalid(f"there is no user {username}", field="username")
+        now = datetime.now(UTC)
+        user.email_verified_at = user.email_verified_at or (now if user.email else None)
+        user.phone_verified_at = user.phone_verified_at or (now if user.phone else None)
+    # Counted only now: a follow that is being made meanwhile is counted by itself or by this.
+    async with sessions() as session:
+        teachers = await followed_by(session, user)
+    for teacher_id in teachers:
+        async with sessions() as session, session.begin():
+            await recount(session, teacher_id, required)

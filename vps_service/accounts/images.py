@@ -1,11 +1,12 @@
 """Profile images: decoded to see that they are images, re-encoded without metadata, cropped square."""
 
+import asyncio
 import io
 import os
 from pathlib import Path
 from uuid import UUID
 
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 from vps_service.accounts.errors import NotAnImage
 
@@ -24,7 +25,9 @@ def make_square(raw: bytes, max_pixels: int) -> dict[str, bytes]:
             if image.width * image.height > max_pixels:
                 raise NotAnImage(f"An image may have at most {max_pixels:,} pixels.")
             upright = ImageOps.exif_transpose(image).convert("RGB")
-    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError, SyntaxError):
+    except NotAnImage:
+        raise
+    except Exception:  # a decoder given what it never expected raises whatever comes to it: TypeError, struct.error
         raise NotAnImage("The file is not a whole JPEG, PNG or WebP image.") from None
     return {name: _encoded(upright, side) for name, side in SIZES.items()}
 
@@ -41,12 +44,18 @@ class ImageStore:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
+        self._gate = asyncio.Semaphore(1)  # a decoded image takes a hundred megabytes
+
+    async def add(self, image_id: UUID, raw: bytes, max_pixels: int) -> None:
+        """Decode, crop and store; on disk for good when this returns. Raises NotAnImage."""
+        async with self._gate:
+            sizes = await asyncio.to_thread(make_square, raw, max_pixels)
+        await asyncio.to_thread(self._save, image_id, sizes)
 
     def path(self, image_id: UUID, size: str) -> Path:
         return self.folder / f"{image_id}-{size}.webp"
 
-    def save(self, image_id: UUID, sizes: dict[str, bytes]) -> None:
-        """On disk for good when this returns."""
+    def _save(self, image_id: UUID, sizes: dict[str, bytes]) -> None:
         for size, content in sizes.items():
             with self.path(image_id, size).open("wb") as file:
                 file.write(content)

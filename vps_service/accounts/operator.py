@@ -38,8 +38,7 @@ async def create_admin(sessions: Sessions, settings: VpsSettings, username: str,
 
 
 async def confirm_contact(sessions: Sessions, settings: VpsSettings, username: str) -> str:
-    async with sessions() as session, session.begin():
-        await actions.confirm_contact(session, username, settings.followers_required)
+    await actions.confirm_contact(sessions, username, settings.followers_required)
     return f"{username}'s e-mail and phone are confirmed"
 
 

@@ -7,7 +7,7 @@ from pydantic import AfterValidator, BeforeValidator, EmailStr, Field, StringCon
 
 from shared.schemas import Body, Moment, Money, Out
 
-_PHONE_FILLING = re.compile(r"[\s().-]")
+PHONE_FILLING = re.compile(r"[\s().-]")
 
 
 def _printable(text: str) -> str:
@@ -17,7 +17,7 @@ def _printable(text: str) -> str:
 
 
 def _phone(text: object) -> object:
-    return _PHONE_FILLING.sub("", text) if isinstance(text, str) else text
+    return PHONE_FILLING.sub("", text) if isinstance(text, str) else text
 
 
 def _lower(text: object) -> object:

@@ -48,7 +48,7 @@ async def change_course(
     course = await queries.owned_course(session, teacher, course_id)
     if price is not None:
         _check_currency(price, currency)
-        course.price_amount = price.amount
+        course.price_amount, course.currency = price.amount, price.currency
     if title is not None:
         course.title = title
     if description is not None:

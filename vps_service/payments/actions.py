@@ -108,10 +108,12 @@ async def settle(session: AsyncSession, payment: Payment, charge: Charge, fee_pe
     payment.status, payment.paid_at = "paid", datetime.now(UTC)
     await session.flush()
     course = await session.get_one(Course, payment.course_id, with_for_update={"read": True})
-    await ledger.record_sale(session, payment, course.teacher_id, fee_percent)
-    if course.is_deleted or not await keys.grant_key(session, payment.user_id, course.id, payment.id):
-        log.error("paid for nothing; refund it", extra={"payment_id": payment.id, "course_id": course.id})
-        await keys.grant_receipt(session, payment.user_id, course.id, payment.id)
+    if not course.is_deleted and await keys.grant_key(session, payment.user_id, course.id, payment.id):
+        await ledger.record_sale(session, payment, course.teacher_id, fee_percent)
+        return
+    log.error("paid for nothing; refund it", extra={"payment_id": payment.id, "course_id": course.id})
+    await ledger.hold_for_refund(session, payment)
+    await keys.grant_receipt(session, payment.user_id, course.id, payment.id)
 
 
 async def _key_for(session: AsyncSession, payment: Payment) -> Key | None:

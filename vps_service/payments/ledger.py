@@ -16,10 +16,21 @@ def split_sale(amount: int, fee_percent: int) -> dict[str, int]:
 
 
 async def record_sale(session: AsyncSession, payment: Payment, teacher_id: UUID, fee_percent: int) -> None:
-    for account, amount in split_sale(payment.amount, fee_percent).items():
+    await _record(session, payment, "sale", split_sale(payment.amount, fee_percent), teacher_id)
+
+
+async def hold_for_refund(session: AsyncSession, payment: Payment) -> None:
+    """Money that came for nothing: the platform owes it to the buyer, the teacher has earned none of it."""
+    await _record(session, payment, "undeliverable", {"provider": -payment.amount, "platform": payment.amount})
+
+
+async def _record(
+    session: AsyncSession, payment: Payment, reason: str, legs: dict[str, int], teacher_id: UUID | None = None
+) -> None:
+    for account, amount in legs.items():
         entry = LedgerEntry(
             payment_id=payment.id,
-            reason="sale",
+            reason=reason,
             account=account,
             teacher_id=teacher_id if account == "teacher" else None,
             amount=amount,

@@ -17,7 +17,7 @@ class SimulatorProvider:
 
     def __init__(self, url: str, secret: str) -> None:
         headers = {"Authorization": f"Bearer {secret}"}
-        self._http = httpx.AsyncClient(base_url=url, headers=headers, timeout=TIMEOUT_S)
+        self._http = httpx.AsyncClient(base_url=url, headers=headers, timeout=TIMEOUT_S, trust_env=False)
 
     async def close(self) -> None:
         await self._http.aclose()

@@ -1,6 +1,6 @@
 from pydantic import Field
 
-from shared.settings import Secret, Settings
+from shared.settings import HttpUrl, Secret, Settings
 
 
 class SimulatorSettings(Settings):
@@ -8,5 +8,5 @@ class SimulatorSettings(Settings):
 
     simulator_host: str = "127.0.0.1"
     simulator_port: int = Field(8002, ge=1, le=65535)
-    simulator_public_url: str = "http://localhost:8002"
+    simulator_public_url: HttpUrl = "http://localhost:8002"
     simulator_secret: Secret
