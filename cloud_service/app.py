@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from fastapi import FastAPI
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cloud_service import health
 from cloud_service.access.actions import Access
@@ -20,21 +20,25 @@ from cloud_service.playback.openapi import document_stream
 from cloud_service.playback.stream import Stream, streams
 from cloud_service.settings import CloudSettings
 from cloud_service.uploads import routes as uploads
+from cloud_service.uploads.actions import forget_claims
 from cloud_service.videos import routes as videos
-from cloud_service.videos.actions import remove_video
+from cloud_service.videos.actions import deleted_videos, remove_video
 from cloud_service.videos.catalogue import Catalogue
 from cloud_service.videos.store import VideoStore
 from shared import health as liveness
 from shared import problems
-from shared.contract import VPS
+from shared.contract import VPS, Change
 from shared.logs import RequestLog
 from shared.peer import Peer
+from shared.schemas import CONVENTIONS
 from shared.serving import BodyLimit
 from shared.tokens import ServiceSigner, ServiceVerifier
 
 log = logging.getLogger(__name__)
 
 JSON_BYTES = 2**20
+BAD_REQUEST = 400
+PROBES = 2
 
 
 class FastLane:
@@ -48,6 +52,22 @@ class FastLane:
         await lane(scope, receive, send)
 
 
+class CloseRefusedUploads:
+    """ASGI middleware: an upload that is refused ends its connection, or the server would swallow all of its bytes."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def closing(message: Message) -> None:
+            if message["type"] == "http.response.start" and message["status"] >= BAD_REQUEST:
+                message["headers"] = [*message.get("headers", []), (b"connection", b"close")]
+            await send(message)
+
+        is_upload = scope["type"] == "http" and _takes_upload(scope)
+        await self.app(scope, receive, closing if is_upload else send)
+
+
 async def open_node(settings: CloudSettings) -> Node:
     """Everything loaded, and what a crash left over swept away, before the first request is taken."""
     database = await Database.open(settings.folder / "node.sqlite3")
@@ -59,19 +79,25 @@ async def open_node(settings: CloudSettings) -> Node:
     await catalogue.load()
     await rights.load()
     await viewers.load()
-    async with database.transaction() as transaction:
-        await transaction.execute("DELETE FROM uploads")
+    await forget_claims(database)
     if swept := store.sweep(catalogue):
         log.warning("leftovers removed", extra={"ids": swept})
 
     async def unwanted(video_id: str) -> None:
-        if video := catalogue.get(video_id):
+        if video := catalogue.find(video_id):
             await remove_video(catalogue, store, video)
 
-    feed = Feed(rights, vps)
+    async def deleted(change: Change) -> None:
+        for video in deleted_videos(catalogue, change):
+            await remove_video(catalogue, store, video)
+
+    feed = Feed(database, rights, vps, deleted)
+    await feed.load()
     access = Access(rights, feed, vps, settings.trust_watching_s)
     outbox = Outbox(database, vps, unwanted)
-    return Node(settings, database, vps, store, catalogue, rights, viewers, feed, access, outbox)
+    return Node(
+        settings, database, vps, store, catalogue, rights, viewers, feed, access, outbox, asyncio.Semaphore(PROBES)
+    )
 
 
 @asynccontextmanager
@@ -110,11 +136,14 @@ def create_app(settings: CloudSettings) -> FastAPI:
         summary="A video node: uploads and streaming.",
         lifespan=lifespan,
         redirect_slashes=False,
+        description=CONVENTIONS,
+        generate_unique_id_function=lambda route: route.name,
         openapi_url="/openapi.json" if documented else None,
     )
     app.state.service_verifier = ServiceVerifier(settings.node_id, {VPS: settings.vps_public_key})
     problems.install(app)
     app.add_middleware(BodyLimit, limit=JSON_BYTES, streams=_takes_upload)
+    app.add_middleware(CloseRefusedUploads)
     app.add_middleware(RequestLog)
     app.add_middleware(FastLane, api=app)
     for feature in (uploads, videos, internal, health):

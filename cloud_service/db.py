@@ -13,8 +13,7 @@ from typing import Any
 
 import aiosqlite
 
-SCHEMA_VERSION = 1
-SCHEMA = """
+FIRST = """
 -- The node's own rows.
 CREATE TABLE videos (
     id TEXT PRIMARY KEY,
@@ -41,19 +40,32 @@ CREATE TABLE outbox (
 -- What the VPS told us. Losing these four loses nothing but time.
 CREATE TABLE grants (
     user_id TEXT NOT NULL,
-    scope_id TEXT NOT NULL,
     course_id TEXT NOT NULL,
+    video_id TEXT NOT NULL, -- '' for every video of the course
     teacher_username TEXT NOT NULL,
     via TEXT NOT NULL,
     version INTEGER NOT NULL,
-    PRIMARY KEY (user_id, scope_id)
+    PRIMARY KEY (user_id, course_id, video_id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX grants_course ON grants (course_id, teacher_username);
-CREATE TABLE revocations (scope TEXT PRIMARY KEY, version INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+-- Up to which version rights with these ids (each one, or '' for whichever) have ended.
+CREATE TABLE ended (
+    user_id TEXT NOT NULL,
+    course_id TEXT NOT NULL,
+    video_id TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    PRIMARY KEY (user_id, course_id, video_id)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE teachers (user_id TEXT PRIMARY KEY, answer TEXT NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE remembered (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 """
-CACHE_TABLES = ("grants", "revocations", "teachers")
+MIGRATIONS = (FIRST,)
+"""Each brings the file from one schema version (PRAGMA user_version) to the next. None that was released may change."""
+CACHE_TABLES = ("grants", "ended", "teachers")
+
+
+class NewerSchema(Exception):
+    """The file was written by a later release."""
 
 
 class Transaction:
@@ -85,10 +97,7 @@ class Database:
     async def open(cls, path: Path) -> "Database":
         path.parent.mkdir(parents=True, exist_ok=True)
         writer = await _connect(path)
-        async with writer.execute("PRAGMA user_version") as cursor:
-            (version,) = await cursor.fetchone() or (0,)
-        if version == 0:
-            await writer.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+        await _migrate(writer)
         reader = await _connect(path)
         await reader.execute("PRAGMA query_only = ON")
         return cls(writer, reader)
@@ -147,3 +156,13 @@ async def _connect(path: Path) -> aiosqlite.Connection:
     await connection.execute("PRAGMA journal_mode = WAL")
     await connection.execute("PRAGMA synchronous = NORMAL")
     return connection
+
+
+async def _migrate(connection: aiosqlite.Connection) -> None:
+    """Raises NewerSchema."""
+    async with connection.execute("PRAGMA user_version") as cursor:
+        (version,) = await cursor.fetchone() or (0,)
+    if version > len(MIGRATIONS):
+        raise NewerSchema(f"the node's database has schema {version}, this release knows {len(MIGRATIONS)}")
+    for number, migration in enumerate(MIGRATIONS[version:], start=version + 1):
+        await connection.executescript(f"BEGIN; {migration} PRAGMA user_version = {number}; COMMIT;")

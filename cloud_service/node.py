@@ -1,5 +1,6 @@
 """Everything that lives as long as the node does, in one typed place."""
 
+import asyncio
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -29,6 +30,7 @@ class Node:
     feed: Feed
     access: Access
     outbox: Outbox
+    probing: asyncio.Semaphore
 
 
 async def current_node(request: Request) -> Node:

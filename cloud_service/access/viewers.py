@@ -67,8 +67,8 @@ class Viewers:
         await self._refreshing.run(JWKS, self._fetch_keys)
 
     async def _fetch_keys(self) -> None:
-        jwks = await self._vps.get(JWKS, Jwks)
         self._refreshed_at = time.monotonic()
+        jwks = await self._vps.get(JWKS, Jwks)
         self._keys = keys_from_jwks(jwks.model_dump())
         async with self._database.transaction() as transaction:
             remembered = "INSERT OR REPLACE INTO remembered VALUES (?, ?)"

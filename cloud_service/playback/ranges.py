@@ -57,7 +57,7 @@ def range_still_holds(if_range: bytes | None, etag: str, modified_at: int) -> bo
         return value == etag.encode()
     try:
         return int(parsedate_to_datetime(value.decode("latin-1")).timestamp()) == modified_at
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return False
 
 
@@ -70,5 +70,5 @@ def is_unchanged(if_none_match: bytes | None, if_modified_since: bytes | None, e
         return False
     try:
         return modified_at <= int(parsedate_to_datetime(if_modified_since.decode("latin-1")).timestamp())
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return False

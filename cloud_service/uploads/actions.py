@@ -11,7 +11,8 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
-from cloud_service.access.models import Grant, Viewer
+from cloud_service.access.models import ANY, Grant, Scope, Viewer
+from cloud_service.db import Database
 from cloud_service.node import Node
 from cloud_service.settings import CloudSettings
 from cloud_service.uploads.containers import HEAD_BYTES, media_type_of
@@ -52,7 +53,7 @@ async def receive_video(
         try:
             media_type = await _receive(scratch, body, declared, node.settings)
             digest = await scratch.finish()
-            found = await _look_into(scratch)
+            found = await _look_into(node, scratch)
             video = StoredVideo(
                 id=video_id,
                 lesson_id=str(lesson_id),
@@ -116,6 +117,12 @@ async def _claimed_lesson(node: Node, video_id: str, lesson_id: str, owner_id: s
         await asyncio.shield(_release(node, video_id))
 
 
+async def forget_claims(database: Database) -> None:
+    """At the start: whoever claimed a lesson has ended with the process that received it."""
+    async with database.transaction() as transaction:
+        await transaction.execute("DELETE FROM uploads")
+
+
 async def _release(node: Node, video_id: str) -> None:
     async with node.database.transaction() as transaction:
         await transaction.execute("DELETE FROM uploads WHERE id = ?", (video_id,))
@@ -150,9 +157,10 @@ async def _receive(
     return media_type
 
 
-async def _look_into(scratch: ScratchFile) -> Probed:
+async def _look_into(node: Node, scratch: ScratchFile) -> Probed:
     try:
-        return await probe(scratch.path.absolute())
+        async with node.probing:
+            return await probe(scratch.path.absolute())
     except NoVideo as error:
         raise NotAVideo(str(error)) from None
 
@@ -160,7 +168,7 @@ async def _look_into(scratch: ScratchFile) -> Probed:
 async def _keep(node: Node, video: StoredVideo, scratch: ScratchFile, version: int) -> None:
     """File first, then row and announcement together: a crash between leaves a file that the sweep removes."""
     await asyncio.to_thread(node.store.keep, scratch.path, video.owner_id, video.id)
-    grant = Grant(video.owner_id, video.course_id, video.course_id, video.teacher_username, "owner", version)
+    grant = Grant(Scope(video.owner_id, video.course_id, ANY), video.teacher_username, "owner", version)
     async with node.database.transaction(durable=True) as transaction:
         if not await node.rights.remember_in(transaction, grant):
             raise LessonNotFound("The course was deleted meanwhile.")

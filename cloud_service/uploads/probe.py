@@ -64,13 +64,16 @@ async def probe(path: Path) -> Probed:
 
 def _look(path: str) -> dict[str, object]:
     import av
+    from av.stream import Disposition
 
+    cover = Disposition.attached_pic
     with Path(path).open("rb") as file:
         if media_type_of(file.read(HEAD_BYTES)) in (MP4, QUICKTIME) and is_cut_short(file):
             return {"reason": "The file is cut short."}
     try:
         with av.open(f"file:{path}", options=OPTIONS) as container:
-            video = next((stream for stream in container.streams.video), None)
+            moving = (stream for stream in container.streams.video if not stream.disposition & cover)
+            video = next(moving, None)
             if video is None:
                 return {"reason": "The file has no video stream."}
             frame = next(container.decode(video), None)

@@ -9,7 +9,7 @@ from cloud_service.node import Node
 from cloud_service.videos.catalogue import Catalogue
 from cloud_service.videos.models import StoredVideo
 from cloud_service.videos.store import VideoStore
-from shared.contract import DELETIONS, DeletionAnswer, DeletionQuestion
+from shared.contract import DELETIONS, Change, DeletionAnswer, DeletionQuestion
 from shared.problems import Forbidden, NotFound
 
 
@@ -23,7 +23,7 @@ class DeletionNotAllowed(Forbidden):
 
 async def delete_video(node: Node, viewer: Viewer, video_id: UUID) -> None:
     """Raises VideoNotFound, also for somebody else's; what the same teacher deleted before stays deleted."""
-    video = node.catalogue.get(str(video_id))
+    video = node.catalogue.find(str(video_id))
     if video is None:
         if await node.catalogue.was_deleted_by(str(video_id), viewer.id):
             return
@@ -51,6 +51,15 @@ async def delete_course(node: Node, viewer: Viewer, course_id: UUID) -> None:
 
 async def _ask(node: Node, question: DeletionQuestion) -> DeletionAnswer:
     return await node.vps.post(DELETIONS, question, DeletionAnswer)
+
+
+def deleted_videos(catalogue: Catalogue, change: Change) -> list[StoredVideo]:
+    """The videos here that a change says are gone."""
+    if change.kind == "course_deleted":
+        return catalogue.of_course(str(change.course_id))
+    if change.kind == "video_deleted" and (video := catalogue.find(str(change.video_id))):
+        return [video]
+    return []
 
 
 async def remove_video(catalogue: Catalogue, store: VideoStore, video: StoredVideo) -> None:

@@ -12,12 +12,18 @@ class Catalogue:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._videos: dict[str, StoredVideo] = {}
+        self._denied: set[str] = set()
 
     async def load(self) -> None:
         for row in await self._database.fetch(f"SELECT {', '.join(COLUMNS)} FROM videos"):  # noqa: S608
             self._videos[row["id"]] = StoredVideo(**dict(row))
 
     def get(self, video_id: str) -> StoredVideo | None:
+        """The video, unless it is being deleted."""
+        return None if video_id in self._denied else self._videos.get(video_id)
+
+    def find(self, video_id: str) -> StoredVideo | None:
+        """The video, also while it is being deleted: a deletion that failed half-way is taken up again."""
         return self._videos.get(video_id)
 
     def __iter__(self) -> Iterator[StoredVideo]:
@@ -40,9 +46,15 @@ class Catalogue:
         transaction.on_commit(lambda: self._videos.__setitem__(video.id, video))
 
     async def remove(self, video: StoredVideo) -> None:
-        """Denied at once, then the row; the row of its deletion stays, so that deleting again is known."""
-        self._videos.pop(video.id, None)
+        """Denied at once, then its row goes; that it was deleted stays, so that deleting again is known."""
+
+        def forget() -> None:
+            self._videos.pop(video.id, None)
+            self._denied.discard(video.id)
+
+        self._denied.add(video.id)
         async with self._database.transaction(durable=True) as transaction:
+            transaction.on_commit(forget)
             await transaction.execute("INSERT OR IGNORE INTO deleted_videos VALUES (?, ?)", (video.id, video.owner_id))
             await transaction.execute("DELETE FROM videos WHERE id = ?", (video.id,))
 

@@ -1,5 +1,6 @@
 """Pulling the VPS's changes: in order, without gaps, and starting again when the position is of no use."""
 
+import time
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -7,10 +8,11 @@ import httpx
 import pytest
 import respx
 
-from cloud_service.access.models import Grant
+from cloud_service.access.models import ANY, Grant, Scope
 from cloud_service.access.rights import Rights
+from cloud_service.db import Database
 from cloud_service.feed import Feed
-from shared.contract import CHANGES
+from shared.contract import CHANGES, Change
 from shared.peer import Peer, PeerRefused, PeerUnreachable
 
 pytestmark = pytest.mark.anyio
@@ -25,8 +27,17 @@ def changes(*numbers: int, head: int | None = None, reset: bool = False, epoch: 
 
 
 @pytest.fixture
-def feed(rights: Rights, peer: Peer) -> Feed:
-    return Feed(rights, peer)
+def told() -> list[Change]:
+    """What the feed has told of before it applied it."""
+    return []
+
+
+@pytest.fixture
+def feed(database: Database, rights: Rights, peer: Peer, told: list[Change]) -> Feed:
+    async def deleted(change: Change) -> None:
+        told.append(change)
+
+    return Feed(database, rights, peer, deleted)
 
 
 @pytest.fixture
@@ -34,13 +45,9 @@ def answers(vps: respx.MockRouter) -> respx.Route:
     return vps.get(CHANGES)
 
 
-async def remember(rights: Rights) -> None:
-    await rights.remember(Grant(str(USER), str(COURSE), str(COURSE), "omar", "key", 0))
-
-
 async def at(rights: Rights, position: int) -> None:
     await rights.reset(EPOCH, position)
-    await remember(rights)
+    await rights.remember(Grant(Scope(str(USER), str(COURSE), ANY), "omar", "key", position))
 
 
 async def test_a_node_without_a_position_starts_at_the_head(feed: Feed, rights: Rights, answers: respx.Route) -> None:
@@ -128,3 +135,28 @@ async def test_a_pull_that_fails_changes_nothing(
     with pytest.raises(error):
         await feed.pull()
     assert (len(rights), rights.position, feed.was_pulled) == (1, 5, False)
+
+
+async def test_the_feed_tells_of_each_change_before_it_moves_on(
+    feed: Feed, rights: Rights, answers: respx.Route, told: list[Change]
+) -> None:
+    await at(rights, 5)
+    answers.respond(json=changes(6, 7))
+    await feed.pull()
+    assert [change.number for change in told] == [6, 7]
+
+
+async def test_a_restart_makes_what_is_known_no_fresher(
+    feed: Feed, database: Database, rights: Rights, peer: Peer, answers: respx.Route
+) -> None:
+    answers.respond(json=changes(head=0, reset=True))
+    await feed.pull()
+    async with database.transaction() as transaction:
+        an_hour_ago = str(time.time() - 3600)
+        await transaction.execute("UPDATE remembered SET value = ? WHERE name = 'feed_pulled_at'", (an_hour_ago,))
+
+    async def nothing(_: Change) -> None: ...
+
+    again = Feed(database, rights, peer, nothing)
+    await again.load()
+    assert 3590 < again.age_s() < 3610

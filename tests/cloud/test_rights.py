@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from cloud_service.access.models import Grant
+from cloud_service.access.models import ANY, Grant, Scope
 from cloud_service.access.rights import Rights
 from cloud_service.db import Database
 from cloud_service.videos.models import StoredVideo
@@ -19,8 +19,8 @@ USER, TEACHER, COURSE, VIDEO, EPOCH = uuid4(), uuid4(), uuid4(), uuid4(), uuid4(
 
 
 def grant(version: int = 1, user: UUID = USER, via: str = "key", course: UUID = COURSE) -> Grant:
-    scope = VIDEO if via == "preview" else course
-    return Grant(str(user), str(scope), str(course), "omar", via, version)
+    video = str(VIDEO) if via == "preview" else ANY
+    return Grant(Scope(str(user), str(course), video), "omar", via, version)
 
 
 def video(course: UUID = COURSE, video_id: UUID = VIDEO) -> StoredVideo:
@@ -132,7 +132,7 @@ async def test_a_teacher_ends_every_grant_of_their_course_and_no_others(rights: 
     await rights.remember(kept)
     await rights.end_course(str(COURSE), "omar", 2)
     assert len(rights) == 1
-    assert rights.grant_for(str(viewers[0]), video(course=UUID(kept.course_id))) == kept
+    assert rights.grant_for(str(viewers[0]), video(course=UUID(kept.scope.course_id))) == kept
     await check_memory_is_the_file(rights, database)
 
 
@@ -183,9 +183,51 @@ async def test_a_reset_drops_everything_cached_and_keeps_the_new_position(rights
     other = uuid4()
     await rights.reset(other, 2)
     assert (len(rights), rights.epoch, rights.position) == (0, other, 2)
-    for table in ("grants", "teachers", "revocations"):
+    for table in ("grants", "teachers"):
         assert await database.fetch(f"SELECT * FROM {table}") == []
     await check_memory_is_the_file(rights, database)
+
+
+async def test_an_answer_from_before_a_reset_is_not_believed(rights: Rights, database: Database) -> None:
+    await rights.reset(EPOCH, 20)
+    assert not await rights.remember(grant(version=10))
+    await rights.remember_teacher(standing(version=10))
+    assert rights.teacher(str(TEACHER)) is None
+    assert await rights.remember(grant(version=20))
+    await check_memory_is_the_file(rights, database)
+
+
+async def test_a_standing_from_before_its_course_was_deleted_is_not_believed(rights: Rights) -> None:
+    await rights.apply([course_deleted(11)], EPOCH, 11)
+    await rights.remember_teacher(standing(version=10))
+    assert rights.teacher(str(TEACHER)) is None
+    await rights.remember_teacher(standing(version=11, courses=()))
+    assert rights.teacher(str(TEACHER))
+
+
+async def test_a_change_of_a_kind_from_a_later_release_ends_what_it_names(rights: Rights, database: Database) -> None:
+    """Every id that it names has to be the grant's."""
+    other = uuid4()
+    for user in (USER, other):
+        await rights.remember(grant(user=user))
+        await rights.remember(grant(user=user, course=TEACHER))
+    await rights.apply([Change(number=2, kind="refunded", user_id=USER, course_id=COURSE)], EPOCH, 2)
+    left = {(viewer, course) for viewer in (USER, other) for course in (COURSE, TEACHER)} - {(USER, COURSE)}
+    for viewer, course in left:
+        assert rights.grant_for(str(viewer), video(course=course))
+    assert not rights.grant_for(str(USER), video())
+    await check_memory_is_the_file(rights, database)
+    await rights.apply([Change(number=3, kind="banned", user_id=other)], EPOCH, 3)
+    assert len(rights) == 1
+    await rights.apply([Change(number=4, kind="all is different now")], EPOCH, 4)
+    assert len(rights) == 0
+    await check_memory_is_the_file(rights, database)
+
+
+async def test_a_new_key_ends_nothing(rights: Rights) -> None:
+    await rights.remember(grant())
+    await rights.apply([Change(number=2, kind="key_granted", user_id=USER, course_id=COURSE)], EPOCH, 2)
+    assert rights.grant_for(str(USER), video())
 
 
 async def test_applying_the_same_changes_again_changes_nothing(rights: Rights, database: Database) -> None:
@@ -202,7 +244,7 @@ async def test_when_the_file_cannot_be_written_memory_allows_no_more_than_it(
     """The disk is full, or locked: the right is denied at once, and what was not stored is not shown."""
     await rights.remember(grant())
     async with database.transaction() as transaction:
-        for table in ("grants", "revocations"):
+        for table in ("grants", "ended"):
             refusal = f"CREATE TRIGGER no_{table} BEFORE INSERT ON {table} BEGIN SELECT RAISE(ABORT, 'full'); END"
             await transaction.execute(refusal)
     failed = await asyncio.gather(
