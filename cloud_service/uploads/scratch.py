@@ -5,7 +5,11 @@ import hashlib
 import os
 from pathlib import Path
 
-BLOCK_BYTES = 2 * 2**20
+BLOCK_BYTES = 2**20
+WRITE_BYTES = 256 * 1024
+"""Larger writes have Linux look for large pages to cache them in, and can take many times as long."""
+SEND_ON_BYTES = 32 * 2**20
+"""How much may wait in memory before the disk is set to work, so that little is left for the end."""
 
 
 class ScratchFile:
@@ -19,6 +23,7 @@ class ScratchFile:
         self._filling, self._spare = memoryview(bytearray(BLOCK_BYTES)), memoryview(bytearray(BLOCK_BYTES))
         self._filled = 0
         self._writing: asyncio.Task[None] | None = None
+        self._stored = self._sent_on = 0
 
     async def write(self, chunk: bytes) -> None:
         """Raises OSError, perhaps of an earlier chunk."""
@@ -64,4 +69,10 @@ class ScratchFile:
     def _store(self, block: memoryview) -> None:
         self._digest.update(block)
         while block:
-            block = block[os.write(self._handle, block) :]
+            written = os.write(self._handle, block[:WRITE_BYTES])
+            self._stored += written
+            block = block[written:]
+        if self._stored - self._sent_on >= SEND_ON_BYTES:
+            # For pages that are dirty this starts their way to the disk, without waiting (Linux).
+            os.posix_fadvise(self._handle, self._sent_on, self._stored - self._sent_on, os.POSIX_FADV_DONTNEED)
+            self._sent_on = self._stored
