@@ -77,7 +77,7 @@ async def change_course(
 
 @router.delete("/courses/{course_id}", status_code=204, summary="Delete a course", responses=teacher_errors)
 async def delete_course(course_id: UUID, teacher: CurrentTeacher, session: Session) -> None:
-    """Nobody watches it any more, keys stay as void receipts. Its files go when the same is asked of the Cloud."""
+    """Nobody watches it any more, its files go, and keys stay as void receipts."""
     await actions.delete_course(session, teacher, course_id)
 
 
