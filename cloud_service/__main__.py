@@ -3,14 +3,22 @@
 from cloud_service.app import create_app
 from cloud_service.settings import CloudSettings
 from shared import logs
+from shared.folders import FolderInUse, hold
 from shared.serving import serve
-from shared.settings import load
+from shared.settings import load, stop
 
 
 def main() -> None:
     settings = load(CloudSettings)
     logs.configure(settings.node_id, settings.log_level)
-    serve(lambda: create_app(settings), settings.cloud_host, settings.cloud_port, "TOPTANK_CLOUD_PORT")
+    try:
+        lock = hold(settings.folder)  # a second node in the same folder would sweep away the first one's uploads
+    except FolderInUse as error:
+        stop(str(error))
+    except OSError as error:
+        stop(f"{settings.folder} cannot be used: {error.strerror}")
+    with lock:
+        serve(lambda: create_app(settings), settings.cloud_host, settings.cloud_port, "TOPTANK_CLOUD_PORT")
 
 
 if __name__ == "__main__":

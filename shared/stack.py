@@ -3,7 +3,6 @@
 Everything is kept in the data folder: database, videos, secrets, logs. Ctrl-C ends it cleanly; the next start goes on.
 """
 
-import fcntl
 import os
 import signal
 import subprocess
@@ -18,6 +17,7 @@ import httpx
 from pydantic import Field
 
 from shared import local_environment
+from shared.folders import FolderInUse, hold
 from shared.localdb import LocalDatabase, LocalDatabaseError, die_with_parent
 from shared.secrets import make_secrets
 from shared.serving import bind
@@ -113,7 +113,11 @@ class Stack:
     def start(self) -> None:
         """Ends the process with one line when something is in the way."""
         try:
-            self._lock_folder()
+            # Two stacks in one folder would share its database, and the first to stop would take it from the other.
+            self._lock = hold(self.folder)
+            self.folder.chmod(0o700)
+        except FolderInUse:
+            stop(f"another toptank up is running in {self.folder}")
         except OSError as error:
             stop(f"{self.folder} cannot be used: {error.strerror}")
         for service in self.services:
@@ -134,16 +138,6 @@ class Stack:
             self._start(service)
         for service in self.services:
             self._wait_until_ready(service)
-
-    def _lock_folder(self) -> None:
-        """Two stacks in one folder would share its database, and the first to stop would take it from the other."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self.folder.chmod(0o700)
-        self._lock = (self.folder / "lock").open("w")
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            stop(f"another toptank up is running in {self.folder}")
 
     @staticmethod
     def _command(name: str) -> list[str]:

@@ -59,7 +59,7 @@ class Stream:
         if scope["method"] not in ("GET", "HEAD"):
             raise MethodNotAllowed(headers={"Allow": "GET, HEAD"})
         viewer = await self._viewers.identify(headers.get(b"authorization", b"").decode("latin-1"))
-        video = self._catalogue.get(scope["path"][len(PREFIX) : -len(SUFFIX)])
+        video = self._catalogue.get(scope["path"][len(PREFIX) : -len(SUFFIX)].lower())
         if video is None:
             raise VideoNotFound
         if not self._access.granted(viewer, video):

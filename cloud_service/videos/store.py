@@ -43,11 +43,10 @@ class VideoStore:
         for leftover in self._scratch.iterdir():
             leftover.unlink()
             gone.append(leftover.name)
-        for owner in self._videos.iterdir():
-            for video in owner.iterdir():
-                if (owner.name, video.name) not in kept:
-                    shutil.rmtree(video)
-                    gone.append(video.name)
+        for video in self._videos.glob("*/*/"):
+            if (video.parent.name, video.name) not in kept:
+                shutil.rmtree(video)
+                gone.append(video.name)
         return gone
 
     def bytes_free(self) -> int:
