@@ -3,7 +3,7 @@
 from typing import Any
 
 from cloud_service.access.actions import KeyRequired, RightsUnknown, VideoNotFound
-from cloud_service.playback.stream import RangeNotSatisfiable
+from cloud_service.playback.send import RangeNotSatisfiable
 from shared.peer import PeerUnreachable
 from shared.problems import MEDIA_TYPE, NotAuthenticated, responses
 
