@@ -121,8 +121,16 @@ class LocalDatabase:
             **self._identity.arguments,
         )
         if made.returncode != 0:
-            raise LocalDatabaseError(f"PostgreSQL could not make its files in {self.folder}: {made.stderr.strip()}")
+            reason = (
+                made.stderr.strip().splitlines()[0] if made.stderr.strip() else f"initdb ended with {made.returncode}"
+            )
+            raise LocalDatabaseError(f"PostgreSQL could not make its files: {reason}{self._hint()}")
         making.rename(self.folder / "cluster")
+
+    def _hint(self) -> str:
+        if self._identity.owner is None:
+            return ""
+        return "; it runs as nobody here, who has to reach the folder: set TOPTANK_DATA_DIR or TOPTANK_DATABASE_URL"
 
     def _wait(self) -> None:
         deadline = time.monotonic() + START_WITHIN_S

@@ -115,7 +115,7 @@ class Stack:
         try:
             # Two stacks in one folder would share its database, and the first to stop would take it from the other.
             self._lock = hold(self.folder)
-            self.folder.chmod(0o700)
+            self.folder.chmod(0o711)  # whoever PostgreSQL runs as passes through; what is inside is closed
         except FolderInUse:
             stop(f"another toptank up is running in {self.folder}")
         except OSError as error:
@@ -195,6 +195,7 @@ def _raise_stopped(_: int, __: FrameType | None) -> None:
 
 def main() -> None:
     settings = load(StackSettings)
+    os.umask(0o077)  # for our processes too: logs and databases are nobody else's business
     signal.signal(signal.SIGTERM, _raise_stopped)
     signal.signal(signal.SIGINT, _raise_stopped)
     with Stack(settings) as stack:

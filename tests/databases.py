@@ -47,6 +47,7 @@ def server() -> Iterator[str]:
         yield existing
         return
     folder = Path(tempfile.mkdtemp(prefix="toptank-tests-", dir=scratch()))
+    folder.chmod(0o711)  # where PostgreSQL runs as another user than we do, it passes through
     database = LocalDatabase(folder / "postgres", durable=False)
     try:
         database.start()
