@@ -5,7 +5,6 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from fastapi import FastAPI
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cloud_service import health
 from cloud_service.access.actions import Access
@@ -14,10 +13,11 @@ from cloud_service.access.viewers import Viewers
 from cloud_service.db import Database
 from cloud_service.feed import Feed
 from cloud_service.internal import routes as internal
+from cloud_service.middleware import CloseRefusedUploads, FastLane, takes_upload
 from cloud_service.node import Node
 from cloud_service.outbox import Outbox
 from cloud_service.playback.openapi import document_stream
-from cloud_service.playback.stream import Stream, streams
+from cloud_service.playback.stream import Stream
 from cloud_service.settings import CloudSettings
 from cloud_service.uploads import routes as uploads
 from cloud_service.uploads.actions import forget_claims
@@ -37,35 +37,7 @@ from shared.tokens import ServiceSigner, ServiceVerifier
 log = logging.getLogger(__name__)
 
 JSON_BYTES = 2**20
-BAD_REQUEST = 400
 PROBES = 2
-
-
-class FastLane:
-    """ASGI middleware: streaming goes straight to `app.state.stream`, past the framework."""
-
-    def __init__(self, app: ASGIApp, api: FastAPI) -> None:
-        self.app, self.api = app, api
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        lane: ASGIApp = self.api.state.stream if streams(scope) else self.app
-        await lane(scope, receive, send)
-
-
-class CloseRefusedUploads:
-    """ASGI middleware: an upload that is refused ends its connection, or the server would swallow all of its bytes."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def closing(message: Message) -> None:
-            if message["type"] == "http.response.start" and message["status"] >= BAD_REQUEST:
-                message["headers"] = [*message.get("headers", []), (b"connection", b"close")]
-            await send(message)
-
-        is_upload = scope["type"] == "http" and _takes_upload(scope)
-        await self.app(scope, receive, closing if is_upload else send)
 
 
 async def open_node(settings: CloudSettings) -> Node:
@@ -142,7 +114,7 @@ def create_app(settings: CloudSettings) -> FastAPI:
     )
     app.state.service_verifier = ServiceVerifier(settings.node_id, {VPS: settings.vps_public_key})
     problems.install(app)
-    app.add_middleware(BodyLimit, limit=JSON_BYTES, streams=_takes_upload)
+    app.add_middleware(BodyLimit, limit=JSON_BYTES, streams=takes_upload)
     app.add_middleware(CloseRefusedUploads)
     app.add_middleware(RequestLog)
     app.add_middleware(FastLane, api=app)
@@ -152,7 +124,3 @@ def create_app(settings: CloudSettings) -> FastAPI:
     framework_document = app.openapi
     app.openapi = lambda: document_stream(framework_document())  # type: ignore[method-assign]
     return app
-
-
-def _takes_upload(scope: Scope) -> bool:
-    return (scope["method"], scope["path"]) == ("POST", "/videos")

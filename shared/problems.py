@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from http import HTTPStatus
 from typing import Any, ClassVar
 
 from fastapi import FastAPI, Request
@@ -181,12 +182,14 @@ def install(app: FastAPI) -> None:
 
     async def http(_: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)
-        known = BY_STATUS.get(error.status_code)
-        if known is None:
-            known = type("HttpError", (AppError,), {"status": error.status_code, "code": "http_error"})
-        answer = known(None if error.status_code in BY_STATUS else str(error.detail))
+        if known := BY_STATUS.get(error.status_code):
+            answer = problem_response(known())
+        else:
+            title = HTTPStatus(error.status_code).phrase
+            other = Problem(title=title, status=error.status_code, code="http_error", detail=str(error.detail))
+            answer = JSONResponse(other.model_dump(exclude_none=True), error.status_code, media_type=MEDIA_TYPE)
         answer.headers.update(error.headers or {})
-        return problem_response(answer)
+        return answer
 
     async def unknown(_: Request, error: Exception) -> JSONResponse:
         log.error("unexpected error", exc_info=error)

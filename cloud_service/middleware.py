@@ -1,0 +1,40 @@
+"""What stands before the framework on a node."""
+
+from fastapi import FastAPI
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from cloud_service.playback.stream import streams
+
+BAD_REQUEST = 400
+
+
+def takes_upload(scope: Scope) -> bool:
+    """Whether the request's body is a video, which the route reads and bounds by itself."""
+    return (scope["method"], scope["path"]) == ("POST", "/videos")
+
+
+class FastLane:
+    """ASGI middleware: streaming goes straight to `app.state.stream`, past the framework."""
+
+    def __init__(self, app: ASGIApp, api: FastAPI) -> None:
+        self.app, self.api = app, api
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        lane: ASGIApp = self.api.state.stream if streams(scope) else self.app
+        await lane(scope, receive, send)
+
+
+class CloseRefusedUploads:
+    """ASGI middleware: an upload that is refused ends its connection, or the server would swallow all of its bytes."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def closing(message: Message) -> None:
+            if message["type"] == "http.response.start" and message["status"] >= BAD_REQUEST:
+                message["headers"] = [*message.get("headers", []), (b"connection", b"close")]
+            await send(message)
+
+        is_upload = scope["type"] == "http" and takes_upload(scope)
+        await self.app(scope, receive, closing if is_upload else send)
