@@ -185,8 +185,10 @@ def install(app: FastAPI) -> None:
         if known := BY_STATUS.get(error.status_code):
             answer = problem_response(known())
         else:
-            title = HTTPStatus(error.status_code).phrase
-            other = Problem(title=title, status=error.status_code, code="http_error", detail=str(error.detail))
+            title, told = HTTPStatus(error.status_code).phrase, str(error.detail)
+            other = Problem(
+                title=title, status=error.status_code, code="http_error", detail=told, request_id=request_id()
+            )
             answer = JSONResponse(other.model_dump(exclude_none=True), error.status_code, media_type=MEDIA_TYPE)
         answer.headers.update(error.headers or {})
         return answer

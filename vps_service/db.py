@@ -5,9 +5,10 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
+import psycopg
 from fastapi import Depends, Request
-from sqlalchemy import DateTime, MetaData, func
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy import DateTime, MetaData, event, func
+from sqlalchemy.engine import URL, ExceptionContext, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from uuid_utils.compat import uuid7
@@ -49,7 +50,7 @@ SESSION_OPTIONS = "-c timezone=UTC -c statement_timeout=15s -c lock_timeout=5s"
 
 
 def make_engine(settings: DatabaseSettings) -> AsyncEngine:
-    return create_async_engine(
+    engine = create_async_engine(
         database_url(settings),
         pool_size=settings.database_pool,
         max_overflow=settings.database_pool,
@@ -58,6 +59,16 @@ def make_engine(settings: DatabaseSettings) -> AsyncEngine:
         hide_parameters=True,  # they hold password hashes and addresses, and errors are logged
         connect_args={"connect_timeout": 5, "options": SESSION_OPTIONS, "client_encoding": "utf8"},
     )
+    event.listen(engine.sync_engine, "handle_error", _leave_out_detail)
+    return engine
+
+
+def _leave_out_detail(context: ExceptionContext) -> None:
+    """PostgreSQL's DETAIL repeats the row that it refused, so of its message only the first line stays."""
+    error, wrapped = context.original_exception, context.sqlalchemy_exception
+    if isinstance(error, psycopg.Error) and wrapped and (first := error.diag.message_primary):
+        wrapped.args = (wrapped.args[0].replace(str(error), first), *wrapped.args[1:])
+        error.args = (first,)
 
 
 Sessions = async_sessionmaker[AsyncSession]
