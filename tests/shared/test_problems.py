@@ -87,7 +87,7 @@ async def test_an_unknown_error_is_logged_with_the_id_that_is_answered_and_tells
     http: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     response = await http.get("/broken", headers={logs.HEADER: "request-number-1"})
-    assert response.json()["request_id"] == "request-number-1"
+    assert response.json()["request_id"] == response.headers[logs.HEADER] == "request-number-1"
     assert (problem(response)["code"], response.status_code) == ("internal_error", 500)
     assert SECRET not in response.text
     assert SECRET in caplog.text

@@ -104,6 +104,29 @@ async def test_fields_that_a_patch_leaves_out_stay(vps: Vps) -> None:
 @pytest.mark.parametrize(
     ("body", "field"),
     [
+        ({"price": {"amount": 1}}, "body.price.currency"),
+        ({"price": {"currency": "EGP"}}, "body.price.amount"),
+        ({"price": {"amount": 1, "currency": "USD"}}, "body.price.currency"),
+        ({"price": {"amount": 1, "currency": None}}, "body.price.currency"),
+        ({"title": None}, "body"),
+        ({"description": None}, "body"),
+        ({"price": None, "title": "Another"}, "body"),
+        ({"price_amount": 1}, "body.price_amount"),
+        ({"title": "Another", "currency": "EGP"}, "body.currency"),
+    ],
+)
+async def test_a_patch_is_taken_whole_or_not_at_all(vps: Vps, body: dict[str, Any], field: str) -> None:
+    teacher = await make_teacher(vps)
+    course = await draft_course(teacher, amount=5000)
+    problem = refused(await teacher.patch(course.path, body), 422, "validation_failed")
+    assert problem["errors"][0]["field"] == field
+    shown = done(await teacher.get(course.path))
+    assert (shown["title"], shown["description"], shown["price"]) == ("The oud", "", price(5000))
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
         ({"title": "", "price": price(1)}, "body.title"),
         ({"title": "a" * 201, "price": price(1)}, "body.title"),
         ({"title": "a\0b", "price": price(1)}, "body.title"),

@@ -289,6 +289,17 @@ async def test_of_twenty_parallel_uses_of_a_refresh_token_one_is_the_first(vps: 
     refused(await refresh(vps, winner["refresh_token"]), 401, "bad_refresh_token")
 
 
+async def test_a_second_use_ends_the_family_while_its_newest_token_is_being_exchanged(vps: Vps) -> None:
+    for number in range(20):
+        student = await make_student(vps, f"student{number}")
+        newest = done(await refresh(vps, student.refresh_token))["refresh_token"]
+        exchanged, again = await asyncio.gather(refresh(vps, newest), refresh(vps, student.refresh_token))
+        refused(again, 401, "bad_refresh_token")
+        assert await vps.rows("SELECT 1 FROM refresh_tokens") == []
+        if exchanged.status_code == 200:
+            refused(await refresh(vps, exchanged.json()["refresh_token"]), 401, "bad_refresh_token")
+
+
 @pytest.mark.settings(refresh_token_s=1)
 async def test_a_refresh_token_has_its_day(vps: Vps) -> None:
     student = await make_student(vps)

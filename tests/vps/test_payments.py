@@ -37,6 +37,14 @@ async def legs(vps: Vps) -> dict[str, int]:
     return {row["account"]: row["amount"] for row in rows}
 
 
+async def is_held(vps: Vps, payment: dict[str, Any]) -> None:
+    """The payment's ledger entries are the platform's debt to the buyer, and add up to zero."""
+    entries = "SELECT account, amount, reason FROM ledger_entries WHERE payment_id = :id ORDER BY account"
+    held = [(row["account"], row["amount"], row["reason"]) for row in await vps.rows(entries, id=payment["id"])]
+    amount = payment["price"]["amount"]
+    assert held == [("platform", amount, "undeliverable"), ("provider", -amount, "undeliverable")]
+
+
 async def nothing_was_granted(vps: Vps) -> None:
     for table in ("keys", "ledger_entries", "changes"):
         assert await vps.rows(f"SELECT * FROM {table}") == [], table
@@ -262,8 +270,23 @@ async def test_money_for_a_course_deleted_meanwhile_leaves_a_void_receipt(vps: V
     for _ in range(2):
         answer = done(await verify(student, payment))
         assert (answer["payment"]["status"], answer["key"]["status"], answer["videos"]) == ("paid", "void", [])
-    assert sum((await legs(vps)).values()) == 0
+    await is_held(vps, payment)
     assert await vps.rows("SELECT 1 FROM changes WHERE kind = 'key_granted'") == []
+    assert done(await teacher.get("/api/auth/me"))["balance"] == price(0)
+
+
+async def test_money_for_a_course_that_became_free_and_was_enrolled_in_meanwhile_is_held(vps: Vps) -> None:
+    teacher, student = await make_teacher(vps), await make_student(vps)
+    course = await published_course(vps, teacher)
+    payment = done(await order(student, course), 201)
+    done(await teacher.patch(course.path, {"price": price(0)}))
+    key = done(await student.post(f"{course.path}/enroll"), 201)["key"]
+    await pay(payment)
+    answer = done(await verify(student, payment))
+    assert (answer["payment"]["status"], answer["key"]) == ("paid", key)
+    await is_held(vps, payment)
+    assert done(await teacher.get("/api/auth/me"))["balance"] == price(0)
+    assert sorted(key["status"] for key in done(await student.get("/api/keys"))["items"]) == ["active", "void"]
 
 
 async def test_deleting_and_verifying_at_once_never_leaves_a_live_key(vps: Vps) -> None:

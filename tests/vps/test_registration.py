@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from shared import logs
 from tests.vps.people import (
     PASSWORD,
     ask_to_teach,
@@ -127,6 +128,32 @@ async def test_a_password_is_long_enough_and_fits_bcrypt_whole(vps: Vps, passwor
         assert login.status_code == status
 
 
+HARD_TO_SCORE = "4@8({[<3691!|1|7$05+7%2" * 4
+"""Every character may stand for several letters; the strength meter takes seconds for 72 of these."""
+
+
+async def test_a_password_that_is_hard_to_score_holds_up_nobody_else(vps: Vps) -> None:
+    registering = asyncio.ensure_future(register(vps, password=HARD_TO_SCORE[:72]))
+    answered = 0
+    while not registering.done():
+        assert (await vps.http.get("/api/courses")).status_code == 200
+        answered += 1
+    done(await registering, 201)
+    assert answered > 10
+
+
+@pytest.mark.parametrize(
+    ("password", "accepted"),
+    [
+        pytest.param("a" * 24 + "k7#mQ9xzW!tr", False, id="strong from the 25th on"),
+        pytest.param("a" * 15 + "k7#mQ9xzW!tr", True, id="strong from the 16th on"),
+    ],
+)
+async def test_the_first_24_characters_of_a_password_have_to_be_strong(vps: Vps, password: str, accepted: bool) -> None:
+    response = await register(vps, password=password)
+    assert response.status_code == (201 if accepted else 422), response.text
+
+
 async def test_spaces_of_a_password_are_part_of_it(vps: Vps) -> None:
     done(await register(vps, password=f" {PASSWORD} "), 201)
     for tried, status in ((f" {PASSWORD} ", 200), (PASSWORD, 401)):
@@ -184,11 +211,51 @@ async def test_what_is_not_a_json_object_is_refused(vps: Vps) -> None:
         refused(response, 422, "validation_failed")
 
 
-async def test_bytes_that_no_parser_takes_are_an_error_of_the_client(vps: Vps) -> None:
-    for body in (b"\xff\xfe", b"[" * 100_000):
-        response = await vps.http.post("/api/auth/register", content=body, headers={"Content-Type": "application/json"})
-        assert response.headers["content-type"] == "application/problem+json"
-        assert response.status_code in (400, 422)
+async def test_bytes_that_no_parser_takes_are_a_bad_request(vps: Vps) -> None:
+    form = "multipart/form-data"
+    for path, kind, body in (
+        ("/api/auth/register", "application/json", b'{"name": "\xff"}'),
+        ("/api/auth/register", "application/json", b"[" * 100_000),
+        ("/api/auth/register/teacher", form, b"--x\r\n"),
+        ("/api/auth/register/teacher", f"{form}; boundary=x", b"not a form"),
+        (
+            "/api/auth/register/teacher",
+            f"{form}; boundary=x",
+            b"--x\r\nContent-Disposition: attachment\r\n\r\na\r\n--x--",
+        ),
+    ):
+        response = await vps.http.post(path, content=body, headers={"Content-Type": kind})
+        refused(response, 400, "bad_request")
+
+
+SECRET_DOMAIN = "not-to-be-logged.example"
+WITHOUT_TOKENS = "ALTER TABLE refresh_tokens ADD CONSTRAINT none_any_more CHECK (false)"
+
+
+async def test_who_cannot_be_signed_in_is_not_registered_either(vps: Vps) -> None:
+    await vps.rows(WITHOUT_TOKENS)
+    refused(await register(vps), 500, "internal_error")
+    refused(await ask_to_teach(vps, teacher_form()), 500, "internal_error")
+    for table in ("users", "teachers", "refresh_tokens"):
+        assert await vps.rows(f"SELECT 1 FROM {table}") == [], table
+    assert list((vps.settings.data_dir / "images").iterdir()) == []
+    await vps.rows("ALTER TABLE refresh_tokens DROP CONSTRAINT none_any_more")
+    done(await register(vps), 201)
+
+
+@pytest.mark.parametrize("constraint", ["CHECK (role <> 'student')", "EXCLUDE ((split_part(email, '@', 2)) WITH =)"])
+async def test_an_unexpected_database_error_is_logged_without_what_was_to_be_stored(
+    vps: Vps, caplog: pytest.LogCaptureFixture, constraint: str
+) -> None:
+    """PostgreSQL itself repeats the row that it refuses."""
+    done(await register(vps, email=f"sara@{SECRET_DOMAIN}"), 201)
+    await vps.rows("UPDATE users SET role = 'admin'")
+    await vps.rows(f"ALTER TABLE users ADD CONSTRAINT unheard_of {constraint}")
+    refused(await register(vps, username="lina", email=f"lina@{SECRET_DOMAIN}"), 500, "internal_error")
+    logged = "".join(logs.JsonLines("vps").format(record) for record in caplog.records)
+    assert "unheard_of" in logged
+    for told in ("$2b$", SECRET_DOMAIN, PASSWORD):
+        assert told not in logged
 
 
 async def test_no_answer_about_accounts_holds_a_hash(vps: Vps) -> None:
