@@ -31,26 +31,29 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 class BoundedHead(HttpToolsProtocol):
-    """Closes a connection whose request line and headers do not end: the parser itself would collect them for ever."""
+    """Closes a connection whose head (or trailer) does not end: the parser itself would collect it for ever.
 
-    _in_head = True
-    _head_bytes = 0
+    The parser does not say where a head ends within what was received, so what is counted is what brought neither
+    the end of a head nor any of a body.
+    """
+
+    _went_on = False
+    _unended_bytes = 0
 
     def data_received(self, data: bytes) -> None:
-        was_in_head = self._in_head
+        self._went_on = False
         super().data_received(data)
-        if was_in_head and self._in_head:
-            self._head_bytes += len(data)
-            if self._head_bytes > HEAD_BYTES:
-                self.transport.close()
+        self._unended_bytes = 0 if self._went_on else self._unended_bytes + len(data)
+        if self._unended_bytes > HEAD_BYTES:
+            self.transport.close()
 
     def on_headers_complete(self) -> None:
-        self._in_head, self._head_bytes = False, 0
+        self._went_on = True
         super().on_headers_complete()
 
-    def on_message_complete(self) -> None:
-        self._in_head = True
-        super().on_message_complete()
+    def on_body(self, body: bytes) -> None:
+        self._went_on = True
+        super().on_body(body)
 
 
 def serve(app: Callable[[], ASGIApp], host: str, port: int, port_setting: str) -> None:
