@@ -1,10 +1,12 @@
 """Deleting through the Cloud: the VPS agrees, then files, rows and grants go; everything may be repeated."""
 
 from concurrent.futures import ThreadPoolExecutor
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
+from shared.contract import DELETIONS, VPS, DeletionQuestion
+from shared.tokens import ServiceSigner, load_private_key
 from tests.both.people import (
     Course,
     Person,
@@ -130,13 +132,44 @@ def test_what_never_was_cannot_be_deleted(teacher: Person) -> None:
     refused(teacher.cloud.delete(f"/courses/{uuid4()}"), 404, "course_not_found")
 
 
-def test_a_course_deleted_on_the_vps_gives_its_files_back_when_the_cloud_is_asked(
+def test_a_course_deleted_on_the_vps_alone_gives_its_files_back_too(
     toptank: TopTank, teacher: Person, published: Published
 ) -> None:
     course, video_id = published
     done(teacher.vps.delete(f"/courses/{course.id}"), 204)
+    eventually(lambda: not is_on_disk(toptank, teacher, video_id), within_s=2)
+    eventually(lambda: not toptank.node_sql("SELECT 1 FROM videos WHERE id = ?", video_id), within_s=2)
     done(teacher.cloud.delete(f"/courses/{course.id}"), 204)
-    assert not is_on_disk(toptank, teacher, video_id)
+
+
+def test_a_deletion_whose_answer_never_came_is_heard_of_through_the_feed(
+    toptank: TopTank, teacher: Person, published: Published, clips: Clips
+) -> None:
+    """The VPS agreed, and the connection to the node was lost: the same call, made by a node that is deaf."""
+    course, video_id = published
+    viewer = make_student(toptank)
+    enroll(viewer, course)
+    assert viewer.watch(video_id).status_code == 200
+    agreed_unheard(toptank, teacher, video_id)
+    eventually(lambda: viewer.watch(video_id).status_code == 404, within_s=2)
+    eventually(lambda: not is_on_disk(toptank, teacher, video_id), within_s=2)
+    assert toptank.node_sql("SELECT 1 FROM videos WHERE id = ?", video_id) == []
+    second = done(teacher.upload(course.lesson_id, clips.large), 201)["id"]
+    eventually(lambda: course.video_ids() == [second])
+    assert viewer.watch(second).content == clips.large
+    done(teacher.cloud.delete(f"/videos/{video_id}"), 204)
+    assert viewer.watch(second).status_code == 200
+
+
+def agreed_unheard(toptank: TopTank, teacher: Person, video_id: str) -> None:
+    signer = ServiceSigner("node-1", load_private_key((toptank.secrets / "node_key").read_text()))
+    question = DeletionQuestion(user_id=UUID(teacher.id), video_id=UUID(video_id)).model_dump_json().encode()
+    headers = {
+        "Authorization": f"Bearer {signer.token(VPS, 'POST', DELETIONS, question)}",
+        "Content-Type": "application/json",
+    }
+    answer = done(toptank.http.post(f"{toptank.vps.url}{DELETIONS}", content=question, headers=headers))
+    assert answer["agreed"]
 
 
 def test_a_course_deleted_during_an_upload_keeps_nothing_of_it(toptank: TopTank, teacher: Person, clips: Clips) -> None:

@@ -158,6 +158,51 @@ def test_a_nonsensical_length_is_a_bad_request(toptank: TopTank, teacher: Person
         assert connection.answer().status == 400
 
 
+def taken_after_the_answer(connection: wire.Wire, at_most: int) -> int:
+    """How much more somebody can send who does not look at the answer."""
+    sent = 0
+    try:
+        while sent < at_most:
+            sent += connection.socket.send(bytes(64 * 1024))
+    except ConnectionError:
+        pass
+    return sent
+
+
+@pytest.mark.parametrize(
+    ("status", "who", "where", "declared"),
+    [
+        (401, "nobody", "an empty lesson", LIMIT),
+        (403, "student", "an empty lesson", LIMIT),
+        (404, "teacher", "no lesson", LIMIT),
+        (409, "teacher", "a filled lesson", LIMIT),
+        (413, "teacher", "an empty lesson", LIMIT + 1),
+        (415, "teacher", "an empty lesson", LIMIT),
+    ],
+)
+def test_a_refused_upload_ends_its_connection_and_the_rest_is_not_taken(
+    toptank: TopTank,
+    teacher: Person,
+    student: Person,
+    clips: Clips,
+    status: int,
+    who: str,
+    where: str,
+    declared: int,
+) -> None:
+    tokens = {"nobody": "", "student": student.token, "teacher": teacher.token}
+    if where == "a filled lesson":
+        lesson_id = published_course(toptank, teacher, clips.film)[0].lesson_id
+    else:
+        lesson_id = str(uuid4()) if where == "no lesson" else draft_course(toptank, teacher).lesson_id
+    with wire.upload(toptank.cloud.url, tokens[who], lesson_id, declared) as connection:
+        taken = connection.send_until_answered(bytes(64 * 1024), LIMIT)
+        answer = connection.answer()
+        taken += taken_after_the_answer(connection, LIMIT - taken)
+    assert (answer.status, answer.headers["connection"]) == (status, "close")
+    assert taken <= 2 * 2**20
+
+
 # --- refused by who asks and where ------------------------------------------------------------------------
 
 
