@@ -97,7 +97,11 @@ class Database:
     async def open(cls, path: Path) -> "Database":
         path.parent.mkdir(parents=True, exist_ok=True)
         writer = await _connect(path)
-        await _migrate(writer)
+        try:
+            await _migrate(writer)
+        except BaseException:
+            await writer.close()
+            raise
         reader = await _connect(path)
         await reader.execute("PRAGMA query_only = ON")
         return cls(writer, reader)

@@ -9,6 +9,8 @@ import imageio_ffmpeg
 
 PICTURE = ("-f", "lavfi", "-i", "testsrc2=size=160x90:rate=10")
 SOUND = ("-f", "lavfi", "-i", "sine=frequency=440")
+COVER = ("-f", "lavfi", "-i", "testsrc2=size=64x64:rate=1:duration=1")
+ATTACHED = ("-c:v:0", "mjpeg", "-frames:v:0", "1", "-disposition:v:0", "attached_pic", "-pix_fmt", "yuvj420p")
 H264 = ("-pix_fmt", "yuv420p", "-c:v", "libx264", "-preset", "ultrafast")
 
 
@@ -52,6 +54,18 @@ class Clips:
     @cached_property
     def sound_only(self) -> bytes:
         return self.made("sound.mp4", *SOUND)
+
+    @cached_property
+    def sound_with_cover(self) -> bytes:
+        """An M4A as music shops sell it."""
+        return self.made("covered.mp4", *SOUND, *COVER, "-map", "0:a", "-map", "1:v", *ATTACHED)
+
+    @cached_property
+    def film_with_cover(self) -> bytes:
+        """The cover comes first."""
+        return self.made(
+            "covered-film.mp4", *COVER, *PICTURE, "-map", "0:v", "-map", "1:v", *ATTACHED, "-c:v:1", "libx264"
+        )
 
     @cached_property
     def picture(self) -> bytes:

@@ -111,6 +111,21 @@ async def test_a_video_is_measured(clips: Clips, tmp_path: Path) -> None:
 
 
 @pytest.mark.anyio
+async def test_sound_with_a_cover_picture_is_no_video(clips: Clips, tmp_path: Path) -> None:
+    path = tmp_path / "sound"
+    path.write_bytes(clips.sound_with_cover)
+    with pytest.raises(NoVideo, match="no video stream"):
+        await probe(path)
+
+
+@pytest.mark.anyio
+async def test_a_video_with_a_cover_picture_is_measured_by_its_video(clips: Clips, tmp_path: Path) -> None:
+    path = tmp_path / "film"
+    path.write_bytes(clips.film_with_cover)
+    assert (await probe(path)).width == 160
+
+
+@pytest.mark.anyio
 @pytest.mark.parametrize("name", ["-i", "%d", "$(touch x)", "a\nb", "concat:x", "http:||x", "-"])
 async def test_a_name_is_only_a_name(clips: Clips, tmp_path: Path, name: str) -> None:
     path = tmp_path / name

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from cloud_service.db import Database
+from cloud_service import db
+from cloud_service.db import MIGRATIONS, Database, NewerSchema
 
 pytestmark = pytest.mark.anyio
 
@@ -109,3 +110,58 @@ async def test_a_durable_transaction_waits_for_the_disk_and_the_next_need_not(da
         async with database.transaction(durable=durable) as transaction:
             levels.append((await transaction.fetch("PRAGMA synchronous"))[0][0])
     assert levels == [1, 2, 2, 1]
+
+
+# --- the schema -----------------------------------------------------------------------------------------
+
+
+async def version(database: Database) -> int:
+    return int((await database.fetch("PRAGMA user_version"))[0][0])
+
+
+async def test_a_new_file_has_this_releases_schema(database: Database) -> None:
+    assert await version(database) == len(MIGRATIONS)
+
+
+async def test_each_migration_is_applied_once_and_to_older_files_too(
+    database: Database, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with database.transaction() as transaction:
+        await transaction.execute(ADD, ("a", "1"))
+    await database.close()
+    later = "CREATE TABLE later (id TEXT) STRICT; INSERT INTO later VALUES ('once');"
+    monkeypatch.setattr(db, "MIGRATIONS", (*MIGRATIONS, later))
+    for _ in range(2):
+        again = await Database.open(path)
+        try:
+            assert await version(again) == len(MIGRATIONS) + 1
+            assert [row["id"] for row in await again.fetch("SELECT id FROM later")] == ["once"]
+            assert await names(again) == ["a"]
+        finally:
+            await again.close()
+
+
+async def test_a_migration_that_fails_leaves_the_file_as_it_was(
+    database: Database, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await database.close()
+    with monkeypatch.context() as broken:
+        broken.setattr(db, "MIGRATIONS", (*MIGRATIONS, "CREATE TABLE later (id TEXT); CREATE TABLE later (id TEXT);"))
+        with pytest.raises(sqlite3.OperationalError):
+            await Database.open(path)
+    again = await Database.open(path)
+    try:
+        assert await version(again) == len(MIGRATIONS)
+        assert await again.fetch("SELECT 1 FROM sqlite_master WHERE name = 'later'") == []
+    finally:
+        await again.close()
+
+
+async def test_a_file_of_a_later_release_is_left_alone(database: Database, path: Path) -> None:
+    async with database.transaction() as transaction:
+        await transaction.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
+    await database.close()
+    before = path.read_bytes()
+    with pytest.raises(NewerSchema):
+        await Database.open(path)
+    assert path.read_bytes() == before
