@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import socket
+import stat
 import subprocess
 import time
 from collections.abc import Iterator
@@ -50,6 +51,14 @@ def first_run(tmp_path_factory: pytest.TempPathFactory) -> FirstRun:
         return FirstRun(folder, told, up.said(), demo, user, exit_code, took, processes_of(folder))
     finally:
         up.end()
+
+
+def test_what_a_stack_keeps_is_for_its_owner_alone(first_run: FirstRun) -> None:
+    """Its folder can be passed through, because PostgreSQL may have to run as somebody else, and not be read."""
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in first_run.folder.iterdir()}
+    assert stat.S_IMODE(first_run.folder.stat().st_mode) == 0o711
+    assert {name for name, mode in modes.items() if mode & 0o077} == set()
+    assert {"environment.json", "logs", "node-1", "postgres", "secrets"} <= set(modes)
 
 
 @pytest.fixture(scope="module")

@@ -56,6 +56,22 @@ def test_an_existing_postgresql_is_used(tmp_path: Path, database_url: str) -> No
     assert not (tmp_path / "postgres").exists()
 
 
+def test_services_that_listen_elsewhere_on_this_machine_find_each_other(tmp_path: Path, database_url: str) -> None:
+    hosts = {"TOPTANK_VPS_HOST": "127.0.0.2", "TOPTANK_CLOUD_HOST": "127.0.0.3", "TOPTANK_SIMULATOR_HOST": "127.0.0.4"}
+    told = environment(tmp_path, TOPTANK_DATABASE_URL=database_url, **hosts)
+    vps, cloud = (f"http://{told[f'TOPTANK_{name}_HOST']}:{told[f'TOPTANK_{name}_PORT']}" for name in ("VPS", "CLOUD"))
+    up = Up(told).started()
+    try:
+        form = {"name": "Sara", "username": "sara", "password": PASSWORD, "email": "sara@example.com"}
+        token = httpx.post(f"{vps}/api/auth/register", json=form).json()["access_token"]
+        permission = httpx.get(f"{cloud}/uploads/permission", headers={"Authorization": f"Bearer {token}"})
+        assert (permission.status_code, permission.json()["reason"]) == (200, "not_a_teacher")
+        assert f"{vps} " in up.said()
+        assert up.interrupt() == 0
+    finally:
+        up.end()
+
+
 def test_an_unreachable_database_is_one_line(tmp_path: Path) -> None:
     nowhere = "postgresql://toptank:hidden-word@127.0.0.1:9/toptank"
     refused = toptank("up", environment=environment(tmp_path, TOPTANK_DATABASE_URL=nowhere))
