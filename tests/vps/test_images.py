@@ -167,6 +167,7 @@ async def test_a_file_damaged_anywhere_is_taken_or_refused_but_never_an_error(vp
                 assert await refusal(vps, damaged) in ("not_an_image", "already_taken"), (kind, place)
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL")  # it says what is wrong with the file
 async def test_damaged_exif_is_no_error_of_ours(vps: Vps) -> None:
     done(await ask_to_teach(vps, teacher_form("taken")), 201)
     whole = from_a_camera()
