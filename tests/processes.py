@@ -1,6 +1,7 @@
 """Starting our own programs as an operator would, and waiting until they answer."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -37,9 +38,14 @@ def run(
 
 
 class Process:
-    """A module of ours that serves on a port, its standard error in a file."""
+    """A module of ours that serves on a port, its standard error in a file.
 
-    def __init__(self, module: str, port: int, environment: Mapping[str, str], log: Path) -> None:
+    `doomed`: it may die before it answers. Start it from the main thread only: it ends with the thread that did.
+    """
+
+    def __init__(
+        self, module: str, port: int, environment: Mapping[str, str], log: Path, *, doomed: bool = False
+    ) -> None:
         self.port, self.log = port, log
         with log.open("ab") as errors:
             self._process = subprocess.Popen(
@@ -48,24 +54,30 @@ class Process:
                 stderr=errors,
                 preexec_fn=die_with_parent,
             )
-        self._wait_until_it_answers()
+        if not self._answers() and not (doomed and self.was_killed()):
+            self.stop()
+            raise AssertionError(f"did not start: {self.log.read_text()}")
 
-    def _wait_until_it_answers(self) -> None:
+    def _answers(self) -> bool:
         deadline = time.monotonic() + START_WITHIN_S
         while time.monotonic() < deadline and self._process.poll() is None:
             with socket.socket() as sock:
                 if sock.connect_ex(("127.0.0.1", self.port)) == 0:
-                    return
+                    return True
             time.sleep(0.02)
-        self.stop()
-        raise AssertionError(f"did not start: {self.log.read_text()}")
+        return False
 
     @property
     def pid(self) -> int:
         return self._process.pid
 
+    def was_killed(self) -> bool:
+        """Whether it ended by SIGKILL, its own hand included."""
+        return self._process.poll() == -signal.SIGKILL
+
     def stop(self) -> int:
         """Ends it as an operator would; its exit code."""
+        self._process.send_signal(signal.SIGCONT)  # a stopped one would hear of nothing else
         self._process.terminate()
         try:
             return self._process.wait(STOP_WITHIN_S)

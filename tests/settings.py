@@ -6,6 +6,7 @@ from typing import Any
 from vps_service.settings import VpsSettings
 
 NOBODY_LISTENS = "http://127.0.0.1:9"
+VPS_SECRETS = ("access_key", "vps_key", "simulator_secret")
 
 
 def vps_settings(database_url: str, secrets: Path, data_dir: Path, **changes: Any) -> VpsSettings:
@@ -15,24 +16,19 @@ def vps_settings(database_url: str, secrets: Path, data_dir: Path, **changes: An
         "data_dir": data_dir,
         "database_url": database_url,
         "simulator_url": NOBODY_LISTENS,
-        "cloud_internal_url": NOBODY_LISTENS,
         "bcrypt_cost": 4,
     }
-    for name in ("access_key", "vps_key", "node_public_key", "simulator_secret"):
+    for name in VPS_SECRETS:
         values[name] = (secrets / name).read_text()
     return VpsSettings.model_validate(values | changes)
 
 
 def vps_environment(database_url: str, secrets: Path, data_dir: Path) -> dict[str, str]:
     """What a VPS process needs, with its secrets in files."""
-    files = {
-        f"TOPTANK_{name.upper()}_FILE": str(secrets / name)
-        for name in ("access_key", "vps_key", "node_public_key", "simulator_secret")
-    }
     return {
         "TOPTANK_ENVIRONMENT": "local",
         "TOPTANK_DATABASE_URL": database_url,
         "TOPTANK_DATA_DIR": str(data_dir),
         "TOPTANK_BCRYPT_COST": "4",
-        **files,
+        **{f"TOPTANK_{name.upper()}_FILE": str(secrets / name) for name in VPS_SECRETS},
     }

@@ -2,14 +2,14 @@
 
 import io
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any
 
 import httpx
 from PIL import Image
 
-from tests.both.toptank import FOLLOWERS_REQUIRED, TopTank, eventually
+from tests.both.toptank import FOLLOWERS_REQUIRED, Node, TopTank, eventually
 from tests.processes import run
 
 PASSWORD = "correct horse battery staple"
@@ -48,8 +48,11 @@ class Api:
     def post(self, path: str, **more: Any) -> httpx.Response:
         return self.send("POST", path, **more)
 
-    def put(self, path: str) -> httpx.Response:
-        return self.send("PUT", path)
+    def put(self, path: str, **more: Any) -> httpx.Response:
+        return self.send("PUT", path, **more)
+
+    def patch(self, path: str, json: Any) -> httpx.Response:
+        return self.send("PATCH", path, json=json)
 
     def delete(self, path: str) -> httpx.Response:
         return self.send("DELETE", path)
@@ -69,6 +72,10 @@ class Person:
     def watch(self, video_id: str, **headers: str) -> httpx.Response:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         return self.cloud.get(f"/videos/{video_id}/stream", headers=named)
+
+    def at(self, node: Node) -> "Person":
+        """The same person, whose Cloud is this node."""
+        return replace(self, cloud=replace(self.cloud, base=node.url))
 
 
 def nobody(toptank: TopTank) -> Person:

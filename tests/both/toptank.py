@@ -1,18 +1,20 @@
-"""The whole product as processes: VPS, Cloud and payment simulator, each to be killed and started again at will."""
+"""The whole product as processes: VPS, Cloud nodes, payment simulator, each to be killed and started again at will."""
 
 import json
 import os
 import signal
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import httpx
 import psycopg
 
-from tests.processes import Process, free_port
+from shared.killpoints import SETTING as KILL_AT
+from shared.secrets import of_node
+from tests.processes import Process, free_port, run
 from tests.settings import vps_environment
 from tests.simulator import Simulator
 
@@ -33,7 +35,7 @@ class Service:
     """One of our programs; its log is kept over restarts."""
 
     def __init__(self, module: str, port: int, environment: dict[str, str], log: Path) -> None:
-        self._module, self._port, self._environment, self.log = module, port, environment, log
+        self._module, self.port, self._environment, self.log = module, port, environment, log
         self.url = f"http://127.0.0.1:{port}"
         self._process: Process | None = None
 
@@ -44,11 +46,20 @@ class Service:
 
     @property
     def is_running(self) -> bool:
-        return self._process is not None
+        return self._process is not None and not self._process.was_killed()
 
     def start(self, **changes: str) -> None:
         """`changes` are environment variables of this one run."""
-        self._process = Process(self._module, self._port, self._environment | changes, self.log)
+        self._process = Process(self._module, self.port, self._environment | changes, self.log)
+
+    def start_doomed(self, point: str, **changes: str) -> None:
+        """It will kill itself when it comes to this kill point (`name` or `name:times`)."""
+        environment = self._environment | changes | {KILL_AT: point}
+        self._process = Process(self._module, self.port, environment, self.log, doomed=True)
+
+    def has_died(self) -> bool:
+        """Whether it was killed, by itself or from outside."""
+        return self._process is not None and self._process.was_killed()
 
     def stop(self) -> int:
         process, self._process = self._process, None
@@ -58,6 +69,13 @@ class Service:
         """kill -9: no handler runs, nothing is flushed."""
         os.kill(self.pid, signal.SIGKILL)
         self.stop()
+
+    def freeze(self) -> None:
+        """It hangs: its sockets take what is sent, nobody answers."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        os.kill(self.pid, signal.SIGCONT)
 
     def restart(self, **changes: str) -> None:
         self.stop()
@@ -75,40 +93,119 @@ class Service:
         return [line for line in self.lines() if line["event"] == "request" and line["path"] == path]
 
 
+class Node(Service):
+    """A Cloud node, its files, and its SQLite as only somebody at its machine sees it."""
+
+    def __init__(self, number: int, folder: Path, secrets: Path, vps_url: str, environment: dict[str, str]) -> None:
+        self.id = f"node-{number}"
+        self.public_key = secrets / of_node("node_public_key", number)
+        self.folder = folder / self.id
+        port = free_port()
+        own = {
+            "TOPTANK_NODE_ID": self.id,
+            "TOPTANK_NODE_KEY_FILE": str(secrets / of_node("node_key", number)),
+            "TOPTANK_VPS_PUBLIC_KEY_FILE": str(secrets / "vps_public_key"),
+            "TOPTANK_VPS_INTERNAL_URL": vps_url,
+            "TOPTANK_CLOUD_PORT": str(port),
+            "TOPTANK_CLOUD_URL": f"http://127.0.0.1:{port}",
+        }
+        super().__init__("cloud_service", port, environment | own, folder / f"{self.id}.log")
+
+    @property
+    def database(self) -> Path:
+        return self.folder / "node.sqlite3"
+
+    def sql(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+        database = sqlite3.connect(self.database, timeout=5)
+        try:
+            with database:
+                return database.execute(statement, values).fetchall()
+        finally:
+            database.close()
+
+    @property
+    def scratch(self) -> list[Path]:
+        return list((self.folder / "media" / "scratch").iterdir())
+
+    @property
+    def originals(self) -> dict[tuple[str, str], int]:
+        """Sizes of the stored files by owner and video."""
+        videos = self.folder / "media" / "videos"
+        return {(path.parts[-3], path.parts[-2]): path.stat().st_size for path in videos.glob("*/*/original")}
+
+    def check_nothing_left_over(self) -> None:
+        """Files and rows are one to one, each with what a lost database would be rebuilt from; nothing is half done."""
+        rows = {(owner, video): size for owner, video, size in self.sql("SELECT owner_id, id, size FROM videos")}
+        assert self.originals == rows
+        kept = (self.folder / "media" / "videos").glob("*/*/*")
+        assert {path.parts[-3:] for path in kept} == {
+            (*video, name) for video in rows for name in ("original", "video.json")
+        }
+        assert self.scratch == []
+        assert self.sql("SELECT * FROM uploads") == []
+
+
 class TopTank:
-    def __init__(self, folder: Path, secrets: Path, database_url: str, settings: dict[str, str]) -> None:
+    """`vps_port` and `routes` (how each node reaches the VPS, one URL a node) are for who puts something between."""
+
+    def __init__(
+        self,
+        folder: Path,
+        secrets: Path,
+        database_url: str,
+        settings: dict[str, str],
+        *,
+        vps_port: int | None = None,
+        routes: Sequence[str | None] = (None,),
+    ) -> None:
         self.folder, self.secrets, self.database_url = folder, secrets, database_url
         self.simulator = Simulator(folder, secrets)
-        vps_port, cloud_port = free_port(), free_port()
-        public_keys = ("node_key", "vps_public_key")
-        environment = {
+        port = vps_port or free_port()
+        vps_url = f"http://127.0.0.1:{port}"
+        self.environment = {
             **vps_environment(database_url, secrets, folder),
-            **{f"TOPTANK_{name.upper()}_FILE": str(secrets / name) for name in public_keys},
-            "TOPTANK_VPS_PORT": str(vps_port),
-            "TOPTANK_VPS_URL": f"http://127.0.0.1:{vps_port}",
-            "TOPTANK_VPS_INTERNAL_URL": f"http://127.0.0.1:{vps_port}",
-            "TOPTANK_CLOUD_PORT": str(cloud_port),
-            "TOPTANK_CLOUD_URL": f"http://127.0.0.1:{cloud_port}",
-            "TOPTANK_CLOUD_INTERNAL_URL": f"http://127.0.0.1:{cloud_port}",
+            "TOPTANK_VPS_PORT": str(port),
+            "TOPTANK_VPS_URL": vps_url,
             "TOPTANK_SIMULATOR_URL": self.simulator.url,
             "TOPTANK_FOLLOWERS_REQUIRED": str(FOLLOWERS_REQUIRED),
+            **settings,
+        }
+        for_nodes = {
+            "TOPTANK_ENVIRONMENT": "local",
+            "TOPTANK_DATA_DIR": str(folder),
             "TOPTANK_UPLOAD_IDLE_S": "1",
             **settings,
         }
-        self.environment = environment
-        self.vps = Service("vps_service", vps_port, environment, folder / "vps.log")
-        self.cloud = Service("cloud_service", cloud_port, environment, folder / "cloud.log")
+        self.vps = Service("vps_service", port, self.environment, folder / "vps.log")
+        self.nodes = [
+            Node(number, folder, secrets, route or vps_url, for_nodes) for number, route in enumerate(routes, start=1)
+        ]
         self.http = httpx.Client(timeout=30)
         self.told: set[str] = set()
         """Passwords, tokens and whatever else must be in no log."""
 
     def start(self) -> None:
+        for node in self.nodes:
+            self.admit(node)
         self.vps.start()
-        self.cloud.start()
+        for node in self.nodes:
+            node.start()
+
+    def admit(self, node: Node) -> None:
+        """As an operator does."""
+        said = self.operate("add-node", node.id, str(node.public_key))
+        assert node.id in said
+
+    def operate(self, *arguments: str) -> str:
+        """What an operator's command about nodes says when it succeeds."""
+        made = run("vps_service.nodes.operator", *arguments, environment=self.environment)
+        assert made.returncode == 0, made.stderr
+        return made.stdout
 
     def stop(self) -> None:
         self.http.close()
-        self.cloud.stop()
+        for node in self.nodes:
+            node.stop()
         self.vps.stop()
         self.simulator.stop()
 
@@ -120,35 +217,28 @@ class TopTank:
             cursor = connection.execute(statement, values)
             return cursor.fetchall() if cursor.description else []
 
+    # --- the first node, for tests that know of no other ----------------------------------------------
+
+    @property
+    def cloud(self) -> Node:
+        return self.nodes[0]
+
     def node_sql(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
-        """On the node's SQLite."""
-        database = sqlite3.connect(self.folder / "node-1" / "node.sqlite3", timeout=5)
-        try:
-            with database:
-                return database.execute(statement, values).fetchall()
-        finally:
-            database.close()
+        return self.cloud.sql(statement, *values)
 
     @property
     def scratch(self) -> list[Path]:
-        return list((self.folder / "node-1" / "media" / "scratch").iterdir())
+        return self.cloud.scratch
 
     @property
     def originals(self) -> dict[tuple[str, str], int]:
-        """Sizes of the stored files by owner and video."""
-        videos = self.folder / "node-1" / "media" / "videos"
-        return {(path.parts[-3], path.parts[-2]): path.stat().st_size for path in videos.glob("*/*/original")}
+        return self.cloud.originals
 
     # --- audits -----------------------------------------------------------------------------------
 
     def check_nothing_left_over(self) -> None:
-        """Files and rows are one to one, nothing is half done."""
-        rows = {(owner, video): size for owner, video, size in self.node_sql("SELECT owner_id, id, size FROM videos")}
-        assert self.originals == rows
-        folders = (self.folder / "node-1" / "media" / "videos").glob("*/*")
-        assert {(path.parts[-2], path.parts[-1]) for path in folders} == set(rows)
-        assert self.scratch == []
-        assert self.node_sql("SELECT * FROM uploads") == []
+        for node in self.nodes:
+            node.check_nothing_left_over()
 
     def check_no_secret_in_logs(self) -> None:
         secrets = {path.read_text().strip() for path in self.secrets.iterdir()}
