@@ -1,8 +1,11 @@
 """A payment provider for trying things out: a process of its own, with an API, a checkout page and no money."""
 
+import asyncio
 import html
 import secrets
 import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from typing import Annotated, Literal
 
 from fastapi import Depends, FastAPI, Request
@@ -14,6 +17,7 @@ from shared.logs import RequestLog
 from vps_service.simulator.checkouts import Checkouts
 from vps_service.simulator.schemas import CheckoutAsked, CheckoutState
 from vps_service.simulator.settings import SimulatorSettings
+from vps_service.simulator.webhooks import send_webhooks
 
 Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(HTTPBearer(auto_error=False))]
 
@@ -21,23 +25,45 @@ PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Payment si
 <meta name="viewport" content="width=device-width"><style>body{{font:1rem sans-serif;max-width:26rem;margin:4rem auto}}
 button{{font:inherit;padding:.5rem 1rem}}form{{display:inline}}</style>
 <h1>Payment simulator</h1><p>{title}</p><p><strong>{amount} {currency}</strong>, {status}</p>{buttons}</html>"""
-BUTTONS = """<form method="post" action="{id}/paid"><button>Pay</button></form>
-<form method="post" action="{id}/failed"><button>Decline</button></form>"""
+BUTTON = '<form method="post" action="{id}/{outcome}"><button>{label}</button></form>\n'
+LABELS = {
+    "pending": {"paid": "Pay", "failed": "Decline"},
+    "paid": {"disputed": "Dispute"},
+    "disputed": {"paid": "The merchant was right", "refunded": "The buyer was right"},
+}
+"""What can be done on the page, by what the checkout is."""
 
 
 class CheckoutNotFound(problems.NotFound):
     code, title = "checkout_not_found", "There is no such checkout"
 
 
+class CheckoutNotPaid(problems.Conflict):
+    code, title = "checkout_not_paid", "Nothing was paid that could be given back"
+
+
 def create_app(settings: SimulatorSettings) -> FastAPI:
-    app = FastAPI(title="TopTank payment simulator", version="1", openapi_url=None)
+    checkouts = Checkouts(settings.data_dir / "simulator.sqlite3", announce=settings.vps_webhook_url is not None)
+    secret = settings.simulator_secret.get_secret_value()
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        if settings.vps_webhook_url is None:
+            yield
+            return
+        sending = asyncio.create_task(send_webhooks(checkouts, settings.vps_webhook_url, secret))
+        yield
+        sending.cancel()
+        with suppress(asyncio.CancelledError):
+            await sending
+
+    app = FastAPI(title="TopTank payment simulator", version="1", openapi_url=None, lifespan=lifespan)
     problems.install(app)
     app.add_middleware(RequestLog)
-    checkouts = Checkouts(settings.data_dir / "simulator.sqlite3")
 
     def merchant(credentials: Credentials) -> None:
         given = credentials.credentials if credentials else ""
-        if not secrets.compare_digest(given.encode(), settings.simulator_secret.get_secret_value().encode()):
+        if not secrets.compare_digest(given.encode(), secret.encode()):
             raise problems.NotAuthenticated
 
     def state(row: sqlite3.Row | None) -> CheckoutState:
@@ -64,6 +90,14 @@ def create_app(settings: SimulatorSettings) -> FastAPI:
     def look_up(checkout_id: str) -> CheckoutState:
         return state(checkouts.get(checkout_id))
 
+    @app.post("/checkouts/{checkout_id}/refund", dependencies=[Depends(merchant)])
+    def refund(checkout_id: str) -> CheckoutState:
+        checkouts.finish(checkout_id, "refunded")
+        now = state(checkouts.get(checkout_id))
+        if now.status != "refunded":
+            raise CheckoutNotPaid
+        return now
+
     @app.get("/pay/{checkout_id}", response_class=HTMLResponse)
     def page(checkout_id: str) -> str:
         row = checkouts.get(checkout_id)
@@ -74,11 +108,16 @@ def create_app(settings: SimulatorSettings) -> FastAPI:
             amount=f"{shown.amount / 100:.2f}",
             currency=shown.currency,
             status=shown.status,
-            buttons=BUTTONS.format(id=shown.id) if shown.status == "pending" else "",
+            buttons="".join(
+                BUTTON.format(id=shown.id, outcome=outcome, label=label)
+                for outcome, label in LABELS.get(shown.status, {}).items()
+            ),
         )
 
     @app.post("/pay/{checkout_id}/{outcome}")
-    def finish(checkout_id: str, outcome: Literal["paid", "failed"], _: Request) -> RedirectResponse:
+    def finish(
+        checkout_id: str, outcome: Literal["paid", "failed", "refunded", "disputed"], _: Request
+    ) -> RedirectResponse:
         state(checkouts.get(checkout_id))
         checkouts.finish(checkout_id, outcome)
         return RedirectResponse(f"/pay/{checkout_id}", status_code=303)

@@ -1,6 +1,6 @@
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from shared.schemas import Body, Out
 
@@ -19,5 +19,12 @@ class CheckoutState(Out):
     reference: str
     amount: int
     currency: str
-    status: Literal["pending", "paid", "failed"]
+    status: Literal["pending", "paid", "failed", "refunded", "disputed"]
     url: str
+
+
+class CheckoutEvent(BaseModel):
+    """What a webhook says: something happened to this checkout. Which, its receiver asks."""
+
+    id: str
+    checkout: str
