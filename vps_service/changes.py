@@ -21,7 +21,14 @@ PENDING = "changes"
 class ChangeRow(Base):
     __tablename__ = "changes"
     __table_args__ = (
-        CheckConstraint("kind IN ('key_granted', 'course_deleted', 'video_deleted', 'teacher_verified')", name="kind"),
+        CheckConstraint(
+            "kind IN ('key_granted', 'key_refunded', 'key_disputed', 'key_voided',"
+            " 'user_banned', 'user_activated', 'user_signed_out', 'user_role_changed',"
+            " 'teacher_verified', 'teacher_demoted',"
+            " 'course_published', 'course_unpublished', 'course_deleted',"
+            " 'video_deleted', 'lesson_preview_changed')",
+            name="kind",
+        ),
     )
 
     number: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
@@ -42,7 +49,23 @@ class ChangeCounter(Base):
     epoch: Mapped[UUID] = mapped_column(default=uuid4)
 
 
-Kind = Literal["key_granted", "course_deleted", "video_deleted", "teacher_verified"]
+Kind = Literal[
+    "key_granted",
+    "key_refunded",
+    "key_disputed",
+    "key_voided",
+    "user_banned",
+    "user_activated",
+    "user_signed_out",
+    "user_role_changed",
+    "teacher_verified",
+    "teacher_demoted",
+    "course_published",
+    "course_unpublished",
+    "course_deleted",
+    "video_deleted",
+    "lesson_preview_changed",
+]
 
 
 def record(

@@ -31,7 +31,7 @@ async def maybe_user(
     # A transaction of its own: a route that calls a payment provider must not hold one meanwhile.
     async with sessions() as session:
         user = await session.get(User, claims.user_id)
-    if user is None or not user.is_active:
+    if user is None or not user.is_active or user.generation != claims.generation:
         raise NotAuthenticated
     return user
 

@@ -17,6 +17,22 @@ class WrongRole(Forbidden):
     code, title = "wrong_role", "This kind of account may not do that"
 
 
+class UserNotFound(NotFound):
+    code, title = "user_not_found", "There is no such user"
+
+
+class CannotBanOneself(Conflict):
+    code, title = "cannot_ban_oneself", "You cannot ban yourself"
+
+
+class AdminRole(Conflict):
+    code, title = "admin_role", "An admin's role is changed by an operator at the server only"
+
+
+class TeacherHasCourses(Conflict):
+    code, title = "teacher_has_courses", "A teacher who has courses cannot become a student"
+
+
 class ImageNotFound(NotFound):
     code, title = "image_not_found", "There is no such image"
 

@@ -9,6 +9,8 @@ from vps_service.db import Row
 
 
 class User(Row):
+    """`generation` counts how often all the user's sessions were ended; access tokens of an earlier one are void."""
+
     __tablename__ = "users"
     __table_args__ = (
         CheckConstraint("role IN ('student', 'teacher', 'admin')", name="role"),
@@ -28,6 +30,7 @@ class User(Row):
     password_hash: Mapped[str]
     image_id: Mapped[UUID | None]
     state: Mapped[str] = mapped_column(default="active", server_default="active")
+    generation: Mapped[int] = mapped_column(default=0, server_default="0")
     email_verified_at: Mapped[datetime | None]
     phone_verified_at: Mapped[datetime | None]
 

@@ -1,6 +1,9 @@
+from uuid import UUID
+
 from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from vps_service.accounts.errors import UserNotFound
 from vps_service.accounts.models import RefreshToken, User
 from vps_service.accounts.schemas import PHONE_FILLING
 
@@ -13,8 +16,33 @@ async def user_by_login(session: AsyncSession, login: str) -> User | None:
     return (await session.scalars(select(User).where(wanted))).one_or_none()
 
 
-async def teacher_by_username(session: AsyncSession, username: str) -> User | None:
-    wanted = select(User).where(User.username == username.lower(), User.role == "teacher", User.state == "active")
+async def locked_user(session: AsyncSession, user_id: UUID) -> User:
+    """The user as they are now, for a change of them. Raises UserNotFound.
+
+    Not FOR UPDATE: that would wait for every row that is being made for this user.
+    """
+    wanted = select(User).where(User.id == user_id).with_for_update(key_share=True)
+    user = (await session.scalars(wanted.execution_options(populate_existing=True))).one_or_none()
+    if user is None:
+        raise UserNotFound
+    return user
+
+
+async def unchanging_user(session: AsyncSession, user_id: UUID) -> User | None:
+    """The user as they are now and will be until this transaction ends."""
+    wanted = select(User).where(User.id == user_id).with_for_update(read=True)
+    return (await session.scalars(wanted.execution_options(populate_existing=True))).one_or_none()
+
+
+async def teacher_by_username(session: AsyncSession, username: str, *, banned_too: bool = False) -> User | None:
+    wanted = select(User).where(User.username == username.lower(), User.role == "teacher")
+    if not banned_too:
+        wanted = wanted.where(User.state == "active")
+    return (await session.scalars(wanted)).one_or_none()
+
+
+async def owner_of_refresh_token(session: AsyncSession, token_hash: bytes) -> UUID | None:
+    wanted = select(RefreshToken.user_id).where(RefreshToken.token_hash == token_hash)
     return (await session.scalars(wanted)).one_or_none()
 
 

@@ -8,6 +8,7 @@ from shared.contract import JWKS, Jwks
 from shared.problems import Invalid, NotAuthenticated, TooLarge, responses
 from shared.tokens import public_jwk, sign_access
 from vps_service.accounts import actions, errors
+from vps_service.accounts import sessions as signing
 from vps_service.accounts.current import CurrentUser
 from vps_service.accounts.images import MEDIA_TYPE
 from vps_service.accounts.models import User
@@ -33,7 +34,14 @@ async def signed_in(vps: Vps, sessions: Sessions, user: User, refresh_token: str
     settings = vps.settings
     async with sessions() as session:
         shown = await own_view(session, user, settings)
-    access = sign_access(settings.access_key, user.id, user.username, user.role, settings.access_token_s)
+    access = sign_access(
+        settings.access_key,
+        user.id,
+        user.username,
+        user.role,
+        settings.access_token_s,
+        generation=user.generation,
+    )
     return AuthOut(user=shown, access_token=access, refresh_token=refresh_token, expires_in=settings.access_token_s)
 
 
@@ -74,23 +82,28 @@ async def register_teacher(
 @router.post("/auth/login", summary="Sign in", responses=responses(errors.BadCredentials))
 async def login(body: Login, sessions: Transactions, vps: CurrentVps) -> AuthOut:
     """`login` is the username, the e-mail or the phone."""
-    user = await actions.authenticate(sessions, vps.hasher, body.login, body.password)
-    async with sessions() as session, session.begin():
-        token = await actions.issue_refresh_token(session, user, vps.settings.refresh_token_s)
+    life_s = vps.settings.refresh_token_s
+    user, token = await signing.sign_in(sessions, vps.hasher, body.login, body.password, life_s)
     return await signed_in(vps, sessions, user, token)
 
 
 @router.post("/auth/refresh", summary="Get new tokens", responses=responses(errors.BadRefreshToken))
 async def refresh(body: Refresh, sessions: Transactions, vps: CurrentVps) -> AuthOut:
     """The old refresh token is spent; spending it twice signs out everybody who holds one of its family."""
-    user, token = await actions.rotate_refresh_token(sessions, body.refresh_token, vps.settings.refresh_token_s)
+    user, token = await signing.rotate_refresh_token(sessions, body.refresh_token, vps.settings.refresh_token_s)
     return await signed_in(vps, sessions, user, token)
 
 
 @router.post("/auth/logout", status_code=204, summary="Sign out", responses=responses())
 async def logout(body: Refresh, session: Session) -> None:
     """Ends the refresh token's family; always 204."""
-    await actions.sign_out(session, body.refresh_token)
+    await signing.sign_out(session, body.refresh_token)
+
+
+@router.delete("/auth/sessions", status_code=204, summary="Sign out everywhere", responses=responses(NotAuthenticated))
+async def sign_out_everywhere(user: CurrentUser, session: Session) -> None:
+    """Every access and refresh token of this account is void at once, the one of this request too."""
+    await signing.sign_out_everywhere(session, user)
 
 
 @router.get("/auth/me", summary="Who am I", responses=responses(NotAuthenticated))

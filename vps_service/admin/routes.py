@@ -2,19 +2,19 @@ from uuid import UUID
 
 from fastapi import APIRouter
 
-from shared.contract import NODE_STATUS, NodeStatus
-from shared.peer import PeerUnreachable
 from shared.problems import NotAuthenticated, responses
 from shared.schemas import Page
 from vps_service import paging
 from vps_service.accounts.current import CurrentAdmin
 from vps_service.accounts.errors import WrongRole
+from vps_service.admin import sales, users
 from vps_service.courses import actions, errors, queries
 from vps_service.courses.schemas import OwnCourseOut, Rejection
 from vps_service.db import Session
-from vps_service.vps import CurrentVps
 
 router = APIRouter(prefix="/api/admin", tags=["admin"])
+router.include_router(users.router)
+router.include_router(sales.router)
 review_errors = responses(NotAuthenticated, WrongRole, errors.CourseNotFound, errors.WrongStatus)
 
 
@@ -38,11 +38,7 @@ async def reject_course(course_id: UUID, rejection: Rejection, _: CurrentAdmin, 
     return OwnCourseOut.model_validate(course)
 
 
-@router.get(
-    "/node",
-    summary="How the Cloud node is doing",
-    responses=responses(NotAuthenticated, WrongRole, PeerUnreachable),
-)
-async def show_node(_: CurrentAdmin, vps: CurrentVps) -> NodeStatus:
-    """Asked of the node itself, now."""
-    return await vps.node.get(NODE_STATUS, NodeStatus)
+@router.post("/courses/{course_id}/unpublish", summary="Take a course out of the shop", responses=review_errors)
+async def unpublish_course(course_id: UUID, _: CurrentAdmin, session: Session) -> OwnCourseOut:
+    """Key holders go on watching; its teacher can submit it again."""
+    return OwnCourseOut.model_validate(await actions.unpublish_course(session, course_id))

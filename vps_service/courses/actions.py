@@ -9,7 +9,9 @@ from shared.contract import VideoStored
 from shared.problems import Invalid
 from shared.schemas import Money
 from vps_service import changes
+from vps_service.accounts.errors import WrongRole
 from vps_service.accounts.models import User
+from vps_service.accounts.queries import unchanging_user
 from vps_service.courses import queries
 from vps_service.courses.errors import NothingToPublish, VideoNotFound, WrongStatus
 from vps_service.courses.models import Course, Lesson, Section, Video
@@ -19,8 +21,12 @@ from vps_service.keys import actions as keys
 async def draft_course(
     session: AsyncSession, teacher: User, title: str, description: str, price: Money, currency: str
 ) -> Course:
-    """Any teacher may draft; only uploads wait for the followers. Raises Invalid for another currency."""
+    """Any teacher may draft; only uploads wait for the followers. Raises Invalid for another currency, WrongRole."""
     _check_currency(price, currency)
+    # Made a student a moment ago, they had no course then, and so must have none now.
+    now = await unchanging_user(session, teacher.id)
+    if now is None or not now.has_role("teacher"):
+        raise WrongRole
     course = Course(
         id=uuid7(),
         teacher_id=teacher.id,
@@ -65,7 +71,7 @@ def _check_currency(price: Money, currency: str) -> None:
 async def submit_course(session: AsyncSession, teacher: User, course_id: UUID) -> Course:
     """Ask for publication. Raises WrongStatus, NothingToPublish."""
     course = await queries.owned_course(session, teacher, course_id)
-    if course.status not in ("draft", "rejected"):
+    if course.status not in ("draft", "rejected", "archived"):
         raise WrongStatus(f"The course is {course.status}.")
     if not await queries.lessons_of(session, course.id):
         raise NothingToPublish
@@ -78,6 +84,7 @@ async def approve_course(session: AsyncSession, course_id: UUID) -> Course:
     course = await _pending_course(session, course_id)
     course.status = "published"
     await session.flush()
+    changes.record(session, "course_published", course_id=course.id)
     return course
 
 
@@ -92,6 +99,28 @@ async def _pending_course(session: AsyncSession, course_id: UUID) -> Course:
     course = await queries.course_for_review(session, course_id)
     if course.status != "pending":
         raise WrongStatus(f"The course is {course.status}.")
+    return course
+
+
+async def archive_course(session: AsyncSession, teacher: User, course_id: UUID) -> Course:
+    """Take one's own course out of the shop. Raises CourseNotFound, WrongStatus."""
+    return await _archive(session, await queries.owned_course(session, teacher, course_id))
+
+
+async def unpublish_course(session: AsyncSession, course_id: UUID) -> Course:
+    """As the teacher's `archive_course`, by an admin. Raises CourseNotFound, WrongStatus."""
+    return await _archive(session, await queries.course_for_review(session, course_id))
+
+
+async def _archive(session: AsyncSession, course: Course) -> Course:
+    """Nobody finds or buys it any more, those who hold a key go on watching. Archiving again changes nothing."""
+    if course.status == "archived":
+        return course
+    if course.status != "published":
+        raise WrongStatus(f"The course is {course.status}.")
+    course.status = "archived"
+    await session.flush()
+    changes.record(session, "course_unpublished", course_id=course.id)
     return course
 
 
@@ -118,6 +147,21 @@ async def add_lesson(
         position=await queries.next_position(session, Lesson, section.id),
     )
     session.add(lesson)
+    await session.flush()
+    return lesson
+
+
+async def change_lesson(
+    session: AsyncSession, teacher: User, lesson_id: UUID, *, title: str | None = None, is_preview: bool | None = None
+) -> Lesson:
+    """Change what is given. Raises LessonNotFound, also for somebody else's."""
+    lesson = await queries.owned_lesson(session, teacher, lesson_id)
+    if title is not None:
+        lesson.title = title
+    if is_preview is not None and is_preview != lesson.is_preview:
+        lesson.is_preview = is_preview
+        if video := await queries.video_of(session, lesson.id):
+            changes.record(session, "lesson_preview_changed", course_id=lesson.course_id, video_id=video.id)
     await session.flush()
     return lesson
 

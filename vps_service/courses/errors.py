@@ -9,6 +9,10 @@ class SectionNotFound(NotFound):
     code, title = "section_not_found", "There is no such section"
 
 
+class LessonNotFound(NotFound):
+    code, title = "lesson_not_found", "There is no such lesson"
+
+
 class VideoNotFound(NotFound):
     code, title = "video_not_found", "There is no such video"
 

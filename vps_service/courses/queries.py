@@ -7,7 +7,7 @@ from sqlalchemy.orm import joinedload
 
 from vps_service.accounts.models import User
 from vps_service.courses import rules
-from vps_service.courses.errors import CourseNotFound, SectionNotFound
+from vps_service.courses.errors import CourseNotFound, LessonNotFound, SectionNotFound
 from vps_service.courses.models import Course, Lesson, Section, Video
 
 
@@ -56,6 +56,19 @@ async def owned_section(session: AsyncSession, teacher: User, section_id: UUID) 
     except CourseNotFound:
         raise SectionNotFound from None
     return section
+
+
+async def owned_lesson(session: AsyncSession, teacher: User, lesson_id: UUID) -> Lesson:
+    """A lesson of the teacher's own course, whose row is locked: no video comes to the lesson meanwhile."""
+    lesson = await session.get(Lesson, lesson_id)
+    if lesson is None:
+        raise LessonNotFound
+    try:
+        await owned_course(session, teacher, lesson.course_id)
+    except CourseNotFound:
+        raise LessonNotFound from None
+    await session.refresh(lesson)
+    return lesson
 
 
 async def published(

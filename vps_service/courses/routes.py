@@ -17,6 +17,7 @@ from vps_service.courses.schemas import (
     CoursePatch,
     LessonDraft,
     LessonOut,
+    LessonPatch,
     OwnCourseOut,
     SectionDraft,
     SectionOut,
@@ -93,6 +94,16 @@ async def submit_course(course_id: UUID, teacher: CurrentTeacher, session: Sessi
     return OwnCourseOut.model_validate(course)
 
 
+@router.post(
+    "/courses/{course_id}/archive",
+    summary="Take a course out of the shop",
+    responses=responses(NotAuthenticated, WrongRole, errors.CourseNotFound, errors.WrongStatus),
+)
+async def archive_course(course_id: UUID, teacher: CurrentTeacher, session: Session) -> OwnCourseOut:
+    """Key holders go on watching. It can be submitted again."""
+    return OwnCourseOut.model_validate(await actions.archive_course(session, teacher, course_id))
+
+
 @router.post("/courses/{course_id}/sections", status_code=201, summary="Add a section", responses=teacher_errors)
 async def add_section(course_id: UUID, draft: SectionDraft, teacher: CurrentTeacher, session: Session) -> SectionOut:
     return SectionOut.model_validate(await actions.add_section(session, teacher, course_id, draft.title))
@@ -110,3 +121,13 @@ async def add_lesson(section_id: UUID, draft: LessonDraft, teacher: CurrentTeach
         session, teacher, section_id, title=draft.title, kind=draft.kind, is_preview=draft.is_preview
     )
     return LessonOut.model_validate(lesson)
+
+
+@router.patch(
+    "/lessons/{lesson_id}",
+    summary="Change a lesson",
+    responses=responses(NotAuthenticated, WrongRole, errors.LessonNotFound),
+)
+async def change_lesson(lesson_id: UUID, patch: LessonPatch, teacher: CurrentTeacher, session: Session) -> LessonOut:
+    """Fields that are left out stay. A preview is open to anyone signed in, while the course is published."""
+    return LessonOut.model_validate(await actions.change_lesson(session, teacher, lesson_id, **patch.changes()))

@@ -39,6 +39,11 @@ class LessonDraft(Body):
     is_preview: bool = False
 
 
+class LessonPatch(Patch):
+    title: Title | None = None
+    is_preview: bool | None = None
+
+
 class Rejection(Body):
     reason: Annotated[str, Field(min_length=1, max_length=2000)]
 

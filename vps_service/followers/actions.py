@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from vps_service import changes
 from vps_service.accounts.models import User
 from vps_service.accounts.queries import teacher_by_username
+from vps_service.db import Sessions
 from vps_service.followers import queries, rules
 from vps_service.followers.errors import CannotFollowOneself, TeacherNotFound
 from vps_service.followers.models import Follow, Teacher
@@ -38,6 +39,47 @@ async def recount(session: AsyncSession, teacher_id: UUID, required: int) -> Tea
         teacher.verified_at = datetime.now(UTC)
         changes.record(session, "teacher_verified", user_id=teacher_id)
     await session.flush()
+    return teacher
+
+
+async def recount_followed(sessions: Sessions, follower: User, required: int) -> None:
+    """Count again whom this user follows, after the transaction that changed whether their follows count.
+
+    Only then: a follow that is being made meanwhile is counted by itself or by this.
+    """
+    async with sessions() as session:
+        teachers = await queries.followed_by(session, follower)
+    for teacher_id in teachers:
+        async with sessions() as session, session.begin():
+            await recount(session, teacher_id, required)
+
+
+async def verify_teacher(session: AsyncSession, username: str) -> Teacher:
+    """An admin's word, whatever the count; it takes a demotion back. Raises TeacherNotFound."""
+    teacher = await _locked(session, username)
+    if not teacher.is_verified:
+        teacher.verified_at, teacher.demoted_at = datetime.now(UTC), None
+        changes.record(session, "teacher_verified", user_id=teacher.user_id)
+    await session.flush()
+    return teacher
+
+
+async def demote_teacher(session: AsyncSession, username: str) -> Teacher:
+    """No longer verified, and not by followers again. Raises TeacherNotFound."""
+    teacher = await _locked(session, username)
+    if teacher.is_verified:
+        changes.record(session, "teacher_demoted", user_id=teacher.user_id)
+    if not teacher.is_demoted:
+        teacher.verified_at, teacher.demoted_at = None, datetime.now(UTC)
+    await session.flush()
+    return teacher
+
+
+async def _locked(session: AsyncSession, username: str) -> Teacher:
+    user = await teacher_by_username(session, username, banned_too=True)
+    teacher = await queries.locked_teacher(session, user.id) if user else None
+    if teacher is None:
+        raise TeacherNotFound
     return teacher
 
 

@@ -8,17 +8,26 @@ from vps_service.db import Base
 
 
 class Teacher(Base):
-    """A teacher's standing. `followers` is the last count, `verified_at` when the count first was enough."""
+    """A teacher's standing. `followers` is the last count, `verified_at` when it was enough or an admin said so.
+
+    One whom an admin demoted, at `demoted_at`, only an admin verifies again.
+    """
 
     __tablename__ = "teachers"
+    __table_args__ = (CheckConstraint("verified_at IS NULL OR demoted_at IS NULL", name="verified_or_demoted"),)
 
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), primary_key=True)
     followers: Mapped[int] = mapped_column(default=0, server_default="0")
     verified_at: Mapped[datetime | None]
+    demoted_at: Mapped[datetime | None]
 
     @property
     def is_verified(self) -> bool:
         return self.verified_at is not None
+
+    @property
+    def is_demoted(self) -> bool:
+        return self.demoted_at is not None
 
 
 class Follow(Base):

@@ -12,5 +12,5 @@ def follow_counts() -> ColumnElement[bool]:
 
 
 def becomes_verified(teacher: Teacher, required: int) -> bool:
-    """Verified once the number is reached, and not taken away when it falls again."""
-    return not teacher.is_verified and teacher.followers >= required
+    """Verified once the number is reached, and not taken away when it falls again; not after a demotion."""
+    return not teacher.is_verified and not teacher.is_demoted and teacher.followers >= required

@@ -1,3 +1,4 @@
+from typing import Literal
 from uuid import UUID
 
 from sqlalchemy import update
@@ -11,7 +12,7 @@ from vps_service.courses.errors import CourseNotFound
 from vps_service.courses.models import Course
 from vps_service.courses.queries import stays_public, visible_course
 from vps_service.keys import queries
-from vps_service.keys.errors import AlreadyOwned, CourseNotFree, OwnCourse
+from vps_service.keys.errors import AlreadyOwned, CourseNotFree, KeyWasPaid, NoSuchKey, OwnCourse
 from vps_service.keys.models import Key
 
 
@@ -37,6 +38,45 @@ async def grant_receipt(session: AsyncSession, user_id: UUID, course_id: UUID, p
     session.add(key)
     await session.flush()
     await session.refresh(key, ["course", "created_at"])
+    return key
+
+
+async def take_back_key(session: AsyncSession, payment_id: UUID, why: Literal["key_refunded", "key_disputed"]) -> None:
+    """What this payment paid for is no longer held, if it was. A key that was come by otherwise stays."""
+    key = await queries.key_of_payment(session, payment_id)
+    assert key is not None, "whatever was paid has a key or a receipt"
+    await session.execute(update(Key).where(Key.id == key.id, Key.status == "active").values(status="void"))
+    changes.record(session, why, user_id=key.user_id, course_id=key.course_id)
+
+
+async def give_back_key(session: AsyncSession, payment_id: UUID) -> bool:
+    """Make the payment's void key live again; False when the user holds another one by now.
+
+    The caller has locked the course's row, so that no key to it is made or voided meanwhile.
+    """
+    key = await queries.key_of_payment(session, payment_id)
+    assert key is not None, "whatever was paid has a key or a receipt"
+    if await queries.active_key(session, key.user_id, key.course_id):
+        return False
+    await session.execute(update(Key).where(Key.id == key.id).values(status="active"))
+    changes.record(session, "key_granted", user_id=key.user_id, course_id=key.course_id)
+    return True
+
+
+async def void_free_key(session: AsyncSession, key_id: UUID) -> Key:
+    """Take a free enrolment away; of one that is void already nothing is left to take.
+
+    Raises NoSuchKey, KeyWasPaid.
+    """
+    key = await queries.locked_key(session, key_id)
+    if key is None:
+        raise NoSuchKey
+    if key.payment_id is not None:
+        raise KeyWasPaid
+    if key.is_active:
+        key.status = "void"
+        await session.flush()
+        changes.record(session, "key_voided", user_id=key.user_id, course_id=key.course_id)
     return key
 
 

@@ -5,6 +5,14 @@ class KeyNotFound(NotFound):
     code, title = "key_not_found", "You hold no key to this course"
 
 
+class NoSuchKey(NotFound):
+    code, title = "no_such_key", "There is no such key"
+
+
+class KeyWasPaid(Conflict):
+    code, title = "key_was_paid", "This key was paid for; refund its payment instead"
+
+
 class CourseNotFree(Conflict):
     code, title = "course_not_free", "This course is not free"
 

@@ -18,6 +18,11 @@ async def key_of_payment(session: AsyncSession, payment_id: UUID) -> Key | None:
     return (await session.scalars(wanted)).one_or_none()
 
 
+async def locked_key(session: AsyncSession, key_id: UUID) -> Key | None:
+    wanted = select(Key).where(Key.id == key_id).options(joinedload(Key.course, innerjoin=True))
+    return (await session.scalars(wanted.with_for_update(of=Key))).one_or_none()
+
+
 async def keys_of(session: AsyncSession, user_id: UUID, *, after: UUID | None, limit: int) -> Sequence[Key]:
     """Newest first, void ones too; one more than `limit`."""
     wanted = select(Key).where(Key.user_id == user_id).options(joinedload(Key.course))

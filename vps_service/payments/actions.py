@@ -1,7 +1,6 @@
 """Buying a course: the order is stored before the provider hears of it, and only the provider's word settles it."""
 
-import logging
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy.dialects.postgresql import insert
@@ -14,12 +13,19 @@ from vps_service.db import Sessions
 from vps_service.keys import actions as keys
 from vps_service.keys.models import Key
 from vps_service.keys.queries import active_key, key_of_payment
-from vps_service.payments import ledger, queries
-from vps_service.payments.errors import CourseIsFree, IdempotencyKeyReused, PaymentMismatch, ProviderNotOffered
+from vps_service.payments import queries
+from vps_service.payments.errors import (
+    CourseIsFree,
+    IdempotencyKeyReused,
+    PaymentMismatch,
+    ProviderNotOffered,
+    ProviderUnreachable,
+)
 from vps_service.payments.models import Payment
-from vps_service.payments.providers import Charge, Provider
+from vps_service.payments.providers import Provider
+from vps_service.payments.settlement import ask_and_settle
 
-log = logging.getLogger(__name__)
+RECHECKED_AT_ONCE = 50
 
 
 async def buy_course(
@@ -84,36 +90,37 @@ async def verify_payment(
         return payment, key
     if provider is None or provider.name != payment.provider:
         raise ProviderNotOffered
-    charge = await provider.look_up(payment.provider_ref)
-    async with sessions() as session, session.begin():
-        payment = await queries.own_payment(session, buyer, payment_id, lock=True)
-        await settle(session, payment, charge, fee_percent)
+    payment = await ask_and_settle(sessions, provider, payment.id, fee_percent)
+    async with sessions() as session:
         return payment, await _key_for(session, payment)
 
 
-async def settle(session: AsyncSession, payment: Payment, charge: Charge, fee_percent: int) -> None:
-    """Move a locked pending payment to where the provider says it is; once settled, nothing moves it here again."""
-    if payment.status != "pending" or charge.status == "pending":
-        return
-    if (charge.payment_id, charge.amount, charge.currency) != (
-        str(payment.id),
-        payment.amount,
-        payment.currency,
-    ):
-        log.error("payment mismatch", extra={"payment_id": payment.id, "charge": charge})
-        raise PaymentMismatch
-    if charge.status == "failed":
-        payment.status = "failed"
-        return
-    payment.status, payment.paid_at = "paid", datetime.now(UTC)
-    await session.flush()
-    course = await session.get_one(Course, payment.course_id, with_for_update={"read": True})
-    if not course.is_deleted and await keys.grant_key(session, payment.user_id, course.id, payment.id):
-        await ledger.record_sale(session, payment, course.teacher_id, fee_percent)
-        return
-    log.error("paid for nothing; refund it", extra={"payment_id": payment.id, "course_id": course.id})
-    await ledger.hold_for_refund(session, payment)
-    await keys.grant_receipt(session, payment.user_id, course.id, payment.id)
+async def recheck_pending(sessions: Sessions, provider: Provider, fee_percent: int, older_than_s: float) -> int:
+    """Ask about every pending payment that is older: a message may have been lost. How many are settled now.
+
+    Stops where the provider does not answer; one that it still calls pending after a day is given up.
+    """
+    before, after, settled = datetime.now(UTC) - timedelta(seconds=older_than_s), None, 0
+    while True:
+        async with sessions() as session:
+            batch = await queries.waiting_payments(
+                session, provider.name, before=before, after=after, limit=RECHECKED_AT_ONCE
+            )
+        try:
+            settled += sum([await _recheck(sessions, provider, payment, fee_percent) for payment in batch])
+        except ProviderUnreachable:
+            return settled
+        if len(batch) < RECHECKED_AT_ONCE:
+            return settled
+        after = batch[-1].id
+
+
+async def _recheck(sessions: Sessions, provider: Provider, payment: Payment, fee_percent: int) -> bool:
+    try:
+        now = await ask_and_settle(sessions, provider, payment.id, fee_percent, expire=True)
+    except PaymentMismatch:
+        return False  # it is in the log, and stays where it is
+    return now.status != "pending"
 
 
 async def _key_for(session: AsyncSession, payment: Payment) -> Key | None:

@@ -1,4 +1,4 @@
-from shared.problems import Conflict, NotFound, Unavailable
+from shared.problems import Conflict, NotAuthenticated, NotFound, Unavailable
 
 
 class PaymentNotFound(NotFound):
@@ -19,6 +19,18 @@ class IdempotencyKeyReused(Conflict):
 
 class PaymentMismatch(Conflict):
     code, title = "payment_mismatch", "What the provider reports is not what was ordered"
+
+
+class PaymentNotPaid(Conflict):
+    code, title = "payment_not_paid", "Only what was paid can be refunded"
+
+
+class RefundRefused(Conflict):
+    code, title = "refund_refused", "The payment provider does not refund this payment"
+
+
+class BadWebhook(NotAuthenticated):
+    code, title = "bad_webhook", "This message is not signed by the payment provider, or is too old"
 
 
 class ProviderUnreachable(Unavailable):

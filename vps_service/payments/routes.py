@@ -1,10 +1,10 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Header
+from fastapi import APIRouter, Header, Request
 
 from shared.problems import NotAuthenticated, responses
-from shared.schemas import Page
+from shared.schemas import Page, Text
 from vps_service import paging
 from vps_service.accounts.current import CurrentLearner, CurrentUser
 from vps_service.accounts.errors import WrongRole
@@ -15,6 +15,7 @@ from vps_service.keys.errors import AlreadyOwned, OwnCourse
 from vps_service.keys.schemas import KeyOut
 from vps_service.payments import actions, errors, queries
 from vps_service.payments.schemas import PaymentCheck, PaymentOut, Purchase
+from vps_service.payments.webhooks import receive_webhook
 from vps_service.vps import CurrentVps
 
 router = APIRouter(prefix="/api/payments", tags=["payments"])
@@ -79,6 +80,18 @@ async def verify_payment(payment_id: UUID, buyer: CurrentUser, sessions: Transac
     return PaymentCheck(
         payment=PaymentOut.from_row(payment), key=KeyOut.model_validate(key) if key else None, videos=videos
     )
+
+
+@router.post(
+    "/webhooks/{provider}",
+    status_code=204,
+    summary="A payment provider says that something happened",
+    responses=responses(errors.BadWebhook, errors.ProviderUnreachable),
+)
+async def webhook(provider: Text, request: Request, sessions: Transactions, vps: CurrentVps) -> None:
+    """Signed by the provider, who is then asked what is the case. 204 also for a checkout that is not ours."""
+    body, fee = await request.body(), vps.settings.platform_fee_percent
+    await receive_webhook(sessions, vps.provider, provider, request.headers, body, fee)
 
 
 @router.get("", summary="My payments, newest first", responses=responses(NotAuthenticated))

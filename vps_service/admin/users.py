@@ -1,0 +1,61 @@
+from uuid import UUID
+
+from fastapi import APIRouter
+
+from shared.problems import NotAuthenticated, responses
+from shared.schemas import Text
+from vps_service.accounts import moderation
+from vps_service.accounts.current import CurrentAdmin
+from vps_service.accounts.errors import AdminRole, CannotBanOneself, TeacherHasCourses, UserNotFound, WrongRole
+from vps_service.admin.schemas import RoleWanted, TeacherForAdmin, UserForAdmin
+from vps_service.db import Session, Transactions
+from vps_service.followers import actions as followers
+from vps_service.followers.errors import TeacherNotFound
+from vps_service.vps import CurrentVps
+
+router = APIRouter()
+teacher_errors = responses(NotAuthenticated, WrongRole, TeacherNotFound)
+
+
+@router.post(
+    "/users/{user_id}/ban",
+    summary="Ban a user",
+    responses=responses(NotAuthenticated, WrongRole, UserNotFound, CannotBanOneself),
+)
+async def ban_user(user_id: UUID, admin: CurrentAdmin, sessions: Transactions, vps: CurrentVps) -> UserForAdmin:
+    """Every token of theirs is void at once, and their follows count no more."""
+    user = await moderation.ban_user(sessions, admin, user_id, vps.settings.followers_required)
+    return UserForAdmin.model_validate(user)
+
+
+@router.post(
+    "/users/{user_id}/activate",
+    summary="Let a banned user in again",
+    responses=responses(NotAuthenticated, WrongRole, UserNotFound),
+)
+async def activate_user(user_id: UUID, _: CurrentAdmin, sessions: Transactions, vps: CurrentVps) -> UserForAdmin:
+    """They have to sign in; their follows count again."""
+    user = await moderation.activate_user(sessions, user_id, vps.settings.followers_required)
+    return UserForAdmin.model_validate(user)
+
+
+@router.put(
+    "/users/{user_id}/role",
+    summary="Make a user a student or a teacher",
+    responses=responses(NotAuthenticated, WrongRole, UserNotFound, AdminRole, TeacherHasCourses),
+)
+async def change_role(user_id: UUID, wanted: RoleWanted, _: CurrentAdmin, session: Session) -> UserForAdmin:
+    """They have to sign in again."""
+    return UserForAdmin.model_validate(await moderation.change_role(session, user_id, wanted.role))
+
+
+@router.post("/teachers/{username}/verify", summary="Verify a teacher", responses=teacher_errors)
+async def verify_teacher(username: Text, _: CurrentAdmin, session: Session) -> TeacherForAdmin:
+    """Whatever the number of followers; a demotion is taken back."""
+    return TeacherForAdmin.from_row(username, await followers.verify_teacher(session, username))
+
+
+@router.post("/teachers/{username}/demote", summary="Take a teacher's verification away", responses=teacher_errors)
+async def demote_teacher(username: Text, _: CurrentAdmin, session: Session) -> TeacherForAdmin:
+    """They upload no more, and followers do not verify them again. What is published stays."""
+    return TeacherForAdmin.from_row(username, await followers.demote_teacher(session, username))
