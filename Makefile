@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test check bench lock
+.PHONY: run test check bench soak lock
 run: .venv/ready
 	@$(BIN)/toptank up
 
@@ -14,6 +14,11 @@ check: .venv/ready
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/python -m pytest -q -p no:xdist tests/shared/test_import_rules.py
+
+# Breaks the running product at random until it fails or MINUTES are over; SEED runs what failed again.
+soak: MINUTES ?= 10
+soak: .venv/ready
+	@TOPTANK_TEST_SOAK_MINUTES=$(or $(TOPTANK_SOAK_MINUTES),$(MINUTES)) TOPTANK_TEST_SOAK_SEED=$(SEED) $(BIN)/python -m pytest -s -q -p no:xdist tests/faults/test_model.py
 
 bench: .venv/ready
 	@$(BIN)/python -m tests.bench

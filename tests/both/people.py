@@ -83,7 +83,7 @@ def nobody(toptank: TopTank) -> Person:
     return Person("", "", "", Api(toptank.http, f"{toptank.vps.url}/api", {}), Api(toptank.http, toptank.cloud.url, {}))
 
 
-def _signed_in(toptank: TopTank, answer: dict[str, Any]) -> Person:
+def signed_in(toptank: TopTank, answer: dict[str, Any]) -> Person:
     toptank.told |= {answer["access_token"], answer["refresh_token"], PASSWORD}
     return with_token(toptank, answer["user"]["id"], answer["user"]["username"], answer["access_token"])
 
@@ -97,7 +97,7 @@ def with_token(toptank: TopTank, user_id: str, username: str, token: str) -> Per
 def make_student(toptank: TopTank) -> Person:
     username = f"student.{next(_numbers)}"
     form = {"name": "Sara", "username": username, "password": PASSWORD, "email": f"{username}@example.com"}
-    return _signed_in(toptank, done(nobody(toptank).vps.post("/auth/register", json=form), 201))
+    return signed_in(toptank, done(nobody(toptank).vps.post("/auth/register", json=form), 201))
 
 
 def make_teacher(toptank: TopTank, followers: int = FOLLOWERS_REQUIRED) -> Person:
@@ -107,7 +107,7 @@ def make_teacher(toptank: TopTank, followers: int = FOLLOWERS_REQUIRED) -> Perso
     image = io.BytesIO()
     Image.new("RGB", (40, 30), "teal").save(image, "PNG")
     response = nobody(toptank).vps.post("/auth/register/teacher", data=form, files={"image": image.getvalue()})
-    teacher = _signed_in(toptank, done(response, 201))
+    teacher = signed_in(toptank, done(response, 201))
     for follower in followers_of(toptank)[:followers]:
         done(follower.vps.put(f"/teachers/{teacher.username}/follow"))
     return teacher
@@ -135,7 +135,7 @@ def make_admin(toptank: TopTank) -> Person:
     )
     assert made.returncode == 0, made.stderr
     login = {"login": username, "password": PASSWORD}
-    return _signed_in(toptank, done(nobody(toptank).vps.post("/auth/login", json=login)))
+    return signed_in(toptank, done(nobody(toptank).vps.post("/auth/login", json=login)))
 
 
 @dataclass
