@@ -1,27 +1,36 @@
 """Everything that crosses between the two services: each call's path, its body and its answer.
 
-Calls carry a service token (shared/tokens.py). A change here is one commit on both sides; answers may gain fields,
-which an older reader passes over.
+A node calls, the VPS answers, both signed (shared/service_tokens.py). A change here is one commit on both sides;
+answers may gain fields, which an older reader passes over.
 """
 
+import hashlib
+from collections.abc import Iterable
 from typing import Literal, Self
 from uuid import UUID
 
 from pydantic import model_validator
 
 from shared.schemas import Body, Moment, Out
+from shared.settings import HttpUrl
 
 VPS = "vps"
 """The VPS's name as issuer and audience of service tokens; nodes are named by their settings."""
 
 JWKS = "/.well-known/jwks.json"
-ACCESS = "/internal/access"
-TEACHER = "/internal/teachers/{user_id}"
-UPLOAD_RIGHTS = "/internal/upload-rights"
-DELETIONS = "/internal/deletions"
-EVENTS = "/internal/events"
-CHANGES = "/internal/changes"
-NODE_STATUS = "/internal/status"
+INTERNAL = "/internal"
+ACCESS_KEYS = f"{INTERNAL}/access-keys"
+ACCESS = f"{INTERNAL}/access"
+STANDING = f"{INTERNAL}/standing"
+UPLOAD_RIGHTS = f"{INTERNAL}/upload-rights"
+DELETIONS = f"{INTERNAL}/deletions"
+EVENTS = f"{INTERNAL}/events"
+CHANGES = f"{INTERNAL}/changes"
+REPORTS = f"{INTERNAL}/reports"
+RECONCILE_COURSES = f"{INTERNAL}/reconcile/courses"
+RECONCILE_VIDEOS = f"{INTERNAL}/reconcile/videos"
+RECONCILE_GRANTS = f"{INTERNAL}/reconcile/grants"
+RECONCILED = f"{INTERNAL}/reconcile/done"
 
 
 class Jwks(Out):
@@ -30,51 +39,65 @@ class Jwks(Out):
     keys: list[dict[str, str]]
 
 
+class Position(Out):
+    """A place in the changes feed: an answer as of it reflects every change up to `number` of this `epoch`."""
+
+    epoch: UUID
+    number: int
+
+
+class Asker(Body):
+    """On whose behalf a node asks. `generation` is their token's: the VPS refuses one that was signed out since."""
+
+    user_id: UUID
+    generation: int
+
+
 # --- node -> VPS: may this user watch this video? ---------------------------------------------------
 
 
 Via = Literal["key", "owner", "review", "preview"]
 
 
-class AccessQuestion(Body):
-    user_id: UUID
+class AccessQuestion(Asker):
     video_id: UUID
 
 
 class AccessAnswer(Out):
-    """`version` is the newest change the answer is sure to reflect.
-
-    `via` is how the right was come by; one via `preview` opens this video only, any other the whole course.
-    """
+    """`via` is how the right was come by; one via `preview` opens this video only, any other the whole course."""
 
     allowed: bool
-    reason: Literal["granted", "key_required", "video_not_found", "user_inactive"]
+    reason: Literal["granted", "key_required", "video_not_found", "signed_out"]
     via: Via | None = None
     course_id: UUID | None = None
     teacher_username: str | None = None
-    version: int
+    as_of: Position
 
 
 # --- node -> VPS: what may this teacher upload? -----------------------------------------------------
 
-UploadRefusal = Literal["not_a_teacher", "not_enough_followers", "lesson_not_found", "lesson_has_video"]
+UploadRefusal = Literal["signed_out", "not_a_teacher", "not_enough_followers", "lesson_not_found", "lesson_has_video"]
 
 
-class TeacherAnswer(Out):
+class StandingQuestion(Asker):
+    """What may this teacher upload?"""
+
+
+class StandingAnswer(Out):
     """A teacher's standing; for anyone else `is_teacher` is false. `courses` are those not deleted."""
 
     user_id: UUID
+    signed_out: bool = False
     username: str | None = None
     is_teacher: bool
     verified: bool
     followers: int
     required: int
     courses: list[UUID] = []
-    version: int
+    as_of: Position
 
 
-class UploadQuestion(Body):
-    user_id: UUID
+class UploadQuestion(Asker):
     lesson_id: UUID
 
 
@@ -87,16 +110,15 @@ class UploadAnswer(Out):
     required: int
     course_id: UUID | None = None
     teacher_username: str | None = None
-    version: int
+    as_of: Position
 
 
 # --- node -> VPS: a teacher wants something gone; the VPS decides and is first ------------------------
 
 
-class DeletionQuestion(Body):
+class DeletionQuestion(Asker):
     """Exactly one of the two ids is given."""
 
-    user_id: UUID
     video_id: UUID | None = None
     course_id: UUID | None = None
 
@@ -111,9 +133,9 @@ class DeletionAnswer(Out):
     """Agreed again for what the same teacher deleted before, so that a half-done deletion can be finished."""
 
     agreed: bool
-    reason: Literal["not_found", "forbidden"] | None = None
+    reason: Literal["not_found", "forbidden", "signed_out"] | None = None
     teacher_username: str | None = None
-    version: int
+    as_of: Position
 
 
 # --- node -> VPS: something happened to a video ------------------------------------------------------
@@ -139,11 +161,17 @@ class Event(Body):
     about: VideoStored
 
 
-class EventAnswer(Out):
-    """`applied` false means: the VPS will never want this video, the node should drop it."""
+Verdict = Literal["applied", "unwanted", "unknown"]
 
-    applied: bool
-    reason: str | None = None
+
+class EventAnswer(Out):
+    """What became of it.
+
+    `unwanted`: the VPS will never want this video, the node should drop it. `unknown`: the VPS does not know its
+    course, as after a restore from an old backup; the node keeps the video and sets the event aside.
+    """
+
+    verdict: Verdict
 
 
 # --- VPS -> node: what changed (answer to the node's pull) ---------------------------------------------
@@ -160,23 +188,130 @@ class Change(Out):
 
 
 class Changes(Out):
-    """`reset` true: the node's position is of no use (other epoch); drop the cache, go on from `head`."""
+    """`mark` belongs to the last number of `items`, or to `head` when there are none, and is sent back with it.
+
+    It is random, so that a node and a database that was set back cannot both be right about a number. `reset` true:
+    the node's position is of no use (other epoch, or trimmed); drop the cache, go on from `head`.
+    """
 
     epoch: UUID
     head: int
+    mark: UUID
     reset: bool = False
     items: list[Change] = []
 
 
-# --- VPS -> node: how are you? -------------------------------------------------------------------------
+# --- node -> VPS: how I am, and what the VPS would have me do ----------------------------------------------
 
 
-class NodeStatus(Out):
-    node: str
-    videos: int
-    bytes_stored: int
+class NodeReport(Body):
+    """Sent every few seconds. `url` is where clients find the node; sizes in bytes, ages in seconds."""
+
+    url: HttpUrl
+    capacity_bytes: int
     bytes_free: int
+    bytes_stored: int
+    videos: int
     grants: int
-    outbox: int
+    outbox_depth: int
+    outbox_age_s: float
+    outbox_set_aside: int
     feed_position: int | None
-    feed_age_s: float | None
+    trust_age_s: float | None
+    clock_skew_s: float | None
+
+
+class NodeOrders(Out):
+    """`reconcile` is the number of the newest wish to compare everything, 0 when there was none."""
+
+    reconcile: int
+
+
+# --- node -> VPS: do we agree? -----------------------------------------------------------------------------
+
+
+class CourseDigest(Body):
+    """The videos of a course that a node holds: how many, and the SHA-256 over their sorted ids and contents."""
+
+    course_id: UUID
+    videos: int
+    digest: str
+
+
+class CoursesHeld(Body):
+    """Every course of the node whose id is over `after` and not over `up_to`; either one None for no bound."""
+
+    after: UUID | None = None
+    up_to: UUID | None = None
+    courses: list[CourseDigest]
+
+
+class CoursesCompared(Out):
+    """The courses about which the two do not agree, also those that only the VPS knows of."""
+
+    differing: list[UUID]
+
+
+class VideoHeld(Body):
+    video_id: UUID
+    size: int
+    sha256: str
+
+
+class VideosHeld(Body):
+    course_id: UUID
+    videos: list[VideoHeld]
+
+
+class VideosCompared(Out):
+    """What is to be done about the videos of one course.
+
+    `unknown` were never announced; `gone` are deleted, or never will be wanted; `missing` the VPS believes to be on
+    this node, or to be of another content there: it shows them as missing.
+    """
+
+    unknown: list[UUID]
+    gone: list[UUID]
+    missing: list[UUID]
+
+
+class GrantHeld(Body):
+    user_id: UUID
+    generation: int
+    course_id: UUID
+    video_id: UUID | None
+    via: Via
+
+
+class GrantsHeld(Body):
+    grants: list[GrantHeld]
+
+
+class GrantsCompared(Out):
+    """The places in the list of those that the VPS would not give now."""
+
+    wrong: list[int]
+
+
+class Reconciliation(Body):
+    """What a node found and did when it compared itself with the VPS. `order` is the wish it fulfils, if any."""
+
+    order: int
+    courses: int
+    videos: int
+    grants: int
+    differing_courses: int
+    announced: int
+    removed: int
+    missing: int
+    grants_ended: int
+
+
+class Received(Out):
+    """Nothing more to say."""
+
+
+def course_digest(videos: Iterable[tuple[UUID, str]]) -> str:
+    """Of the ids and SHA-256s of a course's videos, the same on both sides whatever their order."""
+    lines = sorted(f"{video_id} {sha256}\n" for video_id, sha256 in videos)
+    return hashlib.sha256("".join(lines).encode()).hexdigest()

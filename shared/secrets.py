@@ -11,24 +11,30 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 PRIVATE_KEYS = {
     "access_key": "signs access tokens; on the VPS only",
-    "vps_key": "signs the VPS's calls to nodes; on the VPS only",
+    "vps_key": "signs the VPS's answers to nodes; on the VPS only",
     "node_key": "signs the node's calls to the VPS; on the node only",
 }
 PUBLIC_KEYS = {"vps_public_key": "vps_key", "node_public_key": "node_key"}
 RANDOM = ("simulator_secret", "database_password")
 
 
-def make_secrets(folder: Path, *, mode: int = 0o600) -> None:
+def of_node(name: str, number: int) -> str:
+    """The file of the `number`-th node's key: node_key is the first one's, node_key_2 the next one's."""
+    return name if number == 1 else f"{name}_{number}"
+
+
+def make_secrets(folder: Path, *, nodes: int = 1, mode: int = 0o600) -> None:
     """Writes the missing ones. The folder is for its owner alone, whatever `mode` its files have."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     folder.chmod(0o700)
-    for name in PRIVATE_KEYS:
+    more = {of_node("node_public_key", number): of_node("node_key", number) for number in range(2, nodes + 1)}
+    for name in (*PRIVATE_KEYS, *more.values()):
         key = Ed25519PrivateKey.generate()
         pem = key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
         _write_once(folder / name, pem.decode(), mode)
-    for name, private in PUBLIC_KEYS.items():
+    for name, private in (PUBLIC_KEYS | more).items():
         key_pem = (folder / private).read_bytes()
         public = serialization.load_pem_private_key(key_pem, password=None).public_key()
         pem = public.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
@@ -57,8 +63,9 @@ def main() -> None:
         action="store_true",
         help="make the files readable for other users, as file-based compose secrets need; the folder is not",
     )
+    parser.add_argument("--nodes", type=int, default=1, help="how many Cloud nodes need a key")
     arguments = parser.parse_args()
-    make_secrets(arguments.folder, mode=0o644 if arguments.for_containers else 0o600)
+    make_secrets(arguments.folder, nodes=arguments.nodes, mode=0o644 if arguments.for_containers else 0o600)
     sys.stdout.write(f"keys and secrets are in {arguments.folder}\n")
 
 

@@ -4,6 +4,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
+from types import FrameType
 
 import uvicorn
 from starlette.exceptions import HTTPException
@@ -79,7 +80,22 @@ def serve(app: Callable[[], ASGIApp], host: str, port: int, port_setting: str) -
         proxy_headers=False,
         timeout_graceful_shutdown=GRACE_S,
     )
-    uvicorn.Server(config).run(sockets=[sock])
+    Server(config).run(sockets=[sock])
+
+
+_stopping = False
+
+
+def is_stopping() -> bool:
+    """Whether this process was told to end: what waits for something should wait no longer."""
+    return _stopping
+
+
+class Server(uvicorn.Server):
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        global _stopping
+        _stopping = True
+        super().handle_exit(sig, frame)
 
 
 class BodyLimit:

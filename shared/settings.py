@@ -4,15 +4,16 @@ import errno
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal, Never, TypeVar
+from typing import Annotated, Any, Literal, Never, Self, TypeVar
 from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from pydantic import AfterValidator, BeforeValidator, SecretStr, ValidationError
+from pydantic import AfterValidator, BeforeValidator, SecretStr, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from shared.tokens import load_private_key, load_public_key
+from shared import killpoints
+from shared.tokens import load_private_key, load_public_keys
 
 PREFIX = "TOPTANK_"
 KNOWN_SECRETS = ("change", "secret", "password", "example", "toptank", "default", "0123456789")
@@ -47,8 +48,8 @@ def _private_key(pem: object) -> object:
     return load_private_key(pem) if isinstance(pem, str) else pem
 
 
-def _public_key(pem: object) -> object:
-    return load_public_key(pem) if isinstance(pem, str) else pem
+def _public_keys(pems: object) -> object:
+    return load_public_keys(pems) if isinstance(pems, str) else pems
 
 
 def _http_url(url: str) -> str:
@@ -61,7 +62,8 @@ def _http_url(url: str) -> str:
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 Secret = Annotated[SecretStr, AfterValidator(_strong)]
 PrivateKey = Annotated[Ed25519PrivateKey, BeforeValidator(_private_key)]
-PublicKey = Annotated[Ed25519PublicKey, BeforeValidator(_public_key)]
+PublicKeys = Annotated[tuple[Ed25519PublicKey, ...], BeforeValidator(_public_keys)]
+"""One, or two while it is being replaced."""
 
 
 class Settings(BaseSettings):
@@ -74,6 +76,12 @@ class Settings(BaseSettings):
     environment: Literal["local", "staging", "production"] = "production"
     data_dir: Path = Path(".toptank")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @model_validator(mode="after")
+    def _dies_only_in_tests(self) -> Self:
+        if self.environment == "production" and os.environ.get(killpoints.SETTING):
+            raise ValueError(f"{killpoints.SETTING} is for tests and refuses to run in production")
+        return self
 
     @classmethod
     def settings_customise_sources(

@@ -1,7 +1,8 @@
-"""Every token that crosses a service's border: access tokens of people, tokens of services.
+"""Signed tokens: the keys and rules that every kind shares, and the access tokens of people.
 
 Each kind has its own `typ`, its own `aud` and its own Ed25519 key; a verifier accepts one algorithm (RFC 8725).
 Only the VPS holds a private key for access tokens; the nodes check them offline with its published JWKS.
+The tokens of services are in `shared/service_tokens.py`.
 """
 
 import base64
@@ -9,7 +10,7 @@ import hashlib
 import json
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 from uuid import UUID
@@ -22,9 +23,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 ALGORITHM = "EdDSA"
 ISSUER = "toptank"
 ACCESS_TYP, ACCESS_AUDIENCE = "at+jwt", "toptank"
-SERVICE_TYP = "service+jwt"
-SERVICE_LIFE_S = 60
 CLOCK_LEEWAY_S = 10
+PEM_END = "-----END PUBLIC KEY-----"
 
 Role = Literal["student", "teacher", "admin"]
 
@@ -35,6 +35,10 @@ class InvalidToken(Exception):
 
 class UnknownKey(InvalidToken):
     """Signed by a key that is not known here, perhaps not yet."""
+
+
+class NotInTime(InvalidToken):
+    """Expired, or from the future: one of two clocks may be wrong."""
 
 
 def _b64(raw: bytes) -> str:
@@ -69,8 +73,18 @@ def load_private_key(pem: str) -> Ed25519PrivateKey:
     return key
 
 
-def load_public_key(pem: str) -> Ed25519PublicKey:
-    """Reads a SubjectPublicKeyInfo PEM. Raises ValueError when it is anything but an Ed25519 public key."""
+def load_public_keys(pems: str) -> tuple[Ed25519PublicKey, ...]:
+    """Reads one or more SubjectPublicKeyInfo PEMs, one after the other: two while a key is being replaced.
+
+    Raises ValueError when anything else is there.
+    """
+    blocks = [f"{block}{PEM_END}\n" for block in pems.strip().split(PEM_END)[:-1]]
+    if not blocks or not pems.strip().endswith(PEM_END):
+        raise ValueError("not a public key in PEM form")
+    return tuple(_load_public_key(block) for block in blocks)
+
+
+def _load_public_key(pem: str) -> Ed25519PublicKey:
     try:
         key = serialization.load_pem_public_key(pem.encode())
     except UnsupportedAlgorithm as error:
@@ -80,12 +94,13 @@ def load_public_key(pem: str) -> Ed25519PublicKey:
     return key
 
 
-def _sign(key: Ed25519PrivateKey, typ: str, claims: dict[str, Any]) -> str:
+def sign(key: Ed25519PrivateKey, typ: str, claims: dict[str, Any]) -> str:
     kid = public_jwk(key.public_key())["kid"]
     return jwt.encode(claims, key, algorithm=ALGORITHM, headers={"typ": typ, "kid": kid})
 
 
-def _verify(token: str, key: Ed25519PublicKey, audience: str, issuer: str) -> dict[str, Any]:
+def verify(token: str, key: Ed25519PublicKey, *, audience: str, issuer: str) -> dict[str, Any]:
+    """The claims, whose time is still to be checked. Raises InvalidToken."""
     try:
         claims: dict[str, Any] = jwt.decode(
             token,
@@ -93,15 +108,30 @@ def _verify(token: str, key: Ed25519PublicKey, audience: str, issuer: str) -> di
             algorithms=[ALGORITHM],
             audience=audience,
             issuer=issuer,
-            leeway=CLOCK_LEEWAY_S,
-            options={"require": ["exp", "iat", "aud", "iss"], "strict_aud": True},
+            options={
+                "require": ["exp", "iat", "aud", "iss"],
+                "strict_aud": True,
+                "verify_exp": False,
+                "verify_iat": False,
+                "verify_nbf": False,
+            },
         )
     except (jwt.InvalidTokenError, ValueError, TypeError) as error:
         raise InvalidToken(str(error)) from None
+    if "nbf" in claims or not all(isinstance(claims[name], int) for name in ("iat", "exp")):
+        raise InvalidToken("its times are not as we write them")
     return claims
 
 
-def _checked_header(token: str, typ: str) -> str:
+def check_time(claims: Mapping[str, Any], now: float) -> None:
+    """Raises NotInTime. `now` in Unix seconds, by the clock that counts for whoever checks."""
+    if claims["exp"] + CLOCK_LEEWAY_S <= now:
+        raise NotInTime(f"expired {now - claims['exp']:.0f} s ago")
+    if claims["iat"] - CLOCK_LEEWAY_S > now:
+        raise NotInTime(f"issued {claims['iat'] - now:.0f} s in the future")
+
+
+def checked_header(token: str, typ: str) -> str:
     """The key id. A header with anything more than alg, typ and kid (jwk, jku, x5c, crit) is refused."""
     try:
         header = jwt.get_unverified_header(token)
@@ -114,15 +144,21 @@ def _checked_header(token: str, typ: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class AccessClaims:
-    """Who is asking, as an access token says; `expires_at` in Unix seconds."""
+    """Who is asking, as an access token says; `expires_at` in Unix seconds.
+
+    `generation` counts how often the user's sessions were ended: a token of an earlier one is signed out.
+    """
 
     user_id: UUID
     username: str
     role: Role
+    generation: int
     expires_at: int
 
 
-def sign_access(key: Ed25519PrivateKey, user_id: UUID, username: str, role: str, life_s: int) -> str:
+def sign_access(
+    key: Ed25519PrivateKey, user_id: UUID, username: str, role: str, life_s: int, *, generation: int = 0
+) -> str:
     """An access token for one user, valid for `life_s` seconds."""
     now = int(time.time())
     claims = {
@@ -131,81 +167,28 @@ def sign_access(key: Ed25519PrivateKey, user_id: UUID, username: str, role: str,
         "sub": str(user_id),
         "username": username,
         "role": role,
+        "gen": generation,
         "iat": now,
         "exp": now + life_s,
         "jti": secrets.token_hex(8),
     }
-    return _sign(key, ACCESS_TYP, claims)
+    return sign(key, ACCESS_TYP, claims)
 
 
-def verify_access(token: str, keys: Mapping[str, Ed25519PublicKey]) -> AccessClaims:
+def verify_access(
+    token: str, keys: Mapping[str, Ed25519PublicKey], now: Callable[[], float] = time.time
+) -> AccessClaims:
     """Checks an access token offline. Raises UnknownKey when `keys` lacks its key, else InvalidToken."""
-    kid = _checked_header(token, ACCESS_TYP)
+    kid = checked_header(token, ACCESS_TYP)
     if kid not in keys:
         raise UnknownKey(kid)
-    claims = _verify(token, keys[kid], ACCESS_AUDIENCE, ISSUER)
+    claims = verify(token, keys[kid], audience=ACCESS_AUDIENCE, issuer=ISSUER)
+    check_time(claims, now())
     try:
         if claims["role"] not in ("student", "teacher", "admin"):
             raise InvalidToken("unknown role")
-        return AccessClaims(UUID(claims["sub"]), str(claims["username"]), claims["role"], int(claims["exp"]))
-    except (KeyError, ValueError):
+        return AccessClaims(
+            UUID(claims["sub"]), str(claims["username"]), claims["role"], int(claims["gen"]), claims["exp"]
+        )
+    except (KeyError, ValueError, TypeError):
         raise InvalidToken("claims are missing") from None
-
-
-def _body_hash(body: bytes) -> str:
-    return _b64(hashlib.sha256(body).digest())
-
-
-class ServiceSigner:
-    """Signs this service's calls to the other one."""
-
-    def __init__(self, name: str, key: Ed25519PrivateKey) -> None:
-        self.name, self._key = name, key
-
-    def token(self, audience: str, method: str, target: str, body: bytes) -> str:
-        """A token for one call: bound to method, target (path and query) and body, good for 60 s."""
-        now = int(time.time())
-        claims = {
-            "iss": self.name,
-            "aud": audience,
-            "iat": now,
-            "exp": now + SERVICE_LIFE_S,
-            "jti": secrets.token_urlsafe(16),
-            "method": method,
-            "target": target,
-            "body": _body_hash(body),
-        }
-        return _sign(self._key, SERVICE_TYP, claims)
-
-
-class ServiceVerifier:
-    """Checks calls from known peers and refuses a token that was used before."""
-
-    def __init__(self, name: str, peers: Mapping[str, Ed25519PublicKey]) -> None:
-        self.name = name
-        self._peers = {public_jwk(key)["kid"]: (peer, key) for peer, key in peers.items()}
-        self._seen: dict[str, int] = {}
-
-    def verify(self, token: str, method: str, target: str, body: bytes) -> str:
-        """The calling peer's name. Raises InvalidToken."""
-        kid = _checked_header(token, SERVICE_TYP)
-        if kid not in self._peers:
-            raise UnknownKey(kid)
-        peer, key = self._peers[kid]
-        claims = _verify(token, key, self.name, peer)
-        bound = (claims.get("method"), claims.get("target"), claims.get("body"))
-        if bound != (method, target, _body_hash(body)):
-            raise InvalidToken("the token was made for another call")
-        if claims["exp"] - claims["iat"] > SERVICE_LIFE_S:
-            raise InvalidToken("the token claims too long a life")
-        self._spend(str(claims.get("jti", "")), claims["exp"])
-        return peer
-
-    def _spend(self, jti: str, expires_at: int) -> None:
-        """Remembers the token until nobody could accept it any more."""
-        now = time.time()
-        while self._seen and next(iter(self._seen.values())) + CLOCK_LEEWAY_S < now:
-            del self._seen[next(iter(self._seen))]
-        if not jti or jti in self._seen:
-            raise InvalidToken("the token was used before")
-        self._seen[jti] = expires_at

@@ -6,12 +6,13 @@ from fastapi import FastAPI
 from shared import health as liveness
 from shared import problems
 from shared.contract import VPS
+from shared.jobs import running
 from shared.logs import RequestLog
-from shared.peer import Peer
 from shared.schemas import CONVENTIONS
+from shared.service_tokens import ServiceSigner
 from shared.serving import BodyLimit
-from shared.tokens import ServiceSigner, ServiceVerifier, public_jwk
-from vps_service import health
+from shared.tokens import public_jwk
+from vps_service import health, jobs, metrics
 from vps_service.accounts import routes as accounts
 from vps_service.accounts.images import ImageStore
 from vps_service.accounts.passwords import Hasher
@@ -21,6 +22,9 @@ from vps_service.db import make_engine, make_sessions
 from vps_service.followers import routes as followers
 from vps_service.internal import routes as internal
 from vps_service.keys import routes as keys
+from vps_service.listener import Listener
+from vps_service.nodes import routes as nodes
+from vps_service.nodes.calling import SignedAnswers
 from vps_service.payments import routes as payments
 from vps_service.payments.providers import Provider
 from vps_service.payments.simulator_provider import SimulatorProvider
@@ -45,7 +49,7 @@ def create_vps(settings: VpsSettings) -> Vps:
         images=ImageStore(settings.data_dir / "images"),
         access_keys={public_jwk(access_key)["kid"]: access_key},
         provider=make_provider(settings),
-        node=Peer(settings.node_id, settings.cloud_internal_url, ServiceSigner(VPS, settings.vps_key)),
+        listener=Listener(settings),
     )
 
 
@@ -56,9 +60,14 @@ def create_app(settings: VpsSettings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         engine = make_engine(settings)
-        app.state.sessions = make_sessions(engine)
-        yield
-        await vps.node.close()
+        sessions = app.state.sessions = make_sessions(engine)
+        async with running(
+            vps.listener.run(),
+            jobs.tidy(sessions),
+            jobs.trim_changes(sessions, settings.changes_kept_days),
+            jobs.recheck_payments(sessions, vps),
+        ):
+            yield
         if vps.provider:
             await vps.provider.close()
         await engine.dispose()
@@ -75,14 +84,15 @@ def create_app(settings: VpsSettings) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.vps = vps
-    app.state.service_verifier = ServiceVerifier(VPS, {settings.node_id: settings.node_public_key})
     problems.install(app)
     health.answer_database_failures(app)
     app.add_middleware(BodyLimit, limit=settings.image_bytes + FORM_OVERHEAD)
+    app.add_middleware(SignedAnswers, signer=ServiceSigner(VPS, settings.vps_key))
     app.add_middleware(RequestLog)
-    for feature in (accounts, followers, courses, payments, keys, admin, internal):
+    for feature in (accounts, followers, courses, payments, keys, nodes, admin, internal):
         app.include_router(feature.router)
     app.include_router(accounts.public)
     app.include_router(liveness.router)
     app.include_router(health.router)
+    app.include_router(metrics.router)
     return app

@@ -4,18 +4,24 @@ A number is taken from one locked row inside the transaction that makes the chan
 and become visible in order; a sequence would promise neither.
 """
 
+import logging
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 from uuid import UUID, uuid4
 
-from sqlalchemy import BigInteger, CheckConstraint, SmallInteger, event, select, update
+from sqlalchemy import BigInteger, CheckConstraint, SmallInteger, delete, event, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from shared.contract import Change, Changes
+from shared.contract import Change, Changes, Position
 from vps_service.db import Base
+
+log = logging.getLogger(__name__)
 
 BATCH = 500
 PENDING = "changes"
+CHANNEL = "changes"
+"""Where PostgreSQL notifies listeners of a commit with changes (NOTIFY)."""
 
 
 class ChangeRow(Base):
@@ -32,6 +38,8 @@ class ChangeRow(Base):
     )
 
     number: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    mark: Mapped[UUID] = mapped_column(default=uuid4)
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now(), index=True)
     kind: Mapped[str]
     user_id: Mapped[UUID | None]
     course_id: Mapped[UUID | None]
@@ -39,13 +47,14 @@ class ChangeRow(Base):
 
 
 class ChangeCounter(Base):
-    """One row: the last number given, and the epoch, which a restored database must renew."""
+    """One row: the last number given with its mark, and the epoch, which ends when the database was set back."""
 
     __tablename__ = "change_counter"
     __table_args__ = (CheckConstraint("id = 1", name="single"),)
 
     id: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False, default=1)
     last: Mapped[int] = mapped_column(BigInteger, default=0)
+    mark: Mapped[UUID] = mapped_column(default=uuid4)
     epoch: Mapped[UUID] = mapped_column(default=uuid4)
 
 
@@ -81,10 +90,10 @@ def record(
     session.info.setdefault(PENDING, []).append(change)
 
 
-async def number_now(session: AsyncSession) -> int:
-    """Number what was recorded so far, and the last number given: for an answer that names it before the commit."""
+async def number_now(session: AsyncSession) -> Position:
+    """Number what was recorded so far: for an answer that names its own change before the commit."""
     await session.run_sync(_number_pending)
-    return await head(session)
+    return await position(session)
 
 
 @event.listens_for(Session, "before_commit")
@@ -93,11 +102,17 @@ def _number_pending(session: Session) -> None:
     if not pending:
         return
     session.flush()
-    taken = update(ChangeCounter).values(last=ChangeCounter.last + len(pending)).returning(ChangeCounter.last)
+    pending[-1].mark = uuid4()
+    taken = (
+        update(ChangeCounter)
+        .values(last=ChangeCounter.last + len(pending), mark=pending[-1].mark)
+        .returning(ChangeCounter.last)
+    )
     last = session.execute(taken).scalar_one()
     for number, change in enumerate(pending, start=last - len(pending) + 1):
         change.number = number
     session.add_all(pending)
+    session.execute(select(func.pg_notify(CHANNEL, str(last))))
     session.flush()
 
 
@@ -106,18 +121,42 @@ def _forget_pending(session: Session) -> None:
     session.info.pop(PENDING, None)
 
 
-async def head(session: AsyncSession) -> int:
-    """The newest committed number. Read it before the facts that an answer to a node is made of."""
-    return (await session.execute(select(ChangeCounter.last))).scalar_one()
+async def position(session: AsyncSession) -> Position:
+    """The newest committed change. Read it before the facts that an answer to a node is made of."""
+    row = (await session.execute(select(ChangeCounter.epoch, ChangeCounter.last))).one()
+    return Position(epoch=row.epoch, number=row.last)
 
 
-async def since(session: AsyncSession, after: int | None, epoch: UUID | None) -> Changes:
-    """What a node at position `after` of `epoch` has not seen; a node without a position starts at the head."""
-    counter = (await session.execute(select(ChangeCounter))).scalar_one()
-    if after is None or epoch != counter.epoch or after > counter.last:
-        return Changes(epoch=counter.epoch, head=counter.last, reset=True)
-    rows = await session.scalars(
-        select(ChangeRow).where(ChangeRow.number > after).order_by(ChangeRow.number).limit(BATCH)
+async def since(session: AsyncSession, after: int | None, epoch: UUID | None, mark: UUID | None) -> Changes:
+    """What a node at number `after` with its `mark` has not seen; a node without a position starts at the head."""
+    counter = await session.get_one(ChangeCounter, 1, populate_existing=True)
+    reset = Changes(epoch=counter.epoch, head=counter.last, mark=counter.mark, reset=True)
+    if after is None or epoch != counter.epoch:
+        return reset
+    if after > counter.last or (known := await _mark_of(session, counter, after)) not in (mark, None):
+        log.error("the database was set back", extra={"head": counter.last, "a_node_is_at": after})
+        counter.epoch = reset.epoch = uuid4()
+        return reset
+    if known is None:
+        return reset  # trimmed: what came after it is not all there
+    wanted = select(ChangeRow).where(ChangeRow.number > after).order_by(ChangeRow.number).limit(BATCH)
+    rows = (await session.scalars(wanted)).all()
+    return Changes(
+        epoch=counter.epoch,
+        head=max(counter.last, rows[-1].number) if rows else counter.last,
+        mark=rows[-1].mark if rows else counter.mark,
+        items=[Change.model_validate(row, from_attributes=True) for row in rows],
     )
-    items = [Change.model_validate(row, from_attributes=True) for row in rows]
-    return Changes(epoch=counter.epoch, head=counter.last, items=items)
+
+
+async def _mark_of(session: AsyncSession, counter: ChangeCounter, number: int) -> UUID | None:
+    """None for a change that was trimmed."""
+    if number == counter.last:
+        return counter.mark
+    return (await session.scalars(select(ChangeRow.mark).where(ChangeRow.number == number))).one_or_none()
+
+
+async def trim(session: AsyncSession, kept_for: timedelta) -> int:
+    """Forget old changes: a node that was away for longer starts again from the head. How many went."""
+    old = delete(ChangeRow).where(ChangeRow.created_at < datetime.now(UTC) - kept_for)
+    return len((await session.execute(old.returning(ChangeRow.number))).all())

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from uuid_utils.compat import uuid7
 
+from shared.killpoints import killpoint
 from vps_service.settings import DatabaseSettings
 
 
@@ -86,6 +87,7 @@ async def get_sessions(request: Request) -> Sessions:
 async def get_session(sessions: Annotated[Sessions, Depends(get_sessions)]) -> AsyncIterator[AsyncSession]:
     async with sessions() as session, session.begin():
         yield session
+    killpoint("request.committed")
 
 
 Session = Annotated[AsyncSession, Depends(get_session, scope="function")]

@@ -5,8 +5,8 @@ from vps_service.changes import ChangeCounter, ChangeRow
 from vps_service.courses.models import Course, Lesson, Section, Video
 from vps_service.db import Base
 from vps_service.followers.models import Follow, Teacher
-from vps_service.internal.models import ReceivedEvent
 from vps_service.keys.models import Key
+from vps_service.nodes.models import Node, NodeKey, ReceivedEvent, SpentToken
 from vps_service.payments.models import LedgerEntry, Payment
 
 __all__ = [
@@ -18,10 +18,13 @@ __all__ = [
     "Key",
     "LedgerEntry",
     "Lesson",
+    "Node",
+    "NodeKey",
     "Payment",
     "ReceivedEvent",
     "RefreshToken",
     "Section",
+    "SpentToken",
     "Teacher",
     "User",
     "Video",

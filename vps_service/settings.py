@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-from shared.settings import HttpUrl, PrivateKey, PublicKey, Secret, Settings
+from shared.settings import HttpUrl, PrivateKey, Secret, Settings
 
 
 def _postgresql(url: str) -> str:
@@ -34,7 +34,7 @@ def _payment_provider() -> str:
 
 
 class VpsSettings(DatabaseSettings):
-    """`vps_url` and `cloud_url` are what clients see, `cloud_internal_url` is how this service reaches the node."""
+    """`vps_url` is what clients see. Nodes are known by the database: `toptank add-node`."""
 
     vps_host: str = "127.0.0.1"
     vps_port: int = Field(8000, ge=1, le=65535)
@@ -42,10 +42,7 @@ class VpsSettings(DatabaseSettings):
 
     access_key: PrivateKey
     vps_key: PrivateKey
-    node_id: str = "node-1"
-    node_public_key: PublicKey
-    cloud_url: HttpUrl = "http://localhost:8001"
-    cloud_internal_url: HttpUrl = "http://127.0.0.1:8001"
+    changes_kept_days: float = Field(14, gt=0)
 
     payment_provider: str = Field(default_factory=_payment_provider, pattern="^(simulator|)$")
     simulator_url: HttpUrl = "http://127.0.0.1:8002"

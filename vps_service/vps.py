@@ -7,9 +7,9 @@ from typing import Annotated
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from fastapi import Depends, Request
 
-from shared.peer import Peer
 from vps_service.accounts.images import ImageStore
 from vps_service.accounts.passwords import Hasher
+from vps_service.listener import Listener
 from vps_service.payments.providers import Provider
 from vps_service.settings import VpsSettings
 
@@ -21,7 +21,7 @@ class Vps:
     images: ImageStore
     access_keys: Mapping[str, Ed25519PublicKey]
     provider: Provider | None
-    node: Peer
+    listener: Listener
 
 
 async def current_vps(request: Request) -> Vps:

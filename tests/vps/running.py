@@ -12,12 +12,15 @@ from pydantic import BaseModel
 from sqlalchemy import text
 
 from shared.contract import VPS
-from shared.tokens import ServiceSigner, load_private_key
+from shared.service_tokens import Call, ServiceSigner
+from shared.tokens import load_private_key
 from vps_service.app import create_app
 from vps_service.db import Sessions
+from vps_service.nodes.actions import admit_node
 from vps_service.settings import VpsSettings
 
 ORIGIN = "http://vps.test"
+NODE = "node-1"
 
 
 class Node:
@@ -28,11 +31,15 @@ class Node:
         self.signer = ServiceSigner(name, load_private_key((secrets / "node_key").read_text()))
 
     async def get(self, target: str) -> httpx.Response:
-        return await self.send(self.signer.token(VPS, "GET", target, b""), "GET", target)
+        return await self.send(self.token("GET", target), "GET", target)
 
     async def post(self, target: str, body: BaseModel) -> httpx.Response:
         content = body.model_dump_json().encode()
-        return await self.send(self.signer.token(VPS, "POST", target, content), "POST", target, content)
+        return await self.send(self.token("POST", target, content), "POST", target, content)
+
+    def token(self, method: str, target: str, content: bytes = b"") -> str:
+        token, _ = self.signer.call(VPS, Call(method, target, content))
+        return token
 
     async def send(self, token: str, method: str, target: str, content: bytes = b"") -> httpx.Response:
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
@@ -71,4 +78,7 @@ async def running(settings: VpsSettings, secrets: Path) -> AsyncIterator[Vps]:
         app.router.lifespan_context(app),
         httpx.AsyncClient(transport=transport, base_url=ORIGIN, timeout=60) as http,
     ):
-        yield Vps(app, http, settings, secrets, Node(http, settings.node_id, secrets))
+        vps = Vps(app, http, settings, secrets, Node(http, NODE, secrets))
+        async with vps.sessions() as session, session.begin():
+            await admit_node(session, NODE, (secrets / "node_public_key").read_text())
+        yield vps

@@ -1,11 +1,9 @@
 from datetime import UTC, datetime
 from uuid import UUID
 
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from uuid_utils.compat import uuid7
 
-from shared.contract import VideoStored
 from shared.problems import Invalid
 from shared.schemas import Money
 from vps_service import changes
@@ -187,31 +185,3 @@ async def delete_video(session: AsyncSession, teacher: User, video_id: UUID) -> 
     video.deleted_at = datetime.now(UTC)
     await session.flush()
     changes.record(session, "video_deleted", video_id=video.id, course_id=video.course_id)
-
-
-async def store_video(session: AsyncSession, node_id: str, stored: VideoStored) -> str | None:
-    """None, or why this video will never be wanted: the world moved on while it was on its way."""
-    lesson = await session.get(Lesson, stored.lesson_id)
-    course = await session.get(Course, stored.course_id, with_for_update={"read": True})
-    if lesson is None or course is None or lesson.course_id != course.id or course.is_deleted:
-        return "lesson_not_found"
-    if course.teacher_id != stored.owner_id:
-        return "lesson_not_found"
-    row = (
-        insert(Video)
-        .values(
-            id=stored.video_id,
-            lesson_id=lesson.id,
-            course_id=course.id,
-            teacher_id=course.teacher_id,
-            node_id=node_id,
-            size=stored.size,
-            sha256=stored.sha256,
-            media_type=stored.media_type,
-            duration_s=stored.duration_s,
-        )
-        .on_conflict_do_nothing()
-        .returning(Video.id)
-    )
-    taken = (await session.execute(row)).scalar_one_or_none() is None
-    return "lesson_has_video" if taken else None

@@ -1,17 +1,28 @@
-"""Where a course's videos stream from: the node's public address and the video's id."""
+"""Where a course's videos stream from: the public address of the node that holds each, and the video's id."""
 
 from uuid import UUID
 
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from vps_service.courses.queries import lessons_of
+from vps_service import changes
+from vps_service.courses.models import Lesson, Section, Video
 from vps_service.courses.schemas import VideoLink
+from vps_service.nodes.models import Node
 
 
-async def video_links(session: AsyncSession, course_id: UUID, cloud_url: str) -> list[VideoLink]:
-    """Where each stored video of the course streams from."""
+async def video_links(session: AsyncSession, course_id: UUID) -> list[VideoLink]:
+    """In the order of the lessons. `after` in an address keeps a node from answering by an older refusal."""
+    known = (await changes.number_now(session)).number
+    wanted = (
+        select(Lesson.id, Lesson.title, Video.id.label("video_id"), Node.url)
+        .join(Section, Section.id == Lesson.section_id)
+        .join(Video, (Video.lesson_id == Lesson.id) & Video.deleted_at.is_(None))
+        .join(Node, Node.id == Video.node_id)
+        .where(Lesson.course_id == course_id, Node.url.is_not(None))
+        .order_by(Section.position, Lesson.position)
+    )
     return [
-        VideoLink(lesson_id=lesson.id, title=lesson.title, uri=f"{cloud_url}/videos/{video.id}/stream")
-        for lesson, video in await lessons_of(session, course_id)
-        if video is not None
+        VideoLink(lesson_id=row.id, title=row.title, uri=f"{row.url}/videos/{row.video_id}/stream?after={known}")
+        for row in await session.execute(wanted)
     ]

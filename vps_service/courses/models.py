@@ -73,7 +73,10 @@ class Lesson(Row):
 
 
 class Video(Row):
-    """What the VPS knows of a video that a node holds; a lesson has at most one that is not deleted."""
+    """What the VPS knows of a video that a node holds; a lesson has at most one that is not deleted.
+
+    `missing_since` is when its node, asked, turned out not to have it.
+    """
 
     __tablename__ = "videos"
     __table_args__ = (Index("uq_videos_lesson_id", "lesson_id", unique=True, postgresql_where="deleted_at IS NULL"),)
@@ -86,6 +89,7 @@ class Video(Row):
     sha256: Mapped[str]
     media_type: Mapped[str]
     duration_s: Mapped[float] = mapped_column(Float)
+    missing_since: Mapped[datetime | None]
     deleted_at: Mapped[datetime | None]
 
     @property

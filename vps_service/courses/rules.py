@@ -12,17 +12,22 @@ def may_watch(viewer: User | None, course: Course, lesson: Lesson, *, holds_key:
     A deleted course plays for nobody. The owner and admins see it in any state, key holders for good; a preview is
     open to anyone signed in, once the course is published.
     """
+    if via := may_watch_all(viewer, course, holds_key=holds_key):
+        return via
+    if viewer is not None and viewer.is_active and lesson.is_preview and course.is_public:
+        return "preview"
+    return None
+
+
+def may_watch_all(viewer: User | None, course: Course, *, holds_key: bool) -> Via | None:
+    """The same for every lesson of the course, so without previews."""
     if viewer is None or not viewer.is_active or course.is_deleted:
         return None
     if viewer.id == course.teacher_id:
         return "owner"
     if viewer.has_role("admin"):
         return "review"
-    if holds_key:
-        return "key"
-    if lesson.is_preview and course.is_public:
-        return "preview"
-    return None
+    return "key" if holds_key else None
 
 
 def may_upload(teacher: Teacher | None, course: Course | None, *, has_video: bool) -> UploadRefusal | None:

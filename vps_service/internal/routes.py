@@ -5,17 +5,23 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query, Request
 
 from shared import contract
-from shared.peer import calling_peer
 from shared.problems import NotAuthenticated, responses
+from shared.serving import is_stopping
+from shared.tokens import public_jwk
 from vps_service import changes
 from vps_service.db import Session, Transactions
-from vps_service.internal import actions
+from vps_service.internal import actions, reconcile
+from vps_service.nodes import actions as nodes
+from vps_service.nodes.calling import calling_node
 from vps_service.vps import CurrentVps
 
-router = APIRouter(tags=["internal"], dependencies=[Depends(calling_peer)], responses=responses(NotAuthenticated))
-CallingNode = Annotated[str, Depends(calling_peer)]
+router = APIRouter(tags=["internal"], dependencies=[Depends(calling_node)], responses=responses(NotAuthenticated))
+CallingNode = Annotated[str, Depends(calling_node)]
 
-POLL_EVERY_S = 0.2
+
+@router.get(contract.ACCESS_KEYS, summary="The keys that verify access tokens")
+async def list_access_keys(vps: CurrentVps) -> contract.Jwks:
+    return contract.Jwks(keys=[public_jwk(key) for key in vps.access_keys.values()])
 
 
 @router.post(contract.ACCESS, summary="May this user watch this video?")
@@ -23,9 +29,9 @@ async def access(question: contract.AccessQuestion, session: Session) -> contrac
     return await actions.answer_access(session, question)
 
 
-@router.get(contract.TEACHER, summary="What is this teacher's standing?")
-async def teacher(user_id: UUID, session: Session, vps: CurrentVps) -> contract.TeacherAnswer:
-    return await actions.answer_teacher(session, user_id, vps.settings.followers_required)
+@router.post(contract.STANDING, summary="What is this teacher's standing?")
+async def standing(question: contract.StandingQuestion, session: Session, vps: CurrentVps) -> contract.StandingAnswer:
+    return await actions.answer_standing(session, question, vps.settings.followers_required)
 
 
 @router.post(contract.UPLOAD_RIGHTS, summary="May this user upload into this lesson?")
@@ -47,16 +53,48 @@ async def events(node_id: CallingNode, event: contract.Event, session: Session) 
 async def list_changes(
     request: Request,
     sessions: Transactions,
+    vps: CurrentVps,
     after: Annotated[int | None, Query(ge=0)] = None,
     epoch: UUID | None = None,
+    mark: UUID | None = None,
     wait_s: Annotated[float, Query(ge=0, le=30)] = 0,
 ) -> contract.Changes:
     """Waits up to `wait_s` for the first change, so that a node hears of it at once and asks rarely."""
-    deadline = asyncio.get_running_loop().time() + wait_s
+    now = asyncio.get_running_loop().time
+    deadline = now() + wait_s
     while True:
-        async with sessions() as session:
-            found = await changes.since(session, after, epoch)
-        over = asyncio.get_running_loop().time() >= deadline
-        if found.items or found.reset or over or await request.is_disconnected():
+        news = vps.listener.next_news()
+        async with sessions() as session, session.begin():
+            found = await changes.since(session, after, epoch, mark)
+        left = deadline - now()
+        if found.items or found.reset or left <= 0 or is_stopping() or await request.is_disconnected():
             return found
-        await asyncio.sleep(POLL_EVERY_S)
+        await vps.listener.wait(news, left)
+
+
+@router.post(contract.REPORTS, summary="A node describes itself")
+async def report(node_id: CallingNode, told: contract.NodeReport, session: Session) -> contract.NodeOrders:
+    return await nodes.receive_report(session, node_id, told)
+
+
+@router.post(contract.RECONCILE_COURSES, summary="About which courses do we differ?")
+async def compare_courses(
+    node_id: CallingNode, held: contract.CoursesHeld, session: Session
+) -> contract.CoursesCompared:
+    return await reconcile.compare_courses(session, node_id, held)
+
+
+@router.post(contract.RECONCILE_VIDEOS, summary="What is to be done about this course's videos?")
+async def compare_videos(node_id: CallingNode, held: contract.VideosHeld, session: Session) -> contract.VideosCompared:
+    return await reconcile.compare_videos(session, node_id, held)
+
+
+@router.post(contract.RECONCILE_GRANTS, summary="Which of these grants would not be given now?")
+async def compare_grants(held: contract.GrantsHeld, session: Session) -> contract.GrantsCompared:
+    return await reconcile.compare_grants(session, held)
+
+
+@router.post(contract.RECONCILED, summary="A node has compared everything")
+async def reconciled(node_id: CallingNode, found: contract.Reconciliation, session: Session) -> contract.Received:
+    await nodes.record_reconciliation(session, node_id, found)
+    return contract.Received()

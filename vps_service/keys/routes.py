@@ -12,7 +12,6 @@ from vps_service.courses.links import video_links
 from vps_service.db import Session
 from vps_service.keys import actions, errors, queries
 from vps_service.keys.schemas import KeyOut, KeyWithVideos
-from vps_service.vps import CurrentVps
 
 router = APIRouter(prefix="/api", tags=["keys"])
 
@@ -30,10 +29,10 @@ router = APIRouter(prefix="/api", tags=["keys"])
         errors.OwnCourse,
     ),
 )
-async def enroll(course_id: UUID, learner: CurrentLearner, session: Session, vps: CurrentVps) -> KeyWithVideos:
+async def enroll(course_id: UUID, learner: CurrentLearner, session: Session) -> KeyWithVideos:
     """The key, and where its videos are."""
     key = await actions.enroll_free(session, learner, course_id)
-    videos = await video_links(session, course_id, vps.settings.cloud_url)
+    videos = await video_links(session, course_id)
     return KeyWithVideos(key=KeyOut.model_validate(key), videos=videos)
 
 
@@ -51,9 +50,9 @@ async def list_keys(
     summary="My key to a course, and its videos",
     responses=responses(NotAuthenticated, errors.KeyNotFound),
 )
-async def show_key(course_id: UUID, user: CurrentUser, session: Session, vps: CurrentVps) -> KeyWithVideos:
+async def show_key(course_id: UUID, user: CurrentUser, session: Session) -> KeyWithVideos:
     key = await queries.active_key(session, user.id, course_id)
     if key is None:
         raise errors.KeyNotFound
-    videos = await video_links(session, course_id, vps.settings.cloud_url)
+    videos = await video_links(session, course_id)
     return KeyWithVideos(key=KeyOut.model_validate(key), videos=videos)

@@ -76,7 +76,7 @@ async def verify_payment(payment_id: UUID, buyer: CurrentUser, sessions: Transac
     )
     async with sessions() as session:
         opened = key is not None and key.is_active
-        videos = await video_links(session, payment.course_id, vps.settings.cloud_url) if opened else []
+        videos = await video_links(session, payment.course_id) if opened else []
     return PaymentCheck(
         payment=PaymentOut.from_row(payment), key=KeyOut.model_validate(key) if key else None, videos=videos
     )

@@ -1,0 +1,65 @@
+"""What the VPS does by itself: forget what is too old to matter, and ask about payments that nobody told of.
+
+Every VPS process does it; doing it twice changes nothing.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+from vps_service import changes
+from vps_service.db import Sessions
+from vps_service.nodes.actions import forget_spent_tokens
+from vps_service.payments.actions import recheck_pending
+from vps_service.vps import Vps
+
+log = logging.getLogger(__name__)
+
+MINUTE_S, HOUR_S = 60.0, 3600.0
+RECHECKED_AFTER_S = 120.0
+
+
+async def every(seconds: float, job: Callable[[], Awaitable[object]]) -> None:
+    """Until cancelled, beginning at once; a failure is logged and the next time is another chance."""
+    while True:
+        try:
+            await job()
+        except Exception:
+            log.exception("job failed", extra={"job": getattr(job, "__name__", str(job))})
+        await asyncio.sleep(seconds)
+
+
+async def tidy(sessions: Sessions) -> None:
+    """Until cancelled."""
+
+    async def forget_tokens() -> None:
+        async with sessions() as session, session.begin():
+            await forget_spent_tokens(session)
+
+    await every(MINUTE_S, forget_tokens)
+
+
+async def trim_changes(sessions: Sessions, kept_days: float) -> None:
+    """Until cancelled."""
+
+    async def trim() -> None:
+        async with sessions() as session, session.begin():
+            if gone := await changes.trim(session, timedelta(days=kept_days)):
+                log.info("old changes forgotten", extra={"changes": gone})
+
+    await every(HOUR_S, trim)
+
+
+async def recheck_payments(sessions: Sessions, vps: Vps) -> None:
+    """Until cancelled. Also how a database that was restored from a backup learns what was paid since."""
+    provider = vps.provider
+    if provider is None:
+        return
+
+    async def recheck() -> None:
+        fee = vps.settings.platform_fee_percent
+        if settled := await recheck_pending(sessions, provider, fee, RECHECKED_AFTER_S):
+            log.info("payments settled", extra={"payments": settled})
+
+    await every(MINUTE_S, recheck)

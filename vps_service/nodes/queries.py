@@ -1,0 +1,32 @@
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from vps_service.courses.models import Video
+from vps_service.nodes.models import Node
+
+
+async def nodes(session: AsyncSession) -> Sequence[Node]:
+    return (await session.scalars(select(Node).order_by(Node.id))).all()
+
+
+async def videos_by_node(session: AsyncSession, course_id: UUID) -> dict[str, int]:
+    """How many of the course's videos each node holds."""
+    counted = (
+        select(Video.node_id, func.count().label("videos"))
+        .where(Video.course_id == course_id, Video.deleted_at.is_(None))
+        .group_by(Video.node_id)
+    )
+    return {row.node_id: row.videos for row in await session.execute(counted)}
+
+
+async def missing_by_node(session: AsyncSession) -> dict[str, int]:
+    """How many videos each node should hold and does not."""
+    counted = (
+        select(Video.node_id, func.count().label("videos"))
+        .where(Video.missing_since.is_not(None), Video.deleted_at.is_(None))
+        .group_by(Video.node_id)
+    )
+    return {row.node_id: row.videos for row in await session.execute(counted)}

@@ -1,0 +1,50 @@
+from typing import Literal
+
+from shared.schemas import Moment, Out
+from vps_service.nodes.models import Node
+
+
+class NodeOut(Out):
+    """A node as it last described itself. `feed_lag` is how many changes it has still to hear of."""
+
+    id: str
+    url: str | None
+    state: Literal["up", "silent"]
+    seen_at: Moment | None
+    capacity_bytes: int | None
+    bytes_free: int | None
+    bytes_stored: int | None
+    videos: int | None
+    missing_videos: int
+    grants: int | None
+    outbox_depth: int | None
+    outbox_age_s: float | None
+    outbox_set_aside: int | None
+    feed_lag: int | None
+    trust_age_s: float | None
+    clock_skew_s: float | None
+    reconciled_at: Moment | None
+
+    @classmethod
+    def from_row(cls, node: Node, *, silent: bool, head: int, missing: int) -> "NodeOut":
+        """`head` is the newest change there is."""
+        told = {name: node.report.get(name) for name in cls.model_fields if name in node.report}
+        position = node.report.get("feed_position")
+        shown = dict.fromkeys(cls.model_fields) | told
+        shown |= {
+            "id": node.id,
+            "url": node.url,
+            "state": "silent" if silent else "up",
+            "seen_at": node.seen_at,
+            "missing_videos": missing,
+            "feed_lag": None if position is None else max(0, head - position),
+            "reconciled_at": node.reconciled_at,
+        }
+        return cls.model_validate(shown)
+
+
+class UploadPlace(Out):
+    """Where to send a lesson's video: POST the file's bytes to `uri`."""
+
+    node: str
+    uri: str
