@@ -2,7 +2,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
-from shared.schemas import Body, Out
+from shared.schemas import Body, Out, Text
 
 
 class CheckoutAsked(Body):
@@ -26,5 +26,5 @@ class CheckoutState(Out):
 class CheckoutEvent(BaseModel):
     """What a webhook says: something happened to this checkout. Which, its receiver asks."""
 
-    id: str
-    checkout: str
+    id: Text
+    checkout: Text
