@@ -7,7 +7,7 @@ from tests.processes import Process, free_port
 
 
 class Simulator:
-    def __init__(self, folder: Path, secrets: Path) -> None:
+    def __init__(self, folder: Path, secrets: Path, webhook_url: str = "") -> None:
         self.folder = folder
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -17,6 +17,7 @@ class Simulator:
             "TOPTANK_SIMULATOR_PORT": str(self.port),
             "TOPTANK_SIMULATOR_PUBLIC_URL": self.url,
             "TOPTANK_SIMULATOR_SECRET_FILE": str(secrets / "simulator_secret"),
+            "TOPTANK_VPS_WEBHOOK_URL": webhook_url,
         }
         self._process: Process | None = None
 
@@ -39,7 +40,13 @@ class Simulator:
         database.close()
 
     def checkouts(self) -> int:
+        return self._count("checkouts")
+
+    def unsent_webhooks(self) -> int:
+        return self._count("webhooks")
+
+    def _count(self, table: str) -> int:
         database = sqlite3.connect(self.folder / "simulator.sqlite3", timeout=5)
-        count: int = database.execute("SELECT count(*) FROM checkouts").fetchone()[0]
+        count: int = database.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
         database.close()
         return count

@@ -44,8 +44,8 @@ class Person:
     async def post(self, path: str, json: Any = None, **more: Any) -> httpx.Response:
         return await self.send("POST", path, json=json, **more)
 
-    async def put(self, path: str) -> httpx.Response:
-        return await self.send("PUT", path)
+    async def put(self, path: str, json: Any = None) -> httpx.Response:
+        return await self.send("PUT", path, json=json)
 
     async def patch(self, path: str, json: Any) -> httpx.Response:
         return await self.send("PATCH", path, json=json)
@@ -188,9 +188,16 @@ def video_stored(course: Course, **changes: Any) -> Event:
 async def store_video(vps: Vps, course: Course) -> UUID:
     """The node announces that it holds the lesson's video."""
     event = video_stored(course)
-    assert done(await vps.node.post(EVENTS, event)) == {"applied": True, "reason": None}
+    assert done(await vps.node.post(EVENTS, event)) == {"verdict": "applied"}
     course.videos.append(event.about.video_id)
     return event.about.video_id
+
+
+async def announced(vps: Vps, *kinds: str) -> list[dict[str, str]]:
+    """The changes so far, of these kinds if any are named, each with what it is about."""
+    rows = await vps.rows("SELECT kind, user_id, course_id, video_id FROM changes ORDER BY number")
+    shown = [{name: str(value) for name, value in row.items() if value is not None} for row in rows]
+    return [change for change in shown if not kinds or change["kind"] in kinds]
 
 
 async def order(buyer: Person, course: Course, idempotency_key: str | None = None) -> httpx.Response:

@@ -9,6 +9,7 @@ import pytest
 from tests.settings import vps_settings
 from tests.simulator import Simulator
 from tests.vps.people import (
+    announced,
     buy,
     done,
     draft_course,
@@ -46,8 +47,9 @@ async def is_held(vps: Vps, payment: dict[str, Any]) -> None:
 
 
 async def nothing_was_granted(vps: Vps) -> None:
-    for table in ("keys", "ledger_entries", "changes"):
+    for table in ("keys", "ledger_entries"):
         assert await vps.rows(f"SELECT * FROM {table}") == [], table
+    assert await announced(vps, "key_granted") == []
 
 
 async def test_a_purchase_is_pending_until_the_provider_says_paid(vps: Vps, simulator: Simulator) -> None:
