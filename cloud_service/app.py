@@ -1,89 +1,71 @@
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager, suppress
-from typing import Any
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
 
-from cloud_service import health
-from cloud_service.access.actions import Access
-from cloud_service.access.rights import Rights
-from cloud_service.access.viewers import Viewers
-from cloud_service.db import Database
-from cloud_service.feed import Feed
-from cloud_service.internal import routes as internal
+from cloud_service import health, metrics
+from cloud_service.guard import set_aside
 from cloud_service.middleware import CloseRefusedUploads, FastLane, takes_upload
-from cloud_service.node import Node
-from cloud_service.outbox import Outbox
+from cloud_service.node import DatabaseUnusable, Node
+from cloud_service.opening import FILE, open_node, working
 from cloud_service.playback.openapi import document_stream
 from cloud_service.playback.stream import Stream
 from cloud_service.settings import CloudSettings
 from cloud_service.uploads import routes as uploads
-from cloud_service.uploads.actions import forget_claims
 from cloud_service.videos import routes as videos
-from cloud_service.videos.actions import deleted_videos, remove_video
-from cloud_service.videos.catalogue import Catalogue
-from cloud_service.videos.store import VideoStore
 from shared import health as liveness
 from shared import problems
-from shared.contract import VPS, Change
+from shared.jobs import running
+from shared.killpoints import killpoint
 from shared.logs import RequestLog
-from shared.peer import Peer
 from shared.schemas import CONVENTIONS
 from shared.serving import BodyLimit
-from shared.tokens import ServiceSigner, ServiceVerifier
 
 log = logging.getLogger(__name__)
 
 JSON_BYTES = 2**20
-PROBES = 2
+REOPEN_S = 1.0
 
 
-async def open_node(settings: CloudSettings) -> Node:
-    """Everything loaded, and what a crash left over swept away, before the first request is taken."""
-    database = await Database.open(settings.folder / "node.sqlite3")
-    vps = Peer(VPS, settings.vps_internal_url, ServiceSigner(settings.node_id, settings.node_key))
-    store = VideoStore(settings.folder / "media")
-    catalogue = Catalogue(database)
-    rights = Rights(database)
-    viewers = Viewers(database, vps)
-    await catalogue.load()
-    await rights.load()
-    await viewers.load()
-    await forget_claims(database)
-    if swept := store.sweep(catalogue):
-        log.warning("leftovers removed", extra={"ids": swept})
-
-    async def unwanted(video_id: str) -> None:
-        if video := catalogue.find(video_id):
-            await remove_video(catalogue, store, video)
-
-    async def deleted(change: Change) -> None:
-        for video in deleted_videos(catalogue, change):
-            await remove_video(catalogue, store, video)
-
-    feed = Feed(database, rights, vps, deleted)
-    await feed.load()
-    access = Access(rights, feed, vps, settings.trust_watching_s)
-    outbox = Outbox(database, vps, unwanted)
-    return Node(
-        settings, database, vps, store, catalogue, rights, viewers, feed, access, outbox, asyncio.Semaphore(PROBES)
-    )
+def _show(app: FastAPI, node: Node | None) -> None:
+    """What requests are answered by from now on; without a node every one of them is a 503."""
+    app.state.node = node
+    app.state.stream = Stream(node.viewers, node.catalogue, node.access, node.store) if node else None
 
 
-@asynccontextmanager
-async def running(*jobs: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """The jobs run as long as the block does."""
-    tasks = [asyncio.ensure_future(job) for job in jobs]
-    try:
-        yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        for task in tasks:
-            with suppress(asyncio.CancelledError):
-                await task
+async def _keep_open(app: FastAPI, settings: CloudSettings, node: Node) -> None:
+    """Until cancelled: as often as the database breaks, start again with a new one, made from the disk and the VPS."""
+    while True:
+        async with working(node):
+            await node.database.broken.wait()
+            _show(app, None)
+        await asyncio.to_thread(set_aside, settings.folder / FILE)
+        killpoint("database.set_aside")
+        node = await _reopened(settings)
+        _show(app, node)
+
+
+async def _reopened(settings: CloudSettings) -> Node:
+    while True:
+        try:
+            return await open_node(settings)
+        except (OSError, sqlite3.Error):
+            log.exception("the node cannot be opened")
+            await asyncio.sleep(REOPEN_S)
+
+
+def _answer_database_failures(app: FastAPI) -> None:
+    """A database that is locked or damaged is a 503 with Retry-After, and one line in the log, not a traceback."""
+
+    async def unusable(_: Request, error: Exception) -> JSONResponse:
+        log.error("database failed", extra={"reason": str(error)})
+        return problems.problem_response(DatabaseUnusable())
+
+    app.add_exception_handler(sqlite3.Error, unusable)
 
 
 def create_app(settings: CloudSettings) -> FastAPI:
@@ -92,14 +74,9 @@ def create_app(settings: CloudSettings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         node = await open_node(settings)
-        app.state.node = node
-        app.state.stream = Stream(node.viewers, node.catalogue, node.access, node.store)
-        try:
-            async with running(node.feed.run(), node.outbox.run()):
-                yield
-        finally:
-            await node.vps.close()
-            await node.database.close()
+        _show(app, node)
+        async with running(_keep_open(app, settings, node)):
+            yield
 
     documented = settings.environment != "production"
     app = FastAPI(
@@ -112,13 +89,13 @@ def create_app(settings: CloudSettings) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,
         openapi_url="/openapi.json" if documented else None,
     )
-    app.state.service_verifier = ServiceVerifier(settings.node_id, {VPS: settings.vps_public_key})
     problems.install(app)
+    _answer_database_failures(app)
     app.add_middleware(BodyLimit, limit=JSON_BYTES, streams=takes_upload)
     app.add_middleware(CloseRefusedUploads)
     app.add_middleware(RequestLog)
     app.add_middleware(FastLane, api=app)
-    for feature in (uploads, videos, internal, health):
+    for feature in (uploads, videos, health, metrics):
         app.include_router(feature.router)
     app.include_router(liveness.router)
     framework_document = app.openapi

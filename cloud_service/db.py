@@ -6,12 +6,19 @@ change in the same order.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import asynccontextmanager
+import logging
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import aiosqlite
+
+log = logging.getLogger(__name__)
+
+DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)
+"""Result codes that speak of the file itself; of extended codes the low byte."""
 
 FIRST = """
 -- The node's own rows.
@@ -59,9 +66,25 @@ CREATE TABLE ended (
 CREATE TABLE teachers (user_id TEXT PRIMARY KEY, answer TEXT NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE remembered (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 """
-MIGRATIONS = (FIRST,)
+SECOND = """
+DROP TABLE ended;
+DELETE FROM remembered;
+DELETE FROM grants;
+DELETE FROM teachers;
+ALTER TABLE grants ADD COLUMN generation INTEGER NOT NULL DEFAULT 0; -- of the token that it was given to
+ALTER TABLE teachers ADD COLUMN generation INTEGER NOT NULL DEFAULT 0;
+DROP TABLE deleted_videos;
+CREATE TABLE deleted_courses (id TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
+ALTER TABLE outbox ADD COLUMN video_id TEXT NOT NULL DEFAULT '';
+ALTER TABLE outbox ADD COLUMN added_at INTEGER NOT NULL DEFAULT 0; -- Unix seconds
+ALTER TABLE outbox ADD COLUMN failures INTEGER NOT NULL DEFAULT 0; -- answers that were no answer
+UPDATE outbox SET video_id = json_extract(event, '$.about.video_id'), added_at = unixepoch();
+"""
+MIGRATIONS = (FIRST, SECOND)
 """Each brings the file from one schema version (PRAGMA user_version) to the next. None that was released may change."""
-CACHE_TABLES = ("grants", "ended", "teachers")
+CACHE_TABLES = ("grants", "teachers")
+WHOLE = "whole"
+"""Remembered once the rows stand for what is on the disk; without it they have to be made from there first."""
 
 
 class NewerSchema(Exception):
@@ -80,6 +103,10 @@ class Transaction:
         async with self._connection.execute(sql, values) as cursor:
             return cursor.rowcount
 
+    async def execute_many(self, sql: str, values: Sequence[Iterable[Any]]) -> None:
+        if values:
+            await self._connection.executemany(sql, values)
+
     async def fetch(self, sql: str, values: Iterable[Any] = ()) -> list[aiosqlite.Row]:
         return list(await self._connection.execute_fetchall(sql, values))
 
@@ -88,13 +115,19 @@ class Transaction:
 
 
 class Database:
-    def __init__(self, writer: aiosqlite.Connection, reader: aiosqlite.Connection) -> None:
+    """`broken` is set once the file is found damaged, or is not there any more."""
+
+    def __init__(self, path: Path, writer: aiosqlite.Connection, reader: aiosqlite.Connection) -> None:
+        self.path = path
+        self.inode = path.stat().st_ino
         self._writer, self._reader = writer, reader
         self._lock = asyncio.Lock()
         self._durable = False
+        self.broken = asyncio.Event()
 
     @classmethod
     async def open(cls, path: Path) -> "Database":
+        """Raises sqlite3.DatabaseError for a file that is damaged, NewerSchema for one of a later release."""
         path.parent.mkdir(parents=True, exist_ok=True)
         writer = await _connect(path)
         try:
@@ -104,7 +137,7 @@ class Database:
             raise
         reader = await _connect(path)
         await reader.execute("PRAGMA query_only = ON")
-        return cls(writer, reader)
+        return cls(path, writer, reader)
 
     async def close(self) -> None:
         await self._reader.close()
@@ -112,7 +145,18 @@ class Database:
 
     async def fetch(self, sql: str, values: Iterable[Any] = ()) -> list[aiosqlite.Row]:
         """Rows as of the last commit."""
-        return list(await self._reader.execute_fetchall(sql, values))
+        with self._noticing_damage():
+            return list(await self._reader.execute_fetchall(sql, values))
+
+    @contextmanager
+    def _noticing_damage(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.DatabaseError as error:
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF in DAMAGE:
+                log.error("the database is damaged", extra={"reason": str(error)})
+                self.broken.set()
+            raise
 
     @asynccontextmanager
     async def transaction(self, *, durable: bool = False) -> AsyncIterator[Transaction]:
@@ -123,15 +167,21 @@ class Database:
         """
         async with self._lock:
             transaction = Transaction(self._writer)
-            try:
-                await self._set_durable(durable)
-                await _to_its_end(self._writer.execute("BEGIN IMMEDIATE"))
-                yield transaction
-                await _to_its_end(self._commit(transaction))
-            except BaseException:
-                if self._writer.in_transaction:
-                    await _to_its_end(self._writer.execute("ROLLBACK"))
-                raise
+            with self._noticing_damage():
+                async with self._committed(transaction, durable):
+                    yield transaction
+
+    @asynccontextmanager
+    async def _committed(self, transaction: Transaction, durable: bool) -> AsyncIterator[None]:
+        try:
+            await self._set_durable(durable)
+            await _to_its_end(self._writer.execute("BEGIN IMMEDIATE"))
+            yield
+            await _to_its_end(self._commit(transaction))
+        except BaseException:
+            if self._writer.in_transaction:
+                await _to_its_end(self._writer.execute("ROLLBACK"))
+            raise
 
     async def _set_durable(self, durable: bool) -> None:
         if durable is not self._durable:
@@ -156,9 +206,13 @@ async def _to_its_end(step: Awaitable[Any]) -> None:
 
 async def _connect(path: Path) -> aiosqlite.Connection:
     connection = await aiosqlite.connect(path, isolation_level=None, timeout=5)
-    connection.row_factory = aiosqlite.Row
-    await connection.execute("PRAGMA journal_mode = WAL")
-    await connection.execute("PRAGMA synchronous = NORMAL")
+    try:
+        connection.row_factory = aiosqlite.Row
+        await connection.execute("PRAGMA journal_mode = WAL")
+        await connection.execute("PRAGMA synchronous = NORMAL")
+    except BaseException:
+        await connection.close()
+        raise
     return connection
 
 
@@ -170,3 +224,5 @@ async def _migrate(connection: aiosqlite.Connection) -> None:
         raise NewerSchema(f"the node's database has schema {version}, this release knows {len(MIGRATIONS)}")
     for number, migration in enumerate(MIGRATIONS[version:], start=version + 1):
         await connection.executescript(f"BEGIN; {migration} PRAGMA user_version = {number}; COMMIT;")
+    if 0 < version < len(MIGRATIONS):
+        await connection.execute("INSERT OR IGNORE INTO remembered (name, value) VALUES (?, 'true')", (WHOLE,))

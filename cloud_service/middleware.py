@@ -3,7 +3,9 @@
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from cloud_service.node import DatabaseUnusable
 from cloud_service.playback.stream import streams
+from shared.problems import problem_response
 
 BAD_REQUEST = 400
 
@@ -20,8 +22,8 @@ class FastLane:
         self.app, self.api = app, api
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        lane: ASGIApp = self.api.state.stream if streams(scope) else self.app
-        await lane(scope, receive, send)
+        lane: ASGIApp | None = self.api.state.stream if streams(scope) else self.app
+        await (lane or problem_response(DatabaseUnusable(retry_after_s=1)))(scope, receive, send)
 
 
 class CloseRefusedUploads:

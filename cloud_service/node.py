@@ -1,4 +1,4 @@
-"""Everything that lives as long as the node does, in one typed place."""
+"""Everything that lives as long as the node's database does, in one typed place."""
 
 import asyncio
 from dataclasses import dataclass
@@ -9,32 +9,48 @@ from fastapi import Depends, Request
 from cloud_service.access.actions import Access
 from cloud_service.access.rights import Rights
 from cloud_service.access.viewers import Viewers
+from cloud_service.clock import VpsClock
 from cloud_service.db import Database
 from cloud_service.feed import Feed
+from cloud_service.freshness import Freshness
 from cloud_service.outbox import Outbox
+from cloud_service.reconcile import Reconciler
+from cloud_service.reports import Reports
 from cloud_service.settings import CloudSettings
 from cloud_service.videos.catalogue import Catalogue
 from cloud_service.videos.store import VideoStore
-from shared.peer import Peer
+from cloud_service.vps import Vps
+from shared.problems import Unavailable
+
+
+class DatabaseUnusable(Unavailable):
+    code, title = "database_unusable", "The node's database does not answer"
 
 
 @dataclass(frozen=True)
 class Node:
     settings: CloudSettings
     database: Database
-    vps: Peer
+    clock: VpsClock
+    vps: Vps
     store: VideoStore
     catalogue: Catalogue
     rights: Rights
     viewers: Viewers
+    freshness: Freshness
     feed: Feed
     access: Access
     outbox: Outbox
+    reconciler: Reconciler
+    reports: Reports
     probing: asyncio.Semaphore
 
 
 async def current_node(request: Request) -> Node:
-    node: Node = request.app.state.node
+    """Raises DatabaseUnusable while the node makes itself a new database."""
+    node: Node | None = request.app.state.node
+    if node is None:
+        raise DatabaseUnusable(retry_after_s=1)
     return node
 
 

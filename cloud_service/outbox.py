@@ -3,37 +3,68 @@
 import asyncio
 import logging
 import random
+import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 from uuid_utils.compat import uuid7
 
 from cloud_service.db import Database, Transaction
+from cloud_service.vps import Vps, VpsFailed, VpsRefused, VpsUnreachable
 from shared.contract import EVENTS, Event, EventAnswer, VideoStored
-from shared.peer import Peer, PeerRefused, PeerUnreachable
+from shared.killpoints import killpoint
 
 log = logging.getLogger(__name__)
 
 FIRST_RETRY_S, LONGEST_RETRY_S = 0.5, 60.0
 IDLE_S = 30.0
+TRIES = 8
+"""After so many answers that were failures, an event is held to be what the VPS fails on."""
 NEVER_UNDERSTOOD = (400, 422)
-"""Answers that are about the event itself. Any other refusal (keys, clocks, a proxy) can be mended: try again."""
+"""Answers that are about the event itself. Any other refusal (keys, clocks) can be mended: try again."""
+DOWN = 503
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """`age_s` is that of the oldest event to be sent; `set_aside` are those that nobody could understand."""
+
+    depth: int
+    age_s: float
+    set_aside: int
 
 
 class Outbox:
-    """Events go in the order they came. `unwanted` is told of a video that the VPS will never want."""
+    """The events of one video go in the order they came; one that fails holds up its own video and no other.
 
-    def __init__(self, database: Database, vps: Peer, unwanted: Callable[[str], Awaitable[None]]) -> None:
+    `unwanted` is told of a video that the VPS will never want.
+    """
+
+    def __init__(self, database: Database, vps: Vps, unwanted: Callable[[str], Awaitable[None]]) -> None:
         self._database, self._vps, self._unwanted = database, vps, unwanted
         self._news = asyncio.Event()
         self._sending = asyncio.Lock()
 
     async def add(self, transaction: Transaction, about: VideoStored) -> None:
         event = Event(id=uuid7(), about=about)
-        await transaction.execute("INSERT INTO outbox (event) VALUES (?)", (event.model_dump_json(),))
+        await transaction.execute(
+            "INSERT INTO outbox (event, video_id, added_at) VALUES (?, ?, ?)",
+            (event.model_dump_json(), str(about.video_id), int(time.time())),
+        )
         transaction.on_commit(self._news.set)
 
-    async def depth(self) -> int:
-        return int((await self._database.fetch("SELECT count(*) FROM outbox WHERE set_aside IS NULL"))[0][0])
+    async def announce_again(self, about: VideoStored) -> None:
+        """In place of whatever was set aside about this video."""
+        async with self._database.transaction(durable=True) as transaction:
+            await transaction.execute("DELETE FROM outbox WHERE video_id = ?", (str(about.video_id),))
+            await self.add(transaction, about)
+
+    async def backlog(self) -> Backlog:
+        waiting = "SELECT count(*) AS depth, min(added_at) AS oldest FROM outbox WHERE set_aside IS NULL"
+        (row,) = await self._database.fetch(waiting)
+        (aside,) = await self._database.fetch("SELECT count(*) AS events FROM outbox WHERE set_aside IS NOT NULL")
+        age_s = max(0.0, time.time() - row["oldest"]) if row["oldest"] else 0.0
+        return Backlog(row["depth"], age_s, aside["events"])
 
     async def run(self) -> None:
         """Until cancelled: send what there is, then wait for news."""
@@ -41,40 +72,61 @@ class Outbox:
         while True:
             self._news.clear()
             try:
-                await self.deliver()
-                failures = 0
-                pause = IDLE_S
-            except PeerUnreachable:
+                failures = failures + 1 if await self.deliver() else 0
+            except VpsUnreachable:
                 failures += 1
-                pause = min(LONGEST_RETRY_S, FIRST_RETRY_S * 2**failures) * random.uniform(0.5, 1)  # noqa: S311
             except Exception:
                 log.exception("outbox not delivered")
-                pause = LONGEST_RETRY_S
+                failures += 1
+            pause = min(LONGEST_RETRY_S, FIRST_RETRY_S * 2**failures) * random.uniform(0.5, 1)  # noqa: S311
             try:
-                await asyncio.wait_for(self._news.wait(), pause)
+                await asyncio.wait_for(self._news.wait(), pause if failures else IDLE_S)
             except TimeoutError:
                 continue
 
-    async def deliver(self) -> None:
-        """Send everything now. Raises PeerUnreachable, with the rest kept."""
+    async def deliver(self) -> int:
+        """Send everything now; how many failed and are kept. Raises VpsUnreachable, with the rest kept."""
         async with self._sending:
-            wanted = "SELECT number, event FROM outbox WHERE set_aside IS NULL ORDER BY number"
+            wanted = "SELECT number, video_id, event FROM outbox WHERE set_aside IS NULL ORDER BY number"
+            held_up: set[str] = set()
             for row in await self._database.fetch(wanted):
-                await self._deliver_one(row["number"], Event.model_validate_json(row["event"]))
+                if row["video_id"] in held_up:
+                    continue
+                try:
+                    await self._deliver_one(row["number"], Event.model_validate_json(row["event"]))
+                except VpsFailed as error:
+                    if error.answered_status == DOWN:
+                        raise
+                    held_up.add(row["video_id"])
+                    await self._count_failure(row["number"], error.answered_status)
+            return len(held_up)
 
     async def _deliver_one(self, number: int, event: Event) -> None:
         try:
             answer = await self._vps.post(EVENTS, event, EventAnswer)
-        except PeerRefused as error:
+        except VpsRefused as error:
             if error.answered_status not in NEVER_UNDERSTOOD:
-                raise PeerUnreachable from None
-            log.error("event set aside", extra={"event": event.id, "reason": error.answered_body})
-            async with self._database.transaction() as transaction:
-                reason = f"{error.answered_status} {error.answered_body}"
-                await transaction.execute("UPDATE outbox SET set_aside = ? WHERE number = ?", (reason, number))
+                raise VpsUnreachable from None
+            await self._set_aside(number, f"{error.answered_status} {error.answered_body}")
             return
-        if not answer.applied:
-            log.warning("video unwanted", extra={"video_id": event.about.video_id, "reason": answer.reason})
+        killpoint("outbox.answered")
+        if answer.verdict == "unknown":
+            await self._set_aside(number, "the VPS does not know the video's course")
+            return
+        if answer.verdict == "unwanted":
+            log.warning("video unwanted", extra={"video_id": event.about.video_id})
             await self._unwanted(str(event.about.video_id))
         async with self._database.transaction() as transaction:
             await transaction.execute("DELETE FROM outbox WHERE number = ?", (number,))
+
+    async def _count_failure(self, number: int, status: int) -> None:
+        async with self._database.transaction() as transaction:
+            await transaction.execute("UPDATE outbox SET failures = failures + 1 WHERE number = ?", (number,))
+            (row,) = await transaction.fetch("SELECT failures FROM outbox WHERE number = ?", (number,))
+        if row["failures"] >= TRIES:
+            await self._set_aside(number, f"answered {status} {TRIES} times")
+
+    async def _set_aside(self, number: int, reason: str) -> None:
+        log.error("event set aside", extra={"number": number, "reason": reason})
+        async with self._database.transaction() as transaction:
+            await transaction.execute("UPDATE outbox SET set_aside = ? WHERE number = ?", (reason, number))

@@ -17,12 +17,24 @@ COMMANDS = {
         ["vps_service.accounts.operator", "confirm-contact"],
         "vouch for an account's e-mail and phone",
     ),
+    "add-node": (["vps_service.nodes.operator", "add-node"], "let a Cloud node call the VPS, by its public key"),
+    "remove-node": (["vps_service.nodes.operator", "remove-node"], "let a Cloud node call the VPS no more"),
+    "reconcile": (["vps_service.nodes.operator", "reconcile"], "have the nodes compare themselves with the VPS"),
     "seed-followers": (["vps_service.followers.seed"], "add follower accounts to a teacher, for trying things out"),
     "demo": (["shared.demo"], "buy and watch a course on a running stack, and be refused where one should be"),
 }
 """What each command runs, and what it is for."""
 
-FOR_A_RUNNING_STACK = ("migrate", "create-admin", "confirm-contact", "seed-followers", "demo")
+FOR_A_RUNNING_STACK = (
+    "migrate",
+    "create-admin",
+    "confirm-contact",
+    "add-node",
+    "remove-node",
+    "reconcile",
+    "seed-followers",
+    "demo",
+)
 
 
 def usage() -> str:

@@ -1,8 +1,9 @@
-"""`toptank up`: the whole stack on this machine, each service a process of its own.
+"""`toptank up [--nodes N]`: the whole stack on this machine, each service a process of its own.
 
 Everything is kept in the data folder: database, videos, secrets, logs. Ctrl-C ends it cleanly; the next start goes on.
 """
 
+import argparse
 import os
 import signal
 import subprocess
@@ -19,10 +20,11 @@ from pydantic import Field
 from shared import local_environment
 from shared.folders import FolderInUse, hold
 from shared.localdb import LocalDatabase, LocalDatabaseError, die_with_parent
-from shared.secrets import make_secrets
+from shared.secrets import make_secrets, of_node
 from shared.serving import bind
 from shared.settings import Settings, load, stop
 
+NODE_PORTS_APART = 10
 READY_WITHIN_S = 30
 STOP_WITHIN_S = 15
 
@@ -46,6 +48,7 @@ EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 @dataclass(frozen=True)
 class Service:
     name: str
+    command: str
     host: str
     port: int
     about: str
@@ -65,16 +68,23 @@ class Service:
 class Stack:
     """The running processes. Leaving the block ends them, the last started first."""
 
-    def __init__(self, settings: StackSettings) -> None:
+    def __init__(self, settings: StackSettings, nodes: int = 1) -> None:
         self.settings = settings
         self.folder = settings.data_dir.absolute()
         self.database = LocalDatabase(self.folder / "postgres")
-        self.services = [
-            Service("simulator", settings.simulator_host, settings.simulator_port, "payment simulator"),
-            Service("vps", settings.vps_host, settings.vps_port, "users, courses, payments, keys"),
-            Service("cloud", settings.cloud_host, settings.cloud_port, "uploads and streaming"),
-        ]
+        self.simulator = Service(
+            "simulator", "simulator", settings.simulator_host, settings.simulator_port, "payment simulator"
+        )
+        self.vps = Service("vps", "vps", settings.vps_host, settings.vps_port, "users, courses, payments, keys")
+        self.nodes = [self._node(number) for number in range(1, nodes + 1)]
+        self.services = [self.simulator, self.vps, *self.nodes]
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
+
+    def _node(self, number: int) -> Service:
+        """The first is `cloud`; others have a number, and ports ten apart."""
+        name = of_node("cloud", number)
+        port = self.settings.cloud_port + NODE_PORTS_APART * (number - 1)
+        return Service(name, "cloud", self.settings.cloud_host, port, "uploads and streaming")
 
     def __enter__(self) -> Self:
         return self
@@ -92,23 +102,42 @@ class Stack:
 
     def environment(self) -> dict[str, str]:
         """What the services are told: local mode, our secrets, our URLs; the caller's own settings come first."""
-        secrets = self.folder / "secrets"
-        simulator, vps, cloud = self.services
         told = {
             "TOPTANK_ENVIRONMENT": "local",
             "TOPTANK_DATABASE_URL": self.database.url(),
-            "TOPTANK_VPS_URL": vps.url,
-            "TOPTANK_VPS_INTERNAL_URL": vps.reach,
-            "TOPTANK_CLOUD_URL": cloud.url,
-            "TOPTANK_CLOUD_INTERNAL_URL": cloud.reach,
-            "TOPTANK_SIMULATOR_URL": simulator.reach,
-            "TOPTANK_SIMULATOR_PUBLIC_URL": simulator.url,
+            "TOPTANK_VPS_URL": self.vps.url,
+            "TOPTANK_VPS_INTERNAL_URL": self.vps.reach,
+            "TOPTANK_VPS_WEBHOOK_URL": f"{self.vps.reach}/api/payments/webhooks/simulator",
+            "TOPTANK_CLOUD_URL": self.nodes[0].url,
+            "TOPTANK_SIMULATOR_URL": self.simulator.reach,
+            "TOPTANK_SIMULATOR_PUBLIC_URL": self.simulator.url,
         }
-        for name in ("access_key", "vps_key", "vps_public_key", "node_key", "node_public_key", "simulator_secret"):
-            told[f"TOPTANK_{name.upper()}_FILE"] = str(secrets / name)
+        for name in ("access_key", "vps_key", "vps_public_key", "node_key", "simulator_secret"):
+            told[f"TOPTANK_{name.upper()}_FILE"] = str(self._secret(name))
         return {**os.environ, **{name: value for name, value in told.items() if not os.environ.get(name)}} | {
             "TOPTANK_DATA_DIR": str(self.folder)
         }
+
+    def _environment_of(self, service: Service) -> dict[str, str]:
+        """Nodes but for the first have their own name, key and address."""
+        environment = self.environment()
+        if service in self.nodes[1:]:
+            number = self.nodes.index(service) + 1
+            environment |= {
+                "TOPTANK_NODE_ID": self._node_id(number),
+                "TOPTANK_NODE_KEY_FILE": str(self._secret(of_node("node_key", number))),
+                "TOPTANK_CLOUD_PORT": str(service.port),
+                "TOPTANK_CLOUD_URL": service.url,
+            }
+        return environment
+
+    def _secret(self, name: str) -> Path:
+        return self.folder / "secrets" / name
+
+    @staticmethod
+    def _node_id(number: int) -> str:
+        own = os.environ.get("TOPTANK_NODE_ID")
+        return own if number == 1 and own else f"node-{number}"
 
     def start(self) -> None:
         """Ends the process with one line when something is in the way."""
@@ -123,32 +152,37 @@ class Stack:
         for service in self.services:
             self._check_free(service)
         try:
-            make_secrets(self.folder / "secrets")
+            make_secrets(self.folder / "secrets", nodes=len(self.nodes))
             (self.folder / "logs").mkdir(parents=True, exist_ok=True)
             if self.settings.database_url is None:
                 self.database.start()
         except (LocalDatabaseError, OSError) as error:
             stop(str(error))
-        environment = self.environment()
-        local_environment.write(self.folder, environment)
-        migrated = subprocess.run(self._command("migrate"), env=environment, stdout=subprocess.DEVNULL, check=False)
-        if migrated.returncode != 0:
-            sys.exit(migrated.returncode)
+        local_environment.write(self.folder, self.environment())
+        self._run("migrate")
+        for number in range(1, len(self.nodes) + 1):
+            self._run("add-node", self._node_id(number), str(self._secret(of_node("node_public_key", number))))
         for service in self.services:
             self._start(service)
         for service in self.services:
             self._wait_until_ready(service)
 
     @staticmethod
-    def _command(name: str) -> list[str]:
-        return [sys.executable, "-P", "-m", "shared.cli", name]
+    def _command(*words: str) -> list[str]:
+        return [sys.executable, "-P", "-m", "shared.cli", *words]
+
+    def _run(self, *words: str) -> None:
+        """To its end; one that fails has said why and ends us too."""
+        done = subprocess.run(self._command(*words), env=self.environment(), stdout=subprocess.DEVNULL, check=False)
+        if done.returncode != 0:
+            sys.exit(done.returncode)
 
     @staticmethod
     def _check_free(service: Service) -> None:
         try:
             bind(service.host, service.port).close()
         except OSError as error:
-            setting = f"TOPTANK_{service.name.upper()}_PORT"
+            setting = f"TOPTANK_{service.command.upper()}_PORT"
             stop(f"{service.host}:{service.port} is not free ({error.strerror}); set {setting} to another port")
 
     def log_file(self, service: Service) -> Path:
@@ -157,8 +191,8 @@ class Stack:
     def _start(self, service: Service) -> None:
         with self.log_file(service).open("ab") as log:
             self.processes[service.name] = subprocess.Popen(
-                self._command(service.name),
-                env=self.environment(),
+                self._command(service.command),
+                env=self._environment_of(service),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -194,11 +228,16 @@ def _raise_stopped(_: int, __: FrameType | None) -> None:
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(prog="toptank up", description=__doc__)
+    parser.add_argument("--nodes", type=int, default=1, help="how many Cloud nodes to run (default: 1)")
+    nodes = parser.parse_args().nodes
+    if nodes < 1:
+        parser.error("--nodes must be at least 1")
     settings = load(StackSettings)
     os.umask(0o077)  # for our processes too: logs and databases are nobody else's business
     signal.signal(signal.SIGTERM, _raise_stopped)
     signal.signal(signal.SIGINT, _raise_stopped)
-    with Stack(settings) as stack:
+    with Stack(settings, nodes) as stack:
         try:
             stack.start()
             print(f"TopTank is running; its data is in {stack.folder}\n")

@@ -1,15 +1,22 @@
 """May this viewer watch this video? From memory when it is known, else asked of the VPS and remembered."""
 
+import logging
+import sqlite3
 from uuid import UUID
 
-from cloud_service.access.models import Grant, Viewer
+from cloud_service.access.models import Grant, Scope, Viewer
 from cloud_service.access.rights import Rights
 from cloud_service.access.single_flight import SingleFlight
-from cloud_service.feed import Feed
+from cloud_service.access.watching import Watching
+from cloud_service.freshness import Freshness
+from cloud_service.settings import CloudSettings
 from cloud_service.videos.models import StoredVideo
-from shared.contract import ACCESS, TEACHER, AccessAnswer, AccessQuestion, TeacherAnswer
-from shared.peer import Peer
+from cloud_service.vps import Vps
+from shared.contract import ACCESS, STANDING, AccessAnswer, AccessQuestion, StandingAnswer, StandingQuestion
+from shared.killpoints import killpoint
 from shared.problems import AppError, Forbidden, NotAuthenticated, NotFound, Unavailable
+
+log = logging.getLogger(__name__)
 
 ATTEMPTS = 3
 
@@ -29,57 +36,92 @@ class RightsUnknown(Unavailable):
 REFUSALS: dict[str, type[AppError]] = {
     "key_required": KeyRequired,
     "video_not_found": VideoNotFound,
-    "user_inactive": NotAuthenticated,
+    "signed_out": NotAuthenticated,
 }
 
 
 class Access:
-    def __init__(self, rights: Rights, feed: Feed, vps: Peer, trust_watching_s: float) -> None:
-        self._rights, self._feed, self._vps = rights, feed, vps
-        self._trust_watching_s = trust_watching_s
+    def __init__(self, rights: Rights, freshness: Freshness, vps: Vps, settings: CloudSettings) -> None:
+        self._rights, self._freshness, self._vps = rights, freshness, vps
+        self._trust_starting_s, self._trust_watching_s = settings.trust_starting_s, settings.trust_watching_s
+        self._watching = Watching()
         self._questions: SingleFlight[AccessAnswer | None] = SingleFlight()
-        self._standings: SingleFlight[TeacherAnswer] = SingleFlight()
+        self._standings: SingleFlight[StandingAnswer] = SingleFlight()
 
     def granted(self, viewer: Viewer, video: StoredVideo) -> bool:
-        """Whether what is remembered lets this viewer watch. Raises RightsUnknown when it is too old to be trusted."""
-        if self._rights.grant_for(viewer.id, video) is None:
+        """Whether what is remembered lets this viewer watch.
+
+        Raises RightsUnknown when it is too old to be trusted, which it is sooner for somebody who only starts, and
+        NotAuthenticated when a later token of the same user was let in since: this one was signed out.
+        """
+        grant = self._rights.grant_for(viewer.id, video)
+        if grant is None:
             return False
-        if self._feed.age_s() > self._trust_watching_s:
+        if grant.generation > viewer.generation:
+            raise NotAuthenticated
+        if self._freshness.age_s() <= self._trust_starting_s:
+            self._watching.goes_on(viewer.id, video.id)
+        elif self._freshness.age_s() > self._trust_watching_s or not self._watching.includes(viewer.id, video.id):
             raise RightsUnknown
         return True
 
-    async def check(self, viewer: Viewer, video: StoredVideo) -> None:
+    async def check(self, viewer: Viewer, video: StoredVideo, *, after: int = 0) -> None:
         """Returns when the viewer may watch. Raises KeyRequired, VideoNotFound, NotAuthenticated, Unavailable.
 
-        A refusal is not remembered: the viewer may be paying at this moment.
+        `after` is a change that the viewer knows of: a refusal that is older is not repeated.
         """
         if self.granted(viewer, video):
             return
+        answer = self._rights.refusals.get(viewer.id, viewer.generation, video.id, after=after)
         for _ in range(ATTEMPTS):
-            answer = await self._questions.run((viewer.id, video.id), lambda: self._learn(viewer.id, video.id))
+            if answer is None:
+                about = (viewer.id, viewer.generation, video.id)
+                answer = await self._questions.run(about, lambda: self._learn(viewer, video))
             if answer and answer.allowed:
                 return
             if answer:
                 raise REFUSALS[answer.reason]
-        raise RightsUnknown  # it changes faster than it can be asked
+        raise RightsUnknown(retry_after_s=1)  # it changes faster than it can be asked
 
-    async def _learn(self, user_id: str, video_id: str) -> AccessAnswer | None:
+    async def _learn(self, viewer: Viewer, video: StoredVideo) -> AccessAnswer | None:
         """Ask and remember in one flight: whoever comes right after finds it remembered. None when it is outdated."""
-        question = AccessQuestion(user_id=UUID(user_id), video_id=UUID(video_id))
+        question = AccessQuestion(video_id=UUID(video.id), **viewer.asker().model_dump())
         answer = await self._vps.post(ACCESS, question, AccessAnswer)
-        if answer.allowed and not await self._rights.remember(Grant.from_answer(user_id, video_id, answer)):
+        killpoint("access.answered")
+        if not self._rights.believes(answer.as_of, viewer.id, [video.course_id], video.id):
             return None
+        if not answer.allowed:
+            self._rights.refusals.add(Scope(viewer.id, video.course_id, video.id), viewer.generation, answer)
+            return answer
+        try:
+            grant = Grant.from_answer(viewer, video.id, answer)
+            kept = await self._rights.remember(grant, answer.as_of.epoch)
+        except sqlite3.Error:
+            log.exception("a right was not remembered")  # it holds all the same
+            return answer
+        killpoint("access.remembered")
+        self._watching.goes_on(viewer.id, video.id)
+        return answer if kept else None
+
+    async def standing(self, viewer: Viewer, course_id: UUID | None) -> StandingAnswer:
+        """A teacher's standing. What is remembered answers only when it allows: a refusal may be out of date.
+
+        Raises NotAuthenticated for a viewer who was signed out, RightsUnknown where it is too old to be trusted.
+        """
+        known = self._rights.standing(viewer)
+        if known and known.verified and (course_id is None or course_id in known.courses):
+            if self._freshness.age_s() <= self._trust_starting_s:
+                return known
+            raise RightsUnknown
+        about = (viewer.id, viewer.generation)
+        answer = await self._standings.run(about, lambda: self._learn_standing(viewer))
+        if answer.signed_out:
+            raise NotAuthenticated
         return answer
 
-    async def standing(self, viewer: Viewer, course_id: UUID | None) -> TeacherAnswer:
-        """A teacher's standing. What is remembered answers only when it allows: a refusal may be out of date."""
-        known = self._rights.teacher(viewer.id)
-        if known and known.verified and (course_id is None or course_id in known.courses):
-            return known
-        return await self._standings.run(viewer.id, lambda: self._learn_standing(viewer.id))
-
-    async def _learn_standing(self, user_id: str) -> TeacherAnswer:
-        answer = await self._vps.get(TEACHER.format(user_id=user_id), TeacherAnswer)
+    async def _learn_standing(self, viewer: Viewer) -> StandingAnswer:
+        question = StandingQuestion(**viewer.asker().model_dump())
+        answer = await self._vps.post(STANDING, question, StandingAnswer)
         if answer.is_teacher:
-            await self._rights.remember_teacher(answer)
+            await self._rights.remember_standing(viewer, answer)
         return answer

@@ -2,8 +2,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 from uuid import UUID
 
-from shared.contract import AccessAnswer, Change
-from shared.tokens import Role
+from shared.contract import AccessAnswer, Asker, Change, Via
+from shared.tokens import AccessClaims
 
 ANY = ""
 """In place of an id: whichever."""
@@ -14,9 +14,15 @@ class Viewer:
     """Who is asking, as their access token says. `id` is the user's id as text, as all ids are on a node."""
 
     id: str
-    username: str
-    role: Role
+    generation: int
     expires_at: int
+
+    @classmethod
+    def from_claims(cls, claims: AccessClaims) -> "Viewer":
+        return cls(str(claims.user_id), claims.generation, claims.expires_at)
+
+    def asker(self) -> Asker:
+        return Asker(user_id=UUID(self.id), generation=self.generation)
 
 
 class Scope(NamedTuple):
@@ -30,6 +36,10 @@ class Scope(NamedTuple):
     def of_change(cls, change: Change) -> "Scope":
         return cls(_text(change.user_id), _text(change.course_id), _text(change.video_id))
 
+    def covers(self, other: "Scope") -> bool:
+        """Whether everything that is named here is so there."""
+        return all(mine in (ANY, theirs) for mine, theirs in zip(self, other, strict=True))
+
 
 EVERYTHING = Scope(ANY, ANY, ANY)
 
@@ -40,22 +50,21 @@ def _text(some_id: UUID | None) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What the node remembers of a right to watch: one user's, to a course (ANY video of it) or to one video."""
+    """What the node remembers of a right to watch: one user's, to a course (ANY video of it) or to one video.
+
+    It was given to a token of this `generation`; `version` is the change that it is no older than.
+    """
 
     scope: Scope
     teacher_username: str
-    via: str
+    via: Via
     version: int
+    generation: int
 
     @classmethod
-    def from_answer(cls, user_id: str, video_id: str, answer: AccessAnswer) -> "Grant":
+    def from_answer(cls, viewer: Viewer, video_id: str, answer: AccessAnswer) -> "Grant":
         """The grant that an allowing answer stands for; a preview is a right to this video only."""
         if answer.via is None or answer.course_id is None or answer.teacher_username is None:
             raise ValueError("an answer that allows says by which right, to which course and whose")
-        video = video_id if answer.via == "preview" else ANY
-        return cls(Scope(user_id, str(answer.course_id), video), answer.teacher_username, answer.via, answer.version)
-
-    @property
-    def place(self) -> tuple[str, str]:
-        """Where it is looked up: by its user, and by its video or else its course."""
-        return self.scope.user_id, self.scope.video_id or self.scope.course_id
+        scope = Scope(viewer.id, str(answer.course_id), video_id if answer.via == "preview" else ANY)
+        return cls(scope, answer.teacher_username, answer.via, answer.as_of.number, viewer.generation)

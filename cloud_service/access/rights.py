@@ -1,111 +1,134 @@
 """What the node knows of rights: in SQLite to keep it, in memory to ask it on every request.
 
 A right is added to the file first, then to memory; it is taken from memory first. So at any moment, and after any
-crash, memory allows no more than the file does. What ended leaves its version behind: an answer that was on its way
+crash, memory allows no more than the file does. What ended is marked with its version: an answer that was on its way
 meanwhile is older than that, and is not believed.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from uuid import UUID
 
-from cloud_service.access.models import ANY, EVERYTHING, Grant, Scope
+from cloud_service.access.ended import Ended
+from cloud_service.access.grants import Grants
+from cloud_service.access.models import ANY, EVERYTHING, Grant, Scope, Viewer
+from cloud_service.access.refusals import Refusals
 from cloud_service.db import CACHE_TABLES, Database, Transaction
 from cloud_service.videos.models import StoredVideo
-from shared.contract import Change, TeacherAnswer
+from shared.contract import Change, Position, StandingAnswer
+from shared.killpoints import killpoint
 
-EPOCH, POSITION = "feed_epoch", "feed_position"
-ADDS_ONLY = ("key_granted",)
-"""Changes that end nothing; a new right is asked for when its holder first watches."""
+EPOCH, NUMBER, MARK = "feed_epoch", "feed_position", "feed_mark"
+ADDS_ONLY = ("key_granted", "course_published", "user_activated")
+"""Changes that end no right; a new one is asked for when its holder first watches."""
 
 
 class Rights:
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._grants: dict[tuple[str, str], Grant] = {}
-        self._teachers: dict[str, TeacherAnswer] = {}
-        self.epoch: UUID | None = None
-        self.position: int | None = None
+        self._grants = Grants()
+        self._standings: dict[str, tuple[int, StandingAnswer]] = {}
+        self._ended = Ended()
+        self._refusals = Refusals()
+        self.position: Position | None = None
+        self.mark: UUID | None = None
 
     async def load(self) -> None:
         for row in await self._database.fetch("SELECT * FROM grants"):
             scope = Scope(row["user_id"], row["course_id"], row["video_id"])
-            grant = Grant(scope, row["teacher_username"], row["via"], row["version"])
-            self._grants[grant.place] = grant
+            self._grants.add(Grant(scope, row["teacher_username"], row["via"], row["version"], row["generation"]))
         for row in await self._database.fetch("SELECT * FROM teachers"):
-            self._teachers[row["user_id"]] = TeacherAnswer.model_validate_json(row["answer"])
+            standing = StandingAnswer.model_validate_json(row["answer"])
+            self._standings[row["user_id"]] = (row["generation"], standing)
         remembered = {row["name"]: row["value"] for row in await self._database.fetch("SELECT * FROM remembered")}
-        self.epoch = UUID(remembered[EPOCH]) if EPOCH in remembered else None
-        self.position = int(remembered[POSITION]) if POSITION in remembered else None
+        if EPOCH in remembered:
+            self.position = Position(epoch=UUID(remembered[EPOCH]), number=int(remembered[NUMBER]))
+            self.mark = UUID(remembered[MARK])
 
     def __len__(self) -> int:
         return len(self._grants)
+
+    def all_grants(self) -> list[Grant]:
+        return list(self._grants)
 
     # --- grants -----------------------------------------------------------------------------------
 
     def grant_for(self, user_id: str, video: StoredVideo) -> Grant | None:
         """The grant that lets this user watch this video, if one is remembered."""
-        return self._grants.get((user_id, video.course_id)) or self._grants.get((user_id, video.id))
+        return self._grants.get(user_id, video.course_id, video.id)
 
-    async def remember(self, grant: Grant) -> bool:
-        """False when something newer than the grant has ended such rights: it is not kept, ask again."""
+    def holds(self, grant: Grant) -> bool:
+        """Whether this very grant is still remembered."""
+        return self._grants.find(grant.scope) == grant
+
+    @property
+    def refusals(self) -> Refusals:
+        return self._refusals
+
+    def believes(self, as_of: Position, user_id: str, course_ids: Iterable[str], video_id: str) -> bool:
+        """Whether nothing newer than the answer has ended such rights; if it has, ask again."""
+        if self.position is None:
+            return True
+        return as_of.epoch == self.position.epoch and self._ended.at(user_id, course_ids, video_id) <= as_of.number
+
+    async def remember(self, grant: Grant, epoch: UUID) -> bool:
+        """False when it is not believed. Before the first pull nothing is kept: what ends would not be heard of."""
         async with self._database.transaction() as transaction:
-            return await self.remember_in(transaction, grant)
+            return await self.remember_in(transaction, grant, epoch)
 
-    async def remember_in(self, transaction: Transaction, grant: Grant) -> bool:
+    async def remember_in(self, transaction: Transaction, grant: Grant, epoch: UUID) -> bool:
         """As `remember`, within a transaction that does more."""
-        scope = grant.scope
-        if await _ended_at(transaction, scope.user_id, [scope.course_id], scope.video_id) > grant.version:
-            return False
+        scope, as_of = grant.scope, Position(epoch=epoch, number=grant.version)
+        if self.position is None or not self.believes(as_of, scope.user_id, [scope.course_id], scope.video_id):
+            return self.position is None
         is_news = await transaction.execute(
-            "INSERT INTO grants VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (user_id, course_id, video_id) DO UPDATE SET"
-            " via = excluded.via, version = excluded.version WHERE excluded.version >= version",
-            (scope.user_id, scope.course_id, scope.video_id, grant.teacher_username, grant.via, grant.version),
+            "INSERT INTO grants (user_id, course_id, video_id, teacher_username, via, version, generation)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (user_id, course_id, video_id) DO UPDATE SET"
+            " via = excluded.via, version = excluded.version, generation = excluded.generation"
+            " WHERE excluded.version >= version AND excluded.generation >= generation",
+            (*scope, grant.teacher_username, grant.via, grant.version, grant.generation),
         )
         if is_news:
-            transaction.on_commit(lambda: self._grants.__setitem__(grant.place, grant))
+            transaction.on_commit(lambda: self._grants.add(grant))
         return True
 
-    async def end_course(self, course_id: str, teacher_username: str, version: int) -> None:
-        """Every grant with this course id and teacher username goes."""
+    async def end_course(self, course_id: str, as_of: Position) -> None:
+        """Every grant to the course goes; its teacher has deleted it."""
+        await self.end([Scope(ANY, course_id, ANY)], as_of.number)
 
-        def hide() -> None:
-            self._grants = {
-                place: grant
-                for place, grant in self._grants.items()
-                if (grant.scope.course_id, grant.teacher_username) != (course_id, teacher_username)
-            }
-
-        hide()
+    async def end(self, scopes: Sequence[Scope], version: int) -> None:
+        """Whatever these cover was found to have ended, and nothing up to `version` brings it back."""
+        ended = [(scope, version) for scope in scopes]
+        hidden = self._hide(ended)
         async with self._database.transaction() as transaction:
-            transaction.on_commit(hide)  # what was remembered since the first time
-            await _mark_ended(transaction, Scope(ANY, course_id, ANY), version)
-            await transaction.execute(
-                "DELETE FROM grants WHERE course_id = ? AND teacher_username = ?", (course_id, teacher_username)
-            )
+            hidden |= self._hide(ended)  # what was remembered since the first time
+            await _end_in(transaction, scopes, hidden)
 
     # --- teachers ---------------------------------------------------------------------------------
 
-    def teacher(self, user_id: str) -> TeacherAnswer | None:
-        return self._teachers.get(user_id)
+    def standing(self, viewer: Viewer) -> StandingAnswer | None:
+        """What is remembered of a teacher, if it was told to a token of this generation."""
+        generation, standing = self._standings.get(viewer.id, (None, None))
+        return standing if generation == viewer.generation else None
 
-    async def remember_teacher(self, answer: TeacherAnswer) -> None:
+    async def remember_standing(self, viewer: Viewer, answer: StandingAnswer) -> None:
         """Unless a change newer than the answer is about this teacher or one of their courses."""
-        user_id = str(answer.user_id)
         courses = [str(course) for course in answer.courses]
         async with self._database.transaction() as transaction:
-            if await _ended_at(transaction, user_id, courses, ANY) > answer.version:
+            if self.position is None or not self.believes(answer.as_of, viewer.id, courses, ANY):
                 return
-            known = self._teachers.get(user_id)
-            if known is None or known.version <= answer.version:
-                remembered = "INSERT OR REPLACE INTO teachers VALUES (?, ?)"
-                await transaction.execute(remembered, (user_id, answer.model_dump_json()))
-                transaction.on_commit(lambda: self._teachers.__setitem__(user_id, answer))
+            _, known = self._standings.get(viewer.id, (0, answer))
+            if known.as_of.number <= answer.as_of.number:
+                remembered = "INSERT OR REPLACE INTO teachers (user_id, generation, answer) VALUES (?, ?, ?)"
+                await transaction.execute(remembered, (viewer.id, viewer.generation, answer.model_dump_json()))
+                transaction.on_commit(
+                    lambda: self._standings.__setitem__(viewer.id, (viewer.generation, answer)),
+                )
 
-    async def forget_teacher(self, user_id: str) -> None:
+    async def forget_standing(self, user_id: str) -> None:
         """The next question about this teacher goes to the VPS."""
 
         def hide() -> None:
-            self._teachers.pop(user_id, None)
+            self._standings.pop(user_id, None)
 
         hide()
         async with self._database.transaction() as transaction:
@@ -114,82 +137,76 @@ class Rights:
 
     # --- the changes feed ---------------------------------------------------------------------------
 
-    async def apply(self, changes: Iterable[Change], epoch: UUID, position: int) -> None:
+    async def apply(self, changes: Sequence[Change], position: Position, mark: UUID) -> None:
         """Forget whatever the changes are about, and move on to `position`, in one transaction.
 
         A change is about every grant that has all the ids it names, whatever kind of change it is: an older node
         understands the changes of a newer VPS.
         """
-        ended = {Scope.of_change(change): change.number for change in changes if change.kind not in ADDS_ONLY}
-        self._hide(ended)
+        self._refusals.forget(map(Scope.of_change, changes))
+        ended = [(Scope.of_change(change), change.number) for change in changes if change.kind not in ADDS_ONLY]
+        hidden = self._hide(ended)
         async with self._database.transaction() as transaction:
-            transaction.on_commit(lambda: self._hide(ended))  # what was remembered since the first time
-            for scope, number in ended.items():
-                await _mark_ended(transaction, scope, number)
-                await transaction.execute(
-                    "DELETE FROM grants WHERE ?1 IN ('', user_id) AND ?2 IN ('', course_id) AND ?3 IN ('', video_id)",
-                    scope,
-                )
-                await transaction.execute(
-                    "DELETE FROM teachers WHERE user_id = ?1 OR (?2 <> '' AND instr(answer, ?2))"
-                    " OR (?1 = '' AND ?2 = '' AND ?3 = '')",
-                    scope,
-                )
-            await self._store_position(transaction, epoch, position)
+            hidden |= self._hide(ended)  # what was remembered since the first time
+            await _end_in(transaction, [scope for scope, _ in ended], hidden)
+            gone = {change.course_id for change in changes if change.kind == "course_deleted"}
+            await transaction.execute_many(
+                "INSERT OR IGNORE INTO deleted_courses (id) VALUES (?)", [(str(course_id),) for course_id in gone]
+            )
+            killpoint("feed.half_applied")
+            await self._store_position(transaction, position, mark)
 
-    async def reset(self, epoch: UUID, position: int) -> None:
+    async def reset(self, position: Position, mark: UUID) -> None:
         """Nothing that is cached can be trusted: drop it all, believe nothing older, and go on from `position`."""
-        everything = {EVERYTHING: position}
-        self._hide(everything)
+
+        def hide() -> None:
+            self._ended.mark_everything(position.number)
+            self._refusals.forget([EVERYTHING])
+            self._grants = Grants()
+            self._standings = {}
+
+        hide()
         async with self._database.transaction() as transaction:
-            transaction.on_commit(lambda: self._hide(everything))
+            transaction.on_commit(hide)
             for table in CACHE_TABLES:
                 await transaction.execute(f"DELETE FROM {table}")  # noqa: S608
-            await _mark_ended(transaction, EVERYTHING, position)
-            await self._store_position(transaction, epoch, position)
+            killpoint("feed.reset")
+            await self._store_position(transaction, position, mark)
 
-    async def _store_position(self, transaction: Transaction, epoch: UUID, position: int) -> None:
-        for name, value in ((EPOCH, epoch), (POSITION, position)):
-            await transaction.execute("INSERT OR REPLACE INTO remembered VALUES (?, ?)", (name, str(value)))
+    async def _store_position(self, transaction: Transaction, position: Position, mark: UUID) -> None:
+        await transaction.execute_many(
+            "INSERT OR REPLACE INTO remembered (name, value) VALUES (?, ?)",
+            [(EPOCH, str(position.epoch)), (NUMBER, str(position.number)), (MARK, str(mark))],
+        )
 
         def move() -> None:
-            self.epoch, self.position = epoch, position
+            self.position, self.mark = position, mark
 
         transaction.on_commit(move)
 
-    def _hide(self, ended: Collection[Scope]) -> None:
-        """In one pass over what is remembered, however many scopes have ended."""
-        shapes = {tuple(map(bool, scope)) for scope in ended}
-        users, courses = {scope.user_id for scope in ended}, {scope.course_id for scope in ended}
-
-        def is_over(scope: Scope) -> bool:
-            return any(
-                Scope(*(part if named else ANY for part, named in zip(scope, shape, strict=True))) in ended
-                for shape in shapes
-            )
-
-        self._grants = {place: grant for place, grant in self._grants.items() if not is_over(grant.scope)}
-        self._teachers = {
-            user_id: answer
-            for user_id, answer in self._teachers.items()
-            if EVERYTHING not in ended and user_id not in users and courses.isdisjoint(map(str, answer.courses))
+    def _hide(self, ended: Sequence[tuple[Scope, int]]) -> set[str]:
+        """The teachers who have to be asked about anew."""
+        self._ended.mark(ended)
+        scopes = [scope for scope, _ in ended]
+        self._grants.end(scopes)
+        users, courses = {scope.user_id for scope in scopes}, {scope.course_id for scope in scopes}
+        concerned = {
+            user_id
+            for user_id, (_, standing) in self._standings.items()
+            if EVERYTHING in scopes or user_id in users or not courses.isdisjoint(map(str, standing.courses))
         }
+        for user_id in concerned:
+            del self._standings[user_id]
+        return concerned
 
 
-async def _ended_at(transaction: Transaction, user_id: str, course_ids: Sequence[str], video_id: str) -> int:
-    """The version of the newest change about any of these, 0 when there was none."""
-    marks = ", ".join("?" for _ in (ANY, *course_ids))
-    rows = await transaction.fetch(
-        "SELECT max(version) AS newest FROM ended"  # noqa: S608
-        f" WHERE user_id IN ('', ?) AND course_id IN ({marks}) AND video_id IN ('', ?)",
-        (user_id, ANY, *course_ids, video_id),
-    )
-    return rows[0]["newest"] or 0
-
-
-async def _mark_ended(transaction: Transaction, scope: Scope, version: int) -> None:
-    await transaction.execute(
-        "INSERT INTO ended VALUES (?, ?, ?, ?) ON CONFLICT (user_id, course_id, video_id)"
-        " DO UPDATE SET version = excluded.version WHERE excluded.version > version",
-        (*scope, version),
-    )
+async def _end_in(transaction: Transaction, scopes: Sequence[Scope], teachers: Iterable[str]) -> None:
+    """By the ids that are named, so that each is found by an index and not by looking at every row."""
+    by_shape: dict[tuple[str, ...], list[tuple[str, ...]]] = {}
+    for scope in scopes:
+        named = tuple(column for column, value in zip(Scope._fields, scope, strict=True) if value != ANY)
+        by_shape.setdefault(named, []).append(tuple(value for value in scope if value != ANY))
+    for named, values in by_shape.items():
+        condition = " AND ".join(f"{column} = ?" for column in named) or "true"
+        await transaction.execute_many(f"DELETE FROM grants WHERE {condition}", values)  # noqa: S608
+    await transaction.execute_many("DELETE FROM teachers WHERE user_id = ?", [(teacher,) for teacher in teachers])

@@ -1,14 +1,13 @@
 """Who is asking: access tokens checked offline with the VPS's published keys, and each only once."""
 
-import time
-
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from cloud_service.access.models import Viewer
 from cloud_service.access.single_flight import SingleFlight
+from cloud_service.clock import VpsClock, uptime
 from cloud_service.db import Database
-from shared.contract import JWKS, Jwks
-from shared.peer import Peer
+from cloud_service.vps import Vps
+from shared.contract import ACCESS_KEYS, Jwks
 from shared.problems import NotAuthenticated
 from shared.tokens import InvalidToken, UnknownKey, keys_from_jwks, verify_access
 
@@ -18,8 +17,8 @@ REMEMBERED_AS = "jwks"
 
 
 class Viewers:
-    def __init__(self, database: Database, vps: Peer) -> None:
-        self._database, self._vps = database, vps
+    def __init__(self, database: Database, vps: Vps, clock: VpsClock) -> None:
+        self._database, self._vps, self._clock = database, vps, clock
         self._keys: dict[str, Ed25519PublicKey] = {}
         self._verified: dict[str, Viewer] = {}
         self._refreshing: SingleFlight[None] = SingleFlight()
@@ -34,7 +33,7 @@ class Viewers:
     def known(self, token: str) -> Viewer | None:
         """The viewer of a token that was verified before and has not expired."""
         viewer = self._verified.get(token)
-        if viewer is not None and viewer.expires_at > time.time():
+        if viewer is not None and viewer.expires_at > self._clock.now():
             return viewer
         return None
 
@@ -48,13 +47,13 @@ class Viewers:
     async def _verify(self, token: str) -> Viewer:
         try:
             try:
-                claims = verify_access(token, self._keys)
+                claims = verify_access(token, self._keys, self._clock.now)
             except UnknownKey:
                 await self._refresh_keys()
-                claims = verify_access(token, self._keys)
+                claims = verify_access(token, self._keys, self._clock.now)
         except InvalidToken:
             raise NotAuthenticated from None
-        viewer = Viewer(str(claims.user_id), claims.username, claims.role, claims.expires_at)
+        viewer = Viewer.from_claims(claims)
         if len(self._verified) >= MAX_VERIFIED:
             self._verified.clear()
         self._verified[token] = viewer
@@ -62,14 +61,14 @@ class Viewers:
 
     async def _refresh_keys(self) -> None:
         """Once, however many ask; and not again for a while, so that forged key ids do not become calls."""
-        if self._keys and time.monotonic() - self._refreshed_at < REFRESH_AT_MOST_EVERY_S:
+        if self._keys and uptime() - self._refreshed_at < REFRESH_AT_MOST_EVERY_S:
             return
-        await self._refreshing.run(JWKS, self._fetch_keys)
+        await self._refreshing.run(ACCESS_KEYS, self._fetch_keys)
 
     async def _fetch_keys(self) -> None:
-        self._refreshed_at = time.monotonic()
-        jwks = await self._vps.get(JWKS, Jwks)
+        self._refreshed_at = uptime()
+        jwks = await self._vps.get(ACCESS_KEYS, Jwks)
         self._keys = keys_from_jwks(jwks.model_dump())
         async with self._database.transaction() as transaction:
-            remembered = "INSERT OR REPLACE INTO remembered VALUES (?, ?)"
+            remembered = "INSERT OR REPLACE INTO remembered (name, value) VALUES (?, ?)"
             await transaction.execute(remembered, (REMEMBERED_AS, jwks.model_dump_json()))

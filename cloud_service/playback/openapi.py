@@ -4,11 +4,11 @@ from typing import Any
 
 from cloud_service.access.actions import KeyRequired, RightsUnknown, VideoNotFound
 from cloud_service.playback.send import RangeNotSatisfiable
-from shared.peer import PeerUnreachable
+from cloud_service.vps import VpsUnreachable
 from shared.problems import MEDIA_TYPE, NotAuthenticated, responses
 
 PATH = "/videos/{video_id}/stream"
-ERRORS = responses(NotAuthenticated, KeyRequired, VideoNotFound, RangeNotSatisfiable, RightsUnknown, PeerUnreachable)
+ERRORS = responses(NotAuthenticated, KeyRequired, VideoNotFound, RangeNotSatisfiable, RightsUnknown, VpsUnreachable)
 BINARY = {"video/*": {"schema": {"type": "string", "format": "binary"}}}
 
 

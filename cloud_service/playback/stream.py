@@ -5,6 +5,7 @@ long answer is being sent, every block is preceded by the same look-ups, so a ri
 """
 
 import logging
+from urllib.parse import parse_qs
 
 from starlette.types import Receive, Scope, Send
 
@@ -16,11 +17,12 @@ from cloud_service.videos.catalogue import Catalogue
 from cloud_service.videos.models import StoredVideo
 from cloud_service.videos.store import VideoStore
 from shared.logs import incoming_request_id
-from shared.problems import AppError, MethodNotAllowed, problem_response
+from shared.problems import AppError, MethodNotAllowed, NotAuthenticated, problem_response
 
 log = logging.getLogger(__name__)
 
 PREFIX, SUFFIX = "/videos/", "/stream"
+MOST_DIGITS = 19
 
 
 def streams(scope: Scope) -> bool:
@@ -29,6 +31,12 @@ def streams(scope: Scope) -> bool:
         return False
     path: str = scope["path"]
     return path.startswith(PREFIX) and path.endswith(SUFFIX)
+
+
+def change_known(scope: Scope) -> int:
+    """The number in `?after=`, with which the VPS hands out addresses; 0 without a proper one."""
+    (given,) = parse_qs(scope["query_string"].decode("latin-1")).get("after", ["0"])[:1]
+    return int(given) if given.isascii() and given.isdigit() and len(given) < MOST_DIGITS else 0
 
 
 class Stream:
@@ -52,8 +60,9 @@ class Stream:
         viewer = await self._viewers.identify(authorization.decode("latin-1"))
         video = self._catalogue.get(scope["path"][len(PREFIX) : -len(SUFFIX)].lower())
         if video is None:
-            raise VideoNotFound
-        await self._access.check(viewer, video)
+            raise VideoNotFound if self._catalogue.is_confirmed else RightsUnknown
+        if not self._access.granted(viewer, video):
+            await self._access.check(viewer, video, after=change_known(scope))
         file = Representation(self._store.path(video), video.size, video.etag, video.stored_at, video.media_type)
         await send_file(
             scope, receive, send, file, request_id=request_id, may_go_on=lambda: self._may_go_on(viewer, video)
@@ -63,7 +72,7 @@ class Stream:
         """The status has been sent: a right that ends now, or cannot be known any more, just ends the answer."""
         try:
             holds = self._catalogue.get(video.id) is not None and self._access.granted(viewer, video)
-        except RightsUnknown:
+        except (RightsUnknown, NotAuthenticated):
             holds = False
         if not holds:
             log.info("right ended", extra={"video_id": video.id, "user_id": viewer.id})

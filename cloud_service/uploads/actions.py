@@ -32,7 +32,9 @@ from cloud_service.uploads.errors import (
 from cloud_service.uploads.probe import NoVideo, Probed, probe
 from cloud_service.uploads.scratch import ScratchFile
 from cloud_service.videos.models import StoredVideo
-from shared.contract import UPLOAD_RIGHTS, UploadAnswer, UploadQuestion
+from shared.contract import UPLOAD_RIGHTS, Position, UploadAnswer, UploadQuestion
+from shared.killpoints import killpoint
+from shared.problems import NotAuthenticated
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +54,9 @@ async def receive_video(
         scratch = ScratchFile(node.store.scratch(video_id))
         try:
             media_type = await _receive(scratch, body, declared, node.settings)
+            killpoint("upload.received")
             digest = await scratch.finish()
+            killpoint("upload.synced")
             found = await _look_into(node, scratch)
             video = StoredVideo(
                 id=video_id,
@@ -68,7 +72,7 @@ async def receive_video(
                 height=found.height,
                 stored_at=int(time.time()),
             )
-            await _keep(node, video, scratch, rights.version)
+            await _keep(node, viewer, video, scratch, rights.as_of)
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise StorageFull from None
@@ -92,8 +96,10 @@ def _check_declared(declared: int | None, limit: int) -> None:
 
 async def _ask_rights(node: Node, viewer: Viewer, lesson_id: UUID) -> UploadAnswer:
     """Always asked of the VPS: a teacher who was demoted a second ago must not upload."""
-    question = UploadQuestion(user_id=UUID(viewer.id), lesson_id=lesson_id)
+    question = UploadQuestion(lesson_id=lesson_id, **viewer.asker().model_dump())
     answer = await node.vps.post(UPLOAD_RIGHTS, question, UploadAnswer)
+    if answer.reason == "signed_out":
+        raise NotAuthenticated
     if answer.reason:
         refusal = REFUSALS[answer.reason]
         counted = f"{answer.followers} of {answer.required} followers."
@@ -108,7 +114,9 @@ async def _claimed_lesson(node: Node, video_id: str, lesson_id: str, owner_id: s
     """Of two uploads into one lesson at once, one is refused. Raises UploadInProgress."""
     try:
         async with node.database.transaction() as transaction:
-            await transaction.execute("INSERT INTO uploads VALUES (?, ?, ?)", (video_id, lesson_id, owner_id))
+            await transaction.execute(
+                "INSERT INTO uploads (id, lesson_id, owner_id) VALUES (?, ?, ?)", (video_id, lesson_id, owner_id)
+            )
     except sqlite3.IntegrityError:
         raise UploadInProgress from None
     try:
@@ -165,18 +173,22 @@ async def _look_into(node: Node, scratch: ScratchFile) -> Probed:
         raise NotAVideo(str(error)) from None
 
 
-async def _keep(node: Node, video: StoredVideo, scratch: ScratchFile, version: int) -> None:
+async def _keep(node: Node, viewer: Viewer, video: StoredVideo, scratch: ScratchFile, as_of: Position) -> None:
     """File first, then row and announcement together: a crash between leaves a file that the sweep removes."""
-    await asyncio.to_thread(node.store.keep, scratch.path, video.owner_id, video.id)
-    grant = Grant(Scope(video.owner_id, video.course_id, ANY), video.teacher_username, "owner", version)
+    await asyncio.to_thread(node.store.keep, scratch.path, video)
+    killpoint("upload.renamed")
+    owner = Scope(video.owner_id, video.course_id, ANY)
+    grant = Grant(owner, video.teacher_username, "owner", as_of.number, viewer.generation)
     async with node.database.transaction(durable=True) as transaction:
-        if not await node.rights.remember_in(transaction, grant):
+        if await node.catalogue.was_deleted(transaction, video.course_id):
             raise LessonNotFound("The course was deleted meanwhile.")
+        await node.rights.remember_in(transaction, grant, as_of.epoch)
         await node.catalogue.add(transaction, video)
         await node.outbox.add(transaction, video.announcement())
+    killpoint("upload.committed")
 
 
 async def _clean_up(node: Node, scratch: ScratchFile, viewer: Viewer, video_id: str) -> None:
     await scratch.discard()
     node.store.remove(viewer.id, video_id)
-    await node.rights.forget_teacher(viewer.id)
+    await node.rights.forget_standing(viewer.id)

@@ -12,7 +12,7 @@ from cloud_service.uploads.actions import receive_video
 from cloud_service.uploads.rules import permission
 from cloud_service.uploads.schemas import UploadPermission
 from cloud_service.videos.schemas import VideoOut
-from shared.peer import PeerUnreachable
+from cloud_service.vps import VpsUnreachable
 from shared.problems import NotAuthenticated, responses
 
 router = APIRouter(tags=["uploads"])
@@ -21,7 +21,7 @@ router = APIRouter(tags=["uploads"])
 @router.get(
     "/uploads/permission",
     summary="May I upload course videos?",
-    responses=responses(NotAuthenticated, PeerUnreachable),
+    responses=responses(NotAuthenticated, VpsUnreachable),
 )
 async def upload_permission(
     viewer: CurrentViewer,
@@ -44,7 +44,7 @@ async def upload_permission(
     },
     responses=responses(
         NotAuthenticated,
-        PeerUnreachable,
+        VpsUnreachable,
         errors.UploadNotAllowed,
         errors.LessonNotFound,
         errors.LessonHasVideo,

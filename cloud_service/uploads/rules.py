@@ -1,10 +1,10 @@
 from uuid import UUID
 
 from cloud_service.uploads.schemas import Refusal, UploadPermission
-from shared.contract import TeacherAnswer
+from shared.contract import StandingAnswer
 
 
-def permission(standing: TeacherAnswer, course_id: UUID | None) -> UploadPermission:
+def permission(standing: StandingAnswer, course_id: UUID | None) -> UploadPermission:
     """Verified teachers may upload, into their own courses."""
     reason: Refusal | None = None
     if not standing.is_teacher:

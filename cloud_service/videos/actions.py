@@ -10,7 +10,8 @@ from cloud_service.videos.catalogue import Catalogue
 from cloud_service.videos.models import StoredVideo
 from cloud_service.videos.store import VideoStore
 from shared.contract import DELETIONS, Change, DeletionAnswer, DeletionQuestion
-from shared.problems import Forbidden, NotFound
+from shared.killpoints import killpoint
+from shared.problems import Forbidden, NotAuthenticated, NotFound
 
 
 class CourseNotFound(NotFound):
@@ -22,35 +23,44 @@ class DeletionNotAllowed(Forbidden):
 
 
 async def delete_video(node: Node, viewer: Viewer, video_id: UUID) -> None:
-    """Raises VideoNotFound, also for somebody else's; what the same teacher deleted before stays deleted."""
+    """Raises VideoNotFound, also for somebody else's. The VPS agrees again to what the same teacher deleted before.
+
+    The video may be on another node, which hears of it from the VPS.
+    """
     video = node.catalogue.find(str(video_id))
-    if video is None:
-        if await node.catalogue.was_deleted_by(str(video_id), viewer.id):
-            return
-        raise VideoNotFound
-    if video.owner_id != viewer.id:
+    if video is not None and video.owner_id != viewer.id:
         raise VideoNotFound
     await node.outbox.deliver()  # the VPS cannot agree to delete what it has not heard of yet
-    answer = await _ask(node, DeletionQuestion(user_id=UUID(viewer.id), video_id=video_id))
+    answer = await _ask(node, viewer, video_id=video_id)
     if not answer.agreed:
         raise VideoNotFound
-    await remove_video(node.catalogue, node.store, video)
+    killpoint("deletion.agreed")
+    if video is not None:
+        await remove_video(node.catalogue, node.store, video)
 
 
 async def delete_course(node: Node, viewer: Viewer, course_id: UUID) -> None:
     """The course's files here, and every grant with this course id and teacher username. Raises CourseNotFound."""
     await node.outbox.deliver()
-    answer = await _ask(node, DeletionQuestion(user_id=UUID(viewer.id), course_id=course_id))
+    answer = await _ask(node, viewer, course_id=course_id)
     if not answer.agreed:
         raise DeletionNotAllowed if answer.reason == "forbidden" else CourseNotFound
-    await node.rights.end_course(str(course_id), answer.teacher_username or "", answer.version)
-    await node.rights.forget_teacher(viewer.id)
+    killpoint("deletion.agreed")
+    await node.rights.end_course(str(course_id), answer.as_of)
+    await node.rights.forget_standing(viewer.id)
     for video in node.catalogue.of_course(str(course_id)):
         await remove_video(node.catalogue, node.store, video)
 
 
-async def _ask(node: Node, question: DeletionQuestion) -> DeletionAnswer:
-    return await node.vps.post(DELETIONS, question, DeletionAnswer)
+async def _ask(
+    node: Node, viewer: Viewer, *, video_id: UUID | None = None, course_id: UUID | None = None
+) -> DeletionAnswer:
+    """Raises NotAuthenticated for somebody who was signed out."""
+    question = DeletionQuestion(video_id=video_id, course_id=course_id, **viewer.asker().model_dump())
+    answer = await node.vps.post(DELETIONS, question, DeletionAnswer)
+    if answer.reason == "signed_out":
+        raise NotAuthenticated
+    return answer
 
 
 def deleted_videos(catalogue: Catalogue, change: Change) -> list[StoredVideo]:
@@ -65,4 +75,5 @@ def deleted_videos(catalogue: Catalogue, change: Change) -> list[StoredVideo]:
 async def remove_video(catalogue: Catalogue, store: VideoStore, video: StoredVideo) -> None:
     """Denied, row gone, file gone, in this order; a crash between leaves a file that the sweep removes."""
     await catalogue.remove(video)
+    killpoint("deletion.row_gone")
     await asyncio.to_thread(store.remove, video.owner_id, video.id)

@@ -1,36 +1,48 @@
 """The videos on this node: rows in SQLite, and in memory for every request."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from itertools import chain
 
-from cloud_service.db import Database, Transaction
+from cloud_service.db import WHOLE, Database, Transaction
 from cloud_service.videos.models import StoredVideo
 
 COLUMNS = tuple(name for name in StoredVideo.__dataclass_fields__ if name != "etag")
+UNCONFIRMED = "catalogue_unconfirmed"
 
 
 class Catalogue:
+    """Hidden are the videos that are being deleted and, while the catalogue is unconfirmed, all of them.
+
+    It is unconfirmed from when its rows had to be made anew from the disk until the VPS was asked about each: one that
+    was deleted may have come back that way.
+    """
+
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._videos: dict[str, StoredVideo] = {}
-        self._denied: set[str] = set()
+        self._shown: dict[str, StoredVideo] = {}
+        self._hidden: dict[str, StoredVideo] = {}
+        self.is_confirmed = True
 
     async def load(self) -> None:
+        unconfirmed = await self._database.fetch("SELECT 1 FROM remembered WHERE name = ?", (UNCONFIRMED,))
+        self.is_confirmed = not unconfirmed
         for row in await self._database.fetch(f"SELECT {', '.join(COLUMNS)} FROM videos"):  # noqa: S608
-            self._videos[row["id"]] = StoredVideo(**dict(row))
+            video = StoredVideo(**dict(row))
+            (self._shown if self.is_confirmed else self._hidden)[video.id] = video
 
     def get(self, video_id: str) -> StoredVideo | None:
-        """The video, unless it is being deleted."""
-        return None if video_id in self._denied else self._videos.get(video_id)
+        """The video, unless it is hidden."""
+        return self._shown.get(video_id)
 
     def find(self, video_id: str) -> StoredVideo | None:
-        """The video, also while it is being deleted: a deletion that failed half-way is taken up again."""
-        return self._videos.get(video_id)
+        """The video, also while it is hidden: a deletion that failed half-way is taken up again."""
+        return self._shown.get(video_id) or self._hidden.get(video_id)
 
     def __iter__(self) -> Iterator[StoredVideo]:
-        return iter(list(self._videos.values()))
+        return iter(list(chain(self._shown.values(), self._hidden.values())))
 
     def __len__(self) -> int:
-        return len(self._videos)
+        return len(self._shown) + len(self._hidden)
 
     def of_course(self, course_id: str) -> list[StoredVideo]:
         return [video for video in self if video.course_id == course_id]
@@ -38,26 +50,59 @@ class Catalogue:
     def of_lesson(self, lesson_id: str) -> StoredVideo | None:
         return next((video for video in self if video.lesson_id == lesson_id), None)
 
+    def hide_all(self) -> None:
+        """Nothing is served from here any more: the database beneath is gone."""
+        self._hidden |= self._shown
+        self._shown = {}
+        self.is_confirmed = False
+
+    async def is_whole(self) -> bool:
+        """Whether the rows were ever complete: not in a database that was just made."""
+        return bool(await self._database.fetch("SELECT 1 FROM remembered WHERE name = ?", (WHOLE,)))
+
+    async def rebuild(self, videos: Collection[StoredVideo]) -> None:
+        """Rows for what is on the disk; of two for one lesson the newer one is meant."""
+        known = [(WHOLE,), (UNCONFIRMED,)] if videos else [(WHOLE,)]
+        async with self._database.transaction(durable=True) as transaction:
+            for video in sorted(videos, key=lambda video: (video.stored_at, video.id), reverse=True):
+                await self._insert(transaction, video, "OR IGNORE")
+            await transaction.execute_many("INSERT INTO remembered (name, value) VALUES (?, 'true')", known)
+
+    async def confirm(self) -> None:
+        """The VPS was asked about every video here."""
+        async with self._database.transaction() as transaction:
+            await transaction.execute("DELETE FROM remembered WHERE name = ?", (UNCONFIRMED,))
+            transaction.on_commit(self._show_all)
+
+    def _show_all(self) -> None:
+        self._shown |= self._hidden
+        self._hidden, self.is_confirmed = {}, True
+
     async def add(self, transaction: Transaction, video: StoredVideo) -> None:
         """Shown once the transaction is committed."""
-        marks = ", ".join("?" for _ in COLUMNS)
-        values = [getattr(video, name) for name in COLUMNS]
-        await transaction.execute(f"INSERT INTO videos ({', '.join(COLUMNS)}) VALUES ({marks})", values)  # noqa: S608
-        transaction.on_commit(lambda: self._videos.__setitem__(video.id, video))
+        await self._insert(transaction, video)
+        transaction.on_commit(lambda: self._shown.__setitem__(video.id, video))
 
     async def remove(self, video: StoredVideo) -> None:
-        """Denied at once, then its row goes; that it was deleted stays, so that deleting again is known."""
-
-        def forget() -> None:
-            self._videos.pop(video.id, None)
-            self._denied.discard(video.id)
-
-        self._denied.add(video.id)
+        """Hidden at once, then its row goes."""
+        self._hidden[video.id] = video
+        self._shown.pop(video.id, None)
         async with self._database.transaction(durable=True) as transaction:
-            transaction.on_commit(forget)
-            await transaction.execute("INSERT OR IGNORE INTO deleted_videos VALUES (?, ?)", (video.id, video.owner_id))
+            transaction.on_commit(lambda: self._forget(video))
             await transaction.execute("DELETE FROM videos WHERE id = ?", (video.id,))
 
-    async def was_deleted_by(self, video_id: str, owner_id: str) -> bool:
-        wanted = "SELECT 1 FROM deleted_videos WHERE id = ? AND owner_id = ?"
-        return bool(await self._database.fetch(wanted, (video_id, owner_id)))
+    def _forget(self, video: StoredVideo) -> None:
+        self._hidden.pop(video.id, None)
+
+    async def was_deleted(self, transaction: Transaction, course_id: str) -> bool:
+        """Whether the course was: an upload into it may still have been on its way."""
+        return bool(await transaction.fetch("SELECT 1 FROM deleted_courses WHERE id = ?", (course_id,)))
+
+    @staticmethod
+    async def _insert(transaction: Transaction, video: StoredVideo, or_else: str = "") -> None:
+        marks = ", ".join("?" for _ in COLUMNS)
+        values = [getattr(video, name) for name in COLUMNS]
+        await transaction.execute(
+            f"INSERT {or_else} INTO videos ({', '.join(COLUMNS)}) VALUES ({marks})",  # noqa: S608
+            values,
+        )

@@ -7,7 +7,7 @@ from cloud_service.access.current_viewer import CurrentViewer
 from cloud_service.node import CurrentNode
 from cloud_service.videos import actions
 from cloud_service.videos.schemas import VideoOut
-from shared.peer import PeerUnreachable
+from cloud_service.vps import VpsUnreachable
 from shared.problems import NotAuthenticated, responses
 
 router = APIRouter(tags=["videos"])
@@ -16,13 +16,13 @@ router = APIRouter(tags=["videos"])
 @router.get(
     "/videos/{video_id}",
     summary="A video's state",
-    responses=responses(NotAuthenticated, KeyRequired, VideoNotFound, RightsUnknown, PeerUnreachable),
+    responses=responses(NotAuthenticated, KeyRequired, VideoNotFound, RightsUnknown, VpsUnreachable),
 )
 async def show_video(video_id: UUID, viewer: CurrentViewer, node: CurrentNode) -> VideoOut:
     """For whoever may watch it."""
     video = node.catalogue.get(str(video_id))
     if video is None:
-        raise VideoNotFound
+        raise VideoNotFound if node.catalogue.is_confirmed else RightsUnknown
     await node.access.check(viewer, video)
     return VideoOut.from_stored(video)
 
@@ -31,7 +31,7 @@ async def show_video(video_id: UUID, viewer: CurrentViewer, node: CurrentNode) -
     "/videos/{video_id}",
     status_code=204,
     summary="Delete a video",
-    responses=responses(NotAuthenticated, VideoNotFound, PeerUnreachable),
+    responses=responses(NotAuthenticated, VideoNotFound, VpsUnreachable),
 )
 async def delete_video(video_id: UUID, viewer: CurrentViewer, node: CurrentNode) -> None:
     """By its teacher. The lesson can take another video afterwards."""
@@ -42,7 +42,7 @@ async def delete_video(video_id: UUID, viewer: CurrentViewer, node: CurrentNode)
     "/courses/{course_id}",
     status_code=204,
     summary="Delete a course with its videos",
-    responses=responses(NotAuthenticated, actions.DeletionNotAllowed, actions.CourseNotFound, PeerUnreachable),
+    responses=responses(NotAuthenticated, actions.DeletionNotAllowed, actions.CourseNotFound, VpsUnreachable),
 )
 async def delete_course(course_id: UUID, viewer: CurrentViewer, node: CurrentNode) -> None:
     """By its teacher. The VPS agrees first; then files and grants go. Buyers keep a void key as a receipt."""

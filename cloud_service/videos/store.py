@@ -1,11 +1,21 @@
-"""The media folder: `videos/{owner}/{video}/original` for good, `scratch/{upload}` on the way there."""
+"""The media folder: `videos/{owner}/{video}/original` for good, `scratch/{upload}` on the way there.
 
+Beside each original lies `video.json`, its row once more: what a node whose database is lost begins again from.
+"""
+
+import json
+import logging
 import os
 import shutil
 from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
 
 from cloud_service.videos.models import StoredVideo
+
+log = logging.getLogger(__name__)
+
+ORIGINAL, ROW = "original", "video.json"
 
 
 class VideoStore:
@@ -19,15 +29,16 @@ class VideoStore:
         return self._scratch / upload_id
 
     def original(self, owner_id: str, video_id: str) -> Path:
-        return self._videos / owner_id / video_id / "original"
+        return self._videos / owner_id / video_id / ORIGINAL
 
     def path(self, video: StoredVideo) -> str:
         return f"{self._videos}/{video.owner_id}/{video.id}/original"
 
-    def keep(self, scratch: Path, owner_id: str, video_id: str) -> None:
+    def keep(self, scratch: Path, video: StoredVideo) -> None:
         """Move a finished, synced upload to its place; durable when this returns."""
-        place = self.original(owner_id, video_id)
+        place = self.original(video.owner_id, video.id)
         place.parent.mkdir(parents=True)
+        _write_row(place.with_name(ROW), video)
         scratch.rename(place)
         for folder in (place.parent, place.parent.parent, self._videos):
             _sync_folder(folder)
@@ -35,6 +46,25 @@ class VideoStore:
     def remove(self, owner_id: str, video_id: str) -> None:
         """Nothing to remove is no error: a deletion may be repeated."""
         shutil.rmtree(self._videos / owner_id / video_id, ignore_errors=True)
+
+    def add_missing_rows(self, known: Iterable[StoredVideo]) -> None:
+        """For videos from before there were any."""
+        for video in known:
+            row = self.original(video.owner_id, video.id).with_name(ROW)
+            if row.parent.is_dir() and not row.exists():
+                _write_row(row, video)
+
+    def read_rows(self) -> list[StoredVideo]:
+        """The videos that are here in full."""
+        found = []
+        for row in self._videos.glob(f"*/*/{ROW}"):
+            try:
+                video = StoredVideo(**json.loads(row.read_text()))
+                if self.original(video.owner_id, video.id).stat().st_size == video.size:
+                    found.append(video)
+            except (OSError, ValueError, TypeError) as error:
+                log.error("a video on the disk cannot be read", extra={"file": str(row), "reason": str(error)})
+        return found
 
     def sweep(self, known: Iterable[StoredVideo]) -> list[str]:
         """Remove what no row knows: unfinished uploads, and videos whose row was never committed. Says what went."""
@@ -49,8 +79,21 @@ class VideoStore:
                 gone.append(video.name)
         return gone
 
-    def bytes_free(self) -> int:
-        return shutil.disk_usage(self._videos).free
+    def capacity(self) -> tuple[int, int]:
+        """Bytes of the disk in all, and those that are free."""
+        usage = shutil.disk_usage(self._videos)
+        return usage.total, usage.free
+
+
+def _write_row(path: Path, video: StoredVideo) -> None:
+    """Whole or not at all."""
+    fields = {name: value for name, value in asdict(video).items() if name != "etag"}
+    partial = path.with_suffix(".partial")
+    with partial.open("w") as file:
+        json.dump(fields, file)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.rename(path)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -1,0 +1,134 @@
+"""Putting a node together from its folder, whatever state a crash or a fault left that in."""
+
+import asyncio
+import logging
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from cloud_service.access.actions import Access
+from cloud_service.access.rights import Rights
+from cloud_service.access.viewers import Viewers
+from cloud_service.clock import VpsClock
+from cloud_service.db import Database
+from cloud_service.feed import Feed
+from cloud_service.freshness import Freshness
+from cloud_service.guard import damage_of, set_aside, watch
+from cloud_service.node import Node
+from cloud_service.outbox import Outbox
+from cloud_service.reconcile import Reconciler
+from cloud_service.reports import Reports
+from cloud_service.settings import CloudSettings
+from cloud_service.uploads.actions import forget_claims
+from cloud_service.videos.actions import deleted_videos, remove_video
+from cloud_service.videos.catalogue import Catalogue
+from cloud_service.videos.models import StoredVideo
+from cloud_service.videos.store import VideoStore
+from cloud_service.vps import Vps
+from shared.contract import Change
+from shared.jobs import running
+from shared.killpoints import killpoint
+
+log = logging.getLogger(__name__)
+
+FILE = "node.sqlite3"
+PROBES = 2
+
+
+class Hearing:
+    """What the feed's news mean beyond rights: videos go, and after a reset everything has to be compared."""
+
+    def __init__(self, catalogue: Catalogue, store: VideoStore, reconciler: Reconciler) -> None:
+        self._catalogue, self._store, self._reconciler = catalogue, store, reconciler
+
+    async def changed(self, change: Change) -> None:
+        for video in deleted_videos(self._catalogue, change):
+            await remove_video(self._catalogue, self._store, video)
+
+    async def was_reset(self) -> None:
+        self._reconciler.want()
+
+
+async def open_database(path: Path) -> Database:
+    """A damaged one is set aside for a new one. Raises NewerSchema."""
+    if damage := await asyncio.to_thread(damage_of, path):
+        log.error("the database is damaged", extra={"reason": damage})
+        set_aside(path)
+        killpoint("database.set_aside")
+    try:
+        return await Database.open(path)
+    except sqlite3.DatabaseError:
+        log.exception("the database cannot be opened")
+        set_aside(path)
+        return await Database.open(path)
+
+
+async def _load_catalogue(database: Database, store: VideoStore) -> Catalogue:
+    """With rows and files one to one: rows made from the files where they are lost, else files without a row swept."""
+    catalogue = Catalogue(database)
+    if not await catalogue.is_whole():
+        on_disk = await asyncio.to_thread(store.read_rows)
+        await catalogue.rebuild(on_disk)
+        if on_disk:
+            log.warning("catalogue rebuilt from the disk", extra={"videos": len(on_disk)})
+    await catalogue.load()
+    await forget_claims(database)
+    if swept := await asyncio.to_thread(store.sweep, catalogue):
+        log.warning("leftovers removed", extra={"ids": swept})
+    await asyncio.to_thread(store.add_missing_rows, catalogue)
+    return catalogue
+
+
+async def open_node(settings: CloudSettings) -> Node:
+    """Everything loaded, and what a crash left over swept away, before the first request is taken."""
+    database = await open_database(settings.folder / FILE)
+    clock = VpsClock()
+    vps = Vps(settings, clock)
+    store = VideoStore(settings.folder / "media")
+    catalogue = await _load_catalogue(database, store)
+    rights, viewers, freshness = Rights(database), Viewers(database, vps, clock), Freshness(database)
+    await rights.load()
+    await viewers.load()
+    await freshness.load()
+
+    async def remove(video: StoredVideo) -> None:
+        await remove_video(catalogue, store, video)
+
+    async def unwanted(video_id: str) -> None:
+        if video := catalogue.find(video_id):
+            await remove(video)
+
+    outbox = Outbox(database, vps, unwanted)
+    reconciler = Reconciler(catalogue, rights, outbox, vps, remove)
+    return Node(
+        settings=settings,
+        database=database,
+        clock=clock,
+        vps=vps,
+        store=store,
+        catalogue=catalogue,
+        rights=rights,
+        viewers=viewers,
+        freshness=freshness,
+        feed=Feed(rights, freshness, vps, Hearing(catalogue, store, reconciler), settings.feed_wait_s),
+        access=Access(rights, freshness, vps, settings),
+        outbox=outbox,
+        reconciler=reconciler,
+        reports=Reports(settings, vps, clock, store, catalogue, rights, freshness, outbox, reconciler),
+        probing=asyncio.Semaphore(PROBES),
+    )
+
+
+@asynccontextmanager
+async def working(node: Node) -> AsyncIterator[None]:
+    """Its jobs run as long as the block does; afterwards it serves nothing and is closed."""
+    try:
+        async with running(
+            node.feed.run(), node.outbox.run(), node.reconciler.run(), node.reports.run(), watch(node.database)
+        ):
+            yield
+    finally:
+        node.catalogue.hide_all()
+        await node.vps.close()
+        await node.database.close()
