@@ -16,6 +16,7 @@ class CloudSettings(Settings):
     cloud_host: str = "127.0.0.1"
     cloud_port: int = Field(8001, ge=1, le=65535)
     cloud_url: HttpUrl = "http://localhost:8001"
+    cloud_data_dir: Path | None = None
     vps_internal_url: HttpUrl = "http://127.0.0.1:8000"
 
     node_id: str = "node-1"
@@ -40,4 +41,4 @@ class CloudSettings(Settings):
     @property
     def folder(self) -> Path:
         """Where this node keeps its database and its videos."""
-        return self.data_dir / self.node_id
+        return self.cloud_data_dir or self.data_dir / self.node_id

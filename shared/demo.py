@@ -12,6 +12,7 @@ import shlex
 import subprocess
 import sys
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from typing import Any
 import httpx
 
 RANGE_BYTES = 256 * 1024
+STOPPED_WITHIN_S = 2.0
 PASSWORD = secrets.token_urlsafe(16)
 
 
@@ -78,13 +80,13 @@ class Demo:
         course, lesson = self.draft_course(teacher)
 
         chapter("15,000 followers")
-        student = self.register_student()
+        student = self.register_student("Sami Adel")
         self.refuse_one_follower_short(teacher, lesson, film)
         self.follow(student, teacher)
 
         chapter("Upload and publication")
         video = self.upload(teacher, lesson, film)
-        self.publish(teacher, course)
+        admin = self.publish(teacher, course)
 
         chapter("Buy and watch")
         stream = f"/videos/{video['id']}/stream"
@@ -92,8 +94,14 @@ class Demo:
         say("without a token: refused (401)")
         expect(self.cloud.get(stream, headers=student.headers), 403, "key_required")
         say("without a key: refused (403)")
-        uri = self.buy(student, course)
+        uri, _ = self.buy(student, course)
         self.watch(student, uri, film)
+
+        chapter("A refund")
+        regretful = self.register_student("Nour Fahmy")
+        uri, payment = self.buy(regretful, course)
+        self.watch(regretful, uri, film)
+        self.refund(admin, payment, regretful, uri)
 
         chapter("The teacher deletes the course")
         self.delete(teacher, student, course, uri)
@@ -150,9 +158,9 @@ class Demo:
         say("drafted a course for 250.00 EGP, with a section and a video lesson")
         return course, lesson["id"]
 
-    def register_student(self) -> Person:
-        username = f"sami.{self.run}"
-        body = {"name": "Sami Adel", "username": username, "password": PASSWORD, "email": f"{username}@example.com"}
+    def register_student(self, name: str) -> Person:
+        username = f"{name.split()[0].lower()}.{self.run}"
+        body = {"name": name, "username": username, "password": PASSWORD, "email": f"{username}@example.com"}
         answer = expect(self.vps.post("/auth/register", json=body), 201)
         self.operate("confirm-contact", username)
         say(f"{username} registered as a student, and the operator confirmed the e-mail")
@@ -177,15 +185,16 @@ class Demo:
         say(f"{student.username} follows: {followed['followers']:,} followers, the teacher is verified")
 
     def upload(self, teacher: Person, lesson: str, film: Path) -> dict[str, Any]:
+        place = expect(self.vps.get(f"/lessons/{lesson}/upload-place", headers=teacher.headers), 200)
         with film.open("rb") as body:
-            video: dict[str, Any] = expect(
-                self.cloud.post("/videos", params={"lesson_id": lesson}, content=body, headers=teacher.headers), 201
-            )
+            sent = self.cloud.post(place["uri"], content=body, headers=teacher.headers)
+        video: dict[str, Any] = expect(sent, 201)
         require(video["sha256"] == _sha256(film), "the Cloud stored other bytes")
         say(f"uploaded to the Cloud: {video['duration_s']:.1f} s, {video['width']}x{video['height']}, same SHA-256")
         return video
 
-    def publish(self, teacher: Person, course: str) -> None:
+    def publish(self, teacher: Person, course: str) -> Person:
+        """The admin who approves it."""
         expect(self.vps.post(f"/courses/{course}/submit", headers=teacher.headers), 200)
         admin = f"admin.{self.run}"
         self.operate("create-admin", admin, f"{admin}@example.com", typed=PASSWORD)
@@ -193,8 +202,10 @@ class Demo:
         approver = Person(admin, login["access_token"])
         expect(self.vps.post(f"/admin/courses/{course}/approve", headers=approver.headers), 200)
         say("submitted, and approved by an admin: the course is published")
+        return approver
 
-    def buy(self, student: Person, course: str) -> str:
+    def buy(self, student: Person, course: str) -> tuple[str, str]:
+        """Where the video streams from, and the payment's id."""
         order = {"course_id": course, "provider": "simulator"}
         payment = expect(self.vps.post("/payments", json=order, headers=student.headers), 201)
         verify = f"/payments/{payment['id']}/verify"
@@ -204,8 +215,7 @@ class Demo:
         paid = expect(self.vps.post(verify, headers=student.headers), 200)
         require(paid["payment"]["status"] == "paid" and paid["key"] is not None, "paid, but no key")
         say(f"paid 250.00 EGP at the provider, verified: got a key and {len(paid['videos'])} video")
-        uri: str = paid["videos"][0]["uri"]
-        return uri
+        return paid["videos"][0]["uri"], payment["id"]
 
     def watch(self, student: Person, uri: str, film: Path) -> None:
         size, digest, requests = film.stat().st_size, hashlib.sha256(), 0
@@ -217,6 +227,14 @@ class Demo:
             requests += 1
         require(digest.hexdigest() == _sha256(film), "the streamed bytes are not the uploaded ones")
         say(f"streamed in {requests} ranges, byte for byte: SHA-256 {digest.hexdigest()[:16]}...")
+
+    def refund(self, admin: Person, payment: str, student: Person, uri: str) -> None:
+        expect(self.vps.post(f"/admin/payments/{payment}/refund", headers=admin.headers), 200)
+        refunded_at = time.monotonic()
+        while (answer := self.cloud.head(uri, headers=student.headers)).is_success:
+            require(time.monotonic() - refunded_at < STOPPED_WITHIN_S, "watching went on after the refund")
+        require(answer.status_code == httpx.codes.FORBIDDEN, f"after the refund: {answer.status_code}")
+        say(f"refunded by an admin: refused (403) {time.monotonic() - refunded_at:.3f} s later")
 
     def delete(self, teacher: Person, student: Person, course: str, uri: str) -> None:
         expect(self.cloud.delete(f"/courses/{course}", headers=teacher.headers), 204)

@@ -12,6 +12,9 @@ from uuid import uuid4
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 HEADER = "X-Request-ID"
+ROUTINE = ("/health/live", "/health/ready", "/metrics", "/internal/changes", "/internal/reports")
+"""Asked every few seconds for as long as the service lives: a line each would drown the others."""
+BAD_REQUEST = 400
 _HEADER_BYTES = HEADER.lower().encode()
 _ACCEPTABLE = re.compile(rb"[A-Za-z0-9._-]{8,64}")
 
@@ -94,5 +97,6 @@ class RequestLog:
             raise
         finally:
             fields = {"method": scope["method"], "path": scope["path"], "status": status}
-            level = logging.DEBUG if scope["path"].startswith("/health/") else logging.INFO
+            is_routine = scope["path"] in ROUTINE and status < BAD_REQUEST
+            level = logging.DEBUG if is_routine else logging.INFO
             log.log(level, "request", extra={**fields, "ms": round((time.perf_counter() - started) * 1000, 1)})

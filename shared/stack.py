@@ -84,7 +84,9 @@ class Stack:
         """The first is `cloud`; others have a number, and ports ten apart."""
         name = of_node("cloud", number)
         port = self.settings.cloud_port + NODE_PORTS_APART * (number - 1)
-        return Service(name, "cloud", self.settings.cloud_host, port, "uploads and streaming")
+        return Service(
+            name, "cloud", self.settings.cloud_host, port, f"uploads and streaming ({self._node_id(number)})"
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -241,7 +243,7 @@ def main() -> None:
         try:
             stack.start()
             print(f"TopTank is running; its data is in {stack.folder}\n")
-            for service in reversed(stack.services):
+            for service in (stack.vps, *stack.nodes, stack.simulator):
                 print(f"  {service.url:24} {service.about}")
             print("\nTry it in another terminal: .venv/bin/toptank demo\nCtrl-C stops it.", flush=True)
             while not (name := stack.fallen()):

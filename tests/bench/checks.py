@@ -15,8 +15,8 @@ FEW, KEYS, TEACHERS = 10, 10_000, 1_000
 LIFE_S = 7200
 
 
-def seed_people(url: str, role: str, count: int, course: str) -> list[tuple[UUID, str]]:
-    """Rows in bulk: students with a key to the course, or verified teachers."""
+def seed_people(url: str, role: str, count: int, course: str | None) -> list[tuple[UUID, str]]:
+    """Rows in bulk: students with a key to the course, if one is given, or verified teachers."""
     run = secrets.token_hex(3)
     people = [(uuid4(), f"{role}.{run}.{number}") for number in range(count)]
     with psycopg.connect(url) as connection, connection.cursor() as cursor:
@@ -27,7 +27,7 @@ def seed_people(url: str, role: str, count: int, course: str) -> list[tuple[UUID
         if role == "teacher":
             verified = "INSERT INTO teachers (user_id, verified_at) VALUES (%s, now())"
             cursor.executemany(verified, [(user_id,) for user_id, _ in people])
-        else:
+        elif course:
             key = "INSERT INTO keys (id, user_id, course_id, status) VALUES (%s, %s, %s, 'active')"
             cursor.executemany(key, [(uuid4(), user_id, course) for user_id, _ in people])
     return people
