@@ -1,5 +1,6 @@
 """`make bench`: every figure with its peer in the same run, as a table and in .toptank/bench.json."""
 
+import asyncio
 import json
 import os
 import platform
@@ -7,7 +8,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from tests.bench import checks, streaming, uploads
+from tests.bench import checks, feed, revocation, streaming, uploads
 from tests.bench.figures import table
 from tests.bench.rig import make_film, running_rig
 from tests.bench.streaming import FILM_MIB, MIB
@@ -25,15 +26,18 @@ def machine() -> str:
 
 def main() -> None:
     shutil.rmtree(FOLDER, ignore_errors=True)
-    FOLDER.mkdir(parents=True)
     with running_rig(FOLDER) as rig:
         film = make_film(FOLDER / "film.mp4", FILM_MIB * MIB)
         video_id = rig.upload(film)["id"]
         figures = [
             *streaming.measure(rig, film, video_id),
             *checks.measure(rig, video_id),
+            feed.catch_up(rig),
             *uploads.measure(rig),
         ]
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    with running_rig(FOLDER, nodes=3) as rig:
+        figures += [feed.idle_cost(rig), *asyncio.run(revocation.measure(rig))]
     shutil.rmtree(FOLDER, ignore_errors=True)
     REPORT.write_text(json.dumps([figure.as_dict() for figure in figures], indent=2) + "\n")
     print(f"{machine()}\n\n{table(figures)}\n\nwritten to {REPORT}")

@@ -80,7 +80,7 @@ async def _revoke(http: httpx.AsyncClient, rig: Rig, viewer: Viewer, key_id: str
     one_byte = {**viewer.headers, "Range": "bytes=0-0"}
     voided = asyncio.create_task(http.post(f"{rig.vps}/api/admin/keys/{key_id}/void", headers=rig.admin))
     while (await http.get(viewer.uri, headers=one_byte)).is_success:
-        await asyncio.sleep(0.001)
+        pass
     refused_at = time.time()
     (await voided).raise_for_status()
     return refused_at - _made_at(rig.stack.database.url(), viewer.user_id)
@@ -122,7 +122,7 @@ async def measure(rig: Rig) -> list[Figure]:
         for number, ((user_id, _), headers) in enumerate(zip(people, authorised(rig, people, "student"), strict=True))
     ]
     with psycopg.connect(database) as connection:
-        keys = dict(connection.execute("SELECT user_id::text, id::text FROM keys").fetchall())
+        keys: dict[str, str] = dict(connection.execute("SELECT user_id::text, id::text FROM keys").fetchall())
     buyers = authorised(rig, seed_people(database, "student", BOUGHT, None), "student")
     async with httpx.AsyncClient(timeout=30, trust_env=False) as http, watching(viewers):
         stopped = [await _revoke(http, rig, viewer, keys[viewer.user_id]) for viewer in viewers[:REVOKED]]

@@ -29,6 +29,7 @@ class Rig:
     student: dict[str, str]
     course: str
     sections: str
+    admin: dict[str, str]
 
     def add_lesson(self) -> str:
         answer = httpx.post(
@@ -37,10 +38,10 @@ class Rig:
         lesson: str = answer.raise_for_status().json()["id"]
         return lesson
 
-    def upload(self, film: Path, lesson: str | None = None) -> dict[str, Any]:
+    def upload(self, film: Path, lesson: str | None = None, node: str | None = None) -> dict[str, Any]:
         with film.open("rb") as body:
             answer = httpx.post(
-                f"{self.cloud}/videos",
+                f"{node or self.cloud}/videos",
                 params={"lesson_id": lesson or self.add_lesson()},
                 content=body,
                 headers=self.teacher,
@@ -73,7 +74,8 @@ def make_film(path: Path, bytes_wanted: int) -> Path:
 
 
 @contextmanager
-def running_rig(folder: Path) -> Iterator[Rig]:
+def running_rig(folder: Path, nodes: int = 1) -> Iterator[Rig]:
+    folder.mkdir(parents=True)
     ports = {name: str(free_port()) for name in ("VPS", "CLOUD", "SIMULATOR")}
     os.environ |= {f"TOPTANK_{name}_PORT": port for name, port in ports.items()}
     os.environ |= {
@@ -83,7 +85,7 @@ def running_rig(folder: Path) -> Iterator[Rig]:
         "TOPTANK_ACCESS_TOKEN_S": "7200",
         "TOPTANK_LOG_LEVEL": "warning",
     }
-    with Stack(StackSettings()) as stack:
+    with Stack(StackSettings(), nodes) as stack:
         stack.start()
         yield _people_and_course(
             stack, f"http://127.0.0.1:{ports['VPS']}", f"http://127.0.0.1:{ports['CLOUD']}", folder
@@ -115,10 +117,10 @@ def _people_and_course(stack: Stack, vps: str, cloud: str, folder: Path) -> Rig:
     api.put(f"/teachers/{form['username']}/follow", headers=student).raise_for_status()
     course = post("/courses", {"title": "Course", "price": {"amount": 0, "currency": "EGP"}}, teacher)
     section = post(f"/courses/{course}/sections", {"title": "Section"}, teacher)
-    rig = Rig(stack, vps, cloud, folder, teacher, student, course, section)
-    rig.add_lesson()
     operate(stack, "create-admin", f"admin.{run}", f"admin.{run}@example.com", typed=PASSWORD)
     admin = headers(api.post("/auth/login", json={"login": f"admin.{run}", "password": PASSWORD}))
+    rig = Rig(stack, vps, cloud, folder, teacher, student, course, section, admin)
+    rig.add_lesson()
     api.post(f"/courses/{course}/submit", headers=teacher).raise_for_status()
     api.post(f"/admin/courses/{course}/approve", headers=admin).raise_for_status()
     api.post(f"/courses/{course}/enroll", headers=student).raise_for_status()
