@@ -1,20 +1,21 @@
 """Parts of a node on a real SQLite; what answers for the VPS is outside the node and is made up."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-import respx
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from cloud_service.access.rights import Rights
+from cloud_service.clock import VpsClock
 from cloud_service.db import Database
-from shared.contract import VPS
-from shared.peer import Peer
-from shared.tokens import ServiceSigner
+from cloud_service.settings import CloudSettings
+from cloud_service.vps import Vps
 from tests.clips import Clips
+from tests.cloud.made_up import VPS_URL, MadeUpVps, private_pem, public_pem
 
-VPS_URL = "http://vps.test"
+VPS_KEY, NODE_KEY = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
 
 
 @pytest.fixture
@@ -37,17 +38,39 @@ async def rights(database: Database) -> Rights:
 
 
 @pytest.fixture
-def vps() -> respx.MockRouter:
-    """What the VPS answers in this test."""
-    return respx.mock(base_url=VPS_URL, assert_all_called=False)
+def settings(request: pytest.FixtureRequest, tmp_path: Path) -> CloudSettings:
+    """A test that needs others says so: `@pytest.mark.settings(trust_starting_s=1)`."""
+    values: dict[str, Any] = {
+        "environment": "local",
+        "data_dir": tmp_path,
+        "vps_internal_url": VPS_URL,
+        "node_key": private_pem(NODE_KEY),
+        "vps_public_key": public_pem(VPS_KEY),
+    }
+    for marker in request.node.iter_markers("settings"):
+        values |= marker.kwargs
+    return CloudSettings.model_validate(values)
 
 
 @pytest.fixture
-async def peer(vps: respx.MockRouter, anyio_backend: str) -> AsyncIterator[Peer]:
-    with vps:
-        peer = Peer(VPS, VPS_URL, ServiceSigner("node-1", Ed25519PrivateKey.generate()))
-        yield peer
-        await peer.close()
+def made_up(anyio_backend: str) -> Iterator[MadeUpVps]:
+    """What the VPS answers in this test."""
+    vps = MadeUpVps(VPS_KEY)
+    with vps.router:
+        yield vps
+
+
+@pytest.fixture
+def clock() -> VpsClock:
+    return VpsClock()
+
+
+@pytest.fixture
+async def vps(settings: CloudSettings, clock: VpsClock, made_up: MadeUpVps) -> AsyncIterator[Vps]:
+    """The node's own client."""
+    vps = Vps(settings, clock)
+    yield vps
+    await vps.close()
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ CONTENT = os.urandom(3 * 2**20 + 17)
 
 
 def stored(owner_id: str, video_id: str) -> StoredVideo:
-    return StoredVideo(video_id, "lesson", "course", owner_id, "omar", 1, "ab" * 32, "video/mp4", 1.0, 1, 1, 0)
+    return StoredVideo(video_id, "lesson", "course", owner_id, "omar", 5, "ab" * 32, "video/mp4", 1.0, 1, 1, 0)
 
 
 # --- scratch --------------------------------------------------------------------------------------------
@@ -92,7 +92,7 @@ def store(tmp_path: Path) -> VideoStore:
 
 def keep(store: VideoStore, owner_id: str, video_id: str) -> None:
     store.scratch(video_id).write_bytes(b"bytes")
-    store.keep(store.scratch(video_id), owner_id, video_id)
+    store.keep(store.scratch(video_id), stored(owner_id, video_id))
 
 
 def test_a_kept_file_is_where_it_is_streamed_from(store: VideoStore) -> None:
@@ -121,6 +121,48 @@ def test_a_sweep_removes_what_no_row_knows_and_nothing_else(store: VideoStore) -
 def test_a_video_under_another_owners_name_is_not_the_one_that_is_known(store: VideoStore) -> None:
     keep(store, "mona", "v1")
     assert store.sweep([stored("omar", "v1")]) == ["v1"]
+
+
+def test_what_lies_beside_a_video_is_its_row_once_more(store: VideoStore) -> None:
+    keep(store, "omar", "v1")
+    keep(store, "mona", "v2")
+    assert sorted(store.read_rows(), key=lambda video: video.id) == [stored("omar", "v1"), stored("mona", "v2")]
+
+
+def test_a_video_from_before_there_were_rows_on_the_disk_gets_its_own(store: VideoStore) -> None:
+    for video_id in ("v1", "v2"):
+        keep(store, "omar", video_id)
+    row = store.original("omar", "v1").with_name("video.json")
+    row.unlink()
+    untouched = store.original("omar", "v2").with_name("video.json").stat().st_mtime_ns
+    store.add_missing_rows([stored("omar", "v1"), stored("omar", "v2"), stored("omar", "nowhere")])
+    assert len(store.read_rows()) == 2
+    assert store.original("omar", "v2").with_name("video.json").stat().st_mtime_ns == untouched
+    assert not store.original("omar", "nowhere").parent.exists()
+
+
+@pytest.mark.parametrize(
+    "written", ["", "{", "[]", "3", "null", '{"id": "v1"}', '{"id": "v1", "more": 1}', "\x00\x00"]
+)
+def test_a_row_that_cannot_be_read_is_no_row(store: VideoStore, written: str) -> None:
+    keep(store, "omar", "v1")
+    keep(store, "omar", "v2")
+    store.original("omar", "v1").with_name("video.json").write_text(written)
+    assert store.read_rows() == [stored("omar", "v2")]
+
+
+def test_a_video_that_was_cut_short_is_not_here_in_full(store: VideoStore) -> None:
+    keep(store, "omar", "v1")
+    os.truncate(store.original("omar", "v1"), 4)
+    assert store.read_rows() == []
+
+
+def test_a_row_whose_video_never_came_is_not_here_in_full(store: VideoStore) -> None:
+    """As after a kill between the two."""
+    keep(store, "omar", "v1")
+    store.original("omar", "v1").unlink()
+    assert store.read_rows() == []
+    assert store.sweep([]) == ["v1"]
 
 
 # --- reading --------------------------------------------------------------------------------------------
