@@ -6,7 +6,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives import serialization
 
 from shared.secrets import make_secrets
-from shared.tokens import load_private_key, load_public_key
+from shared.tokens import load_private_key, load_public_keys
 
 NAMES = {
     *("access_key", "vps_key", "node_key", "vps_public_key", "node_public_key"),
@@ -40,8 +40,22 @@ def test_a_public_key_belongs_to_its_private_key(tmp_path: Path) -> None:
     made = contents(tmp_path)
     raw = serialization.Encoding.Raw, serialization.PublicFormat.Raw
     for name in ("vps", "node"):
-        private, public = load_private_key(made[f"{name}_key"]), load_public_key(made[f"{name}_public_key"])
+        private, (public,) = load_private_key(made[f"{name}_key"]), load_public_keys(made[f"{name}_public_key"])
         assert private.public_key().public_bytes(*raw) == public.public_bytes(*raw)
+
+
+def test_each_node_has_a_key_of_its_own_and_one_more_leaves_the_others_theirs(tmp_path: Path) -> None:
+    make_secrets(tmp_path)
+    before = contents(tmp_path)
+    make_secrets(tmp_path, nodes=3)
+    after = contents(tmp_path)
+    added = {f"node_{kind}_{number}" for kind in ("key", "public_key") for number in (2, 3)}
+    assert set(after) == NAMES | added
+    assert {name: after[name] for name in NAMES} == before
+    assert len(set(after.values())) == len(after)
+    raw = serialization.Encoding.Raw, serialization.PublicFormat.Raw
+    (public,) = load_public_keys(after["node_public_key_3"])
+    assert load_private_key(after["node_key_3"]).public_key().public_bytes(*raw) == public.public_bytes(*raw)
 
 
 def test_no_two_secrets_are_alike_in_one_installation_or_in_two(tmp_path: Path) -> None:
