@@ -40,13 +40,21 @@ def run(
 class Process:
     """A module of ours that serves on a port, its standard error in a file.
 
-    `doomed`: it may die before it answers. Start it from the main thread only: it ends with the thread that did.
+    `doomed`: it may die before it answers. Without `wait`, whoever starts it calls `wait_until_it_answers`. Start it
+    from the main thread only: it ends with the thread that did.
     """
 
     def __init__(
-        self, module: str, port: int, environment: Mapping[str, str], log: Path, *, doomed: bool = False
+        self,
+        module: str,
+        port: int,
+        environment: Mapping[str, str],
+        log: Path,
+        *,
+        doomed: bool = False,
+        wait: bool = True,
     ) -> None:
-        self.port, self.log = port, log
+        self.port, self.log, self._doomed = port, log, doomed
         with log.open("ab") as errors:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", module],
@@ -54,7 +62,11 @@ class Process:
                 stderr=errors,
                 preexec_fn=die_with_parent,
             )
-        if not self._answers() and not (doomed and self.was_killed()):
+        if wait:
+            self.wait_until_it_answers()
+
+    def wait_until_it_answers(self) -> None:
+        if not self._answers() and not (self._doomed and self.was_killed()):
             self.stop()
             raise AssertionError(f"did not start: {self.log.read_text()}")
 

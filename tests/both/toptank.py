@@ -1,5 +1,6 @@
 """The whole product as processes: VPS, Cloud nodes, payment simulator, each to be killed and started again at will."""
 
+import asyncio
 import json
 import os
 import signal
@@ -17,6 +18,9 @@ from shared.secrets import of_node
 from tests.processes import Process, free_port, run
 from tests.settings import vps_environment
 from tests.simulator import Simulator
+from vps_service.migrate import with_database
+from vps_service.nodes.operator import add_node
+from vps_service.settings import DatabaseSettings
 
 FOLLOWERS_REQUIRED = 3
 SOON_S = 10.0
@@ -50,7 +54,16 @@ class Service:
 
     def start(self, **changes: str) -> None:
         """`changes` are environment variables of this one run."""
-        self._process = Process(self._module, self.port, self._environment | changes, self.log)
+        self.launch(**changes)
+        self.wait_until_it_answers()
+
+    def launch(self, **changes: str) -> None:
+        """As `start`, without waiting for it."""
+        self._process = Process(self._module, self.port, self._environment | changes, self.log, wait=False)
+
+    def wait_until_it_answers(self) -> None:
+        assert self._process is not None
+        self._process.wait_until_it_answers()
 
     def start_doomed(self, point: str, **changes: str) -> None:
         """It will kill itself when it comes to this kill point (`name` or `name:times`)."""
@@ -187,14 +200,15 @@ class TopTank:
     def start(self) -> None:
         for node in self.nodes:
             self.admit(node)
-        self.vps.start()
-        for node in self.nodes:
-            node.start()
+        for service in (self.vps, *self.nodes):
+            service.launch()
+        for service in (self.vps, *self.nodes):
+            service.wait_until_it_answers()
 
     def admit(self, node: Node) -> None:
-        """As an operator does."""
-        said = self.operate("add-node", node.id, str(node.public_key))
-        assert node.id in said
+        """As `toptank add-node` does."""
+        settings = DatabaseSettings(database_url=self.database_url)
+        asyncio.run(with_database(settings, lambda sessions: add_node(sessions, node.id, node.public_key.read_text())))
 
     def operate(self, *arguments: str) -> str:
         """What an operator's command about nodes says when it succeeds."""
