@@ -1,6 +1,5 @@
 """Pulling the VPS's changes: in order, without gaps, and starting again when the position is of no use."""
 
-import time
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -8,155 +7,257 @@ import httpx
 import pytest
 import respx
 
-from cloud_service.access.models import ANY, Grant, Scope
 from cloud_service.access.rights import Rights
+from cloud_service.clock import uptime
 from cloud_service.db import Database
 from cloud_service.feed import Feed
+from cloud_service.freshness import Freshness
+from cloud_service.vps import Vps, VpsFailed, VpsRefused, VpsUnreachable
 from shared.contract import CHANGES, Change
-from shared.peer import Peer, PeerRefused, PeerUnreachable
+from tests.cloud.made_up import MadeUpVps
+from tests.cloud.things import COURSE, EPOCH, MARK, grant, position, video
 
 pytestmark = pytest.mark.anyio
 
-EPOCH, COURSE, USER = uuid4(), uuid4(), uuid4()
+WAIT_S = 5.0
 
 
 def changes(*numbers: int, head: int | None = None, reset: bool = False, epoch: UUID = EPOCH) -> dict[str, Any]:
     items = [{"number": number, "kind": "course_deleted", "course_id": str(uuid4())} for number in numbers]
     head = max(numbers, default=0) if head is None else head
-    return {"epoch": str(epoch), "head": head, "reset": reset, "items": items}
+    return {"epoch": str(epoch), "head": head, "mark": str(uuid4()), "reset": reset, "items": items}
+
+
+class Heard:
+    """What the feed told of, and where the node was when it did."""
+
+    def __init__(self, rights: Rights) -> None:
+        self._rights = rights
+        self.changes: list[tuple[int, int]] = []
+        self.resets = 0
+        self.fails = False
+
+    async def changed(self, change: Change) -> None:
+        if self.fails:
+            raise OSError("no space left on device")
+        at = self._rights.position
+        self.changes.append((change.number, at.number if at else -1))
+
+    async def was_reset(self) -> None:
+        self.resets += 1
 
 
 @pytest.fixture
-def told() -> list[Change]:
-    """What the feed has told of before it applied it."""
-    return []
+def heard(rights: Rights) -> Heard:
+    return Heard(rights)
 
 
 @pytest.fixture
-def feed(database: Database, rights: Rights, peer: Peer, told: list[Change]) -> Feed:
-    async def deleted(change: Change) -> None:
-        told.append(change)
-
-    return Feed(database, rights, peer, deleted)
+def freshness(database: Database) -> Freshness:
+    return Freshness(database)
 
 
 @pytest.fixture
-def answers(vps: respx.MockRouter) -> respx.Route:
-    return vps.get(CHANGES)
+def feed(rights: Rights, freshness: Freshness, vps: Vps, heard: Heard) -> Feed:
+    return Feed(rights, freshness, vps, heard, WAIT_S)
 
 
-async def at(rights: Rights, position: int) -> None:
-    await rights.reset(EPOCH, position)
-    await rights.remember(Grant(Scope(str(USER), str(COURSE), ANY), "omar", "key", position))
+async def at(rights: Rights, number: int) -> None:
+    await rights.reset(position(number), MARK)
+    await rights.remember(grant(number), EPOCH)
 
 
-async def test_a_node_without_a_position_starts_at_the_head(feed: Feed, rights: Rights, answers: respx.Route) -> None:
-    answers.respond(json=changes(head=42, reset=True))
+def asked(route: respx.Route) -> dict[str, str]:
+    return dict(route.calls.last.request.url.params)
+
+
+async def test_a_node_without_a_position_starts_at_the_head(
+    feed: Feed, rights: Rights, freshness: Freshness, made_up: MadeUpVps, heard: Heard
+) -> None:
+    said = changes(head=42, reset=True)
+    route = made_up.answers("GET", CHANGES, said)
     await feed.pull()
-    assert (rights.epoch, rights.position) == (EPOCH, 42)
-    assert dict(answers.calls.last.request.url.params) == {"wait_s": "0"}
-    assert feed.was_pulled
+    assert (rights.position, str(rights.mark)) == (position(42), said["mark"])
+    assert asked(route) == {"wait_s": "0"}
+    assert (freshness.was_pulled, heard.resets) == (True, 1)
 
 
-async def test_a_node_goes_on_from_where_it_is(feed: Feed, rights: Rights, answers: respx.Route) -> None:
+async def test_a_node_goes_on_from_where_it_is_and_says_which_mark_it_was_given(
+    feed: Feed, rights: Rights, made_up: MadeUpVps
+) -> None:
     await at(rights, 5)
-    answers.respond(json=changes(6, 7))
+    first, second = changes(6, 7), changes(8)
+    route = made_up.answers("GET", CHANGES, first, second)
     await feed.pull()
-    assert rights.position == 7
-    asked = answers.calls.last.request.url.params
-    assert (asked["after"], asked["epoch"]) == ("5", str(EPOCH))
+    assert rights.position == position(7)
+    sent = asked(route)
+    assert (sent["after"], sent["epoch"], sent["mark"]) == ("5", str(EPOCH), str(MARK))
+    await feed.pull()
+    sent = asked(route)
+    assert (sent["after"], sent["mark"]) == ("7", first["mark"])
     assert len(rights) == 1
 
 
-async def test_what_ended_is_gone_once_it_is_pulled(feed: Feed, rights: Rights, answers: respx.Route) -> None:
+async def test_where_a_node_is_survives_a_restart(
+    feed: Feed, rights: Rights, database: Database, made_up: MadeUpVps
+) -> None:
+    await at(rights, 5)
+    said = changes(6)
+    made_up.answers("GET", CHANGES, said)
+    await feed.pull()
+    again = Rights(database)
+    await again.load()
+    assert (again.position, str(again.mark)) == (position(6), said["mark"])
+
+
+async def test_what_ended_is_gone_once_it_is_pulled(feed: Feed, rights: Rights, made_up: MadeUpVps) -> None:
     await at(rights, 5)
     ended = changes(6)
     ended["items"][0]["course_id"] = str(COURSE)
-    answers.respond(json=ended)
+    made_up.answers("GET", CHANGES, ended)
     await feed.pull()
     assert len(rights) == 0
 
 
 @pytest.mark.parametrize("numbers", [(7,), (7, 8), (6, 8), (5, 6), (6, 6)])
-async def test_a_gap_drops_the_cache(
-    feed: Feed, rights: Rights, answers: respx.Route, numbers: tuple[int, ...]
+async def test_a_gap_drops_the_cache_and_has_everything_compared(
+    feed: Feed, rights: Rights, made_up: MadeUpVps, heard: Heard, numbers: tuple[int, ...]
 ) -> None:
     await at(rights, 5)
-    answers.respond(json=changes(*numbers))
+    made_up.answers("GET", CHANGES, changes(*numbers))
     await feed.pull()
-    assert (len(rights), rights.position) == (0, numbers[-1])
+    assert (len(rights), rights.position, heard.resets) == (0, position(numbers[-1]), 1)
 
 
-async def test_another_epoch_drops_the_cache(feed: Feed, rights: Rights, answers: respx.Route) -> None:
+async def test_another_epoch_drops_the_cache_and_has_everything_compared(
+    feed: Feed, rights: Rights, made_up: MadeUpVps, heard: Heard
+) -> None:
     """The VPS was restored from a backup: its numbers mean something else now."""
     await at(rights, 5)
     restored = uuid4()
-    answers.respond(json=changes(head=3, reset=True, epoch=restored))
+    made_up.answers("GET", CHANGES, changes(head=3, reset=True, epoch=restored))
     await feed.pull()
-    assert (len(rights), rights.epoch, rights.position) == (0, restored, 3)
+    assert (len(rights), rights.position, heard.resets) == (0, position(3, restored), 1)
 
 
-async def test_nothing_new_keeps_everything(feed: Feed, rights: Rights, answers: respx.Route) -> None:
-    await at(rights, 5)
-    answers.respond(json=changes(head=5))
-    await feed.pull()
-    assert (len(rights), rights.position, feed.was_pulled) == (1, 5, True)
-
-
-async def test_a_node_that_is_still_behind_does_not_call_itself_fresh(
-    feed: Feed, rights: Rights, answers: respx.Route
+async def test_nothing_new_keeps_everything(
+    feed: Feed, rights: Rights, freshness: Freshness, made_up: MadeUpVps, heard: Heard
 ) -> None:
     await at(rights, 5)
-    answers.respond(json=changes(6, 7, head=900))
+    made_up.answers("GET", CHANGES, changes(head=5))
     await feed.pull()
-    assert not feed.was_pulled
-    answers.respond(json=changes(8, head=8))
+    assert (len(rights), rights.position, freshness.was_pulled, heard.resets) == (1, position(5), True, 0)
+
+
+async def test_a_node_that_is_still_behind_does_not_call_itself_fresh_and_does_not_wait(
+    feed: Feed, rights: Rights, freshness: Freshness, made_up: MadeUpVps
+) -> None:
+    await at(rights, 5)
+    route = made_up.answers("GET", CHANGES, changes(6, 7, head=900), changes(8, head=8))
     await feed.pull()
-    assert feed.was_pulled
-    assert feed.age_s() < 5
+    assert (freshness.was_pulled, feed.lag) == (False, 893)
+    await feed.pull()
+    assert asked(route)["wait_s"] == "0"
+    assert (freshness.was_pulled, feed.lag) == (True, 0)
+
+
+async def test_a_node_that_is_up_to_date_has_the_vps_wait_for_news(
+    feed: Feed, rights: Rights, made_up: MadeUpVps
+) -> None:
+    await at(rights, 5)
+    route = made_up.answers("GET", CHANGES, changes(head=5))
+    await feed.pull()
+    await feed.pull()
+    assert float(asked(route)["wait_s"]) == WAIT_S
+
+
+async def test_an_answer_is_as_fresh_as_the_question(
+    feed: Feed, rights: Rights, freshness: Freshness, made_up: MadeUpVps
+) -> None:
+    """What changed while it was on its way may not be in it."""
+    await at(rights, 5)
+    asked_at: list[float] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked_at.append(uptime())
+        return made_up.signed(request, httpx.Response(200, json=changes(head=5)))
+
+    made_up.does("GET", CHANGES, answer)
+    await feed.pull()
+    assert freshness.age_s() >= uptime() - asked_at[0] - 0.001
 
 
 @pytest.mark.parametrize(
     ("answer", "error"),
     [
-        (httpx.ConnectError("down"), PeerUnreachable),
-        (httpx.ReadTimeout("slow"), PeerUnreachable),
-        (httpx.Response(500), PeerUnreachable),
-        (httpx.Response(401), PeerRefused),
-        (httpx.Response(200, json={"something": "else"}), PeerRefused),
-        (httpx.Response(302, headers={"Location": "http://elsewhere.test/"}), PeerRefused),
+        (httpx.ConnectError("down"), VpsUnreachable),
+        (httpx.ReadTimeout("slow"), VpsUnreachable),
+        (httpx.Response(500), VpsFailed),
+        (httpx.Response(401), VpsRefused),
+        (httpx.Response(200, json={"something": "else"}), VpsRefused),
+        (httpx.Response(302, headers={"Location": "http://elsewhere.test/"}), VpsRefused),
     ],
+    ids=repr,
 )
 async def test_a_pull_that_fails_changes_nothing(
-    feed: Feed, rights: Rights, answers: respx.Route, answer: Any, error: type[Exception]
+    feed: Feed, rights: Rights, freshness: Freshness, made_up: MadeUpVps, answer: Any, error: type[Exception]
 ) -> None:
     await at(rights, 5)
-    answers.mock(side_effect=[answer])
+    made_up.answers("GET", CHANGES, answer)
     with pytest.raises(error):
         await feed.pull()
-    assert (len(rights), rights.position, feed.was_pulled) == (1, 5, False)
+    assert (len(rights), rights.position, freshness.was_pulled) == (1, position(5), False)
+
+
+async def test_changes_that_nobody_signed_move_nothing(
+    feed: Feed, rights: Rights, freshness: Freshness, made_up: MadeUpVps
+) -> None:
+    await at(rights, 5)
+    made_up.does("GET", CHANGES, lambda _: httpx.Response(200, json=changes(head=5)))
+    with pytest.raises(VpsUnreachable):
+        await feed.pull()
+    assert (rights.position, freshness.was_pulled) == (position(5), False)
 
 
 async def test_the_feed_tells_of_each_change_before_it_moves_on(
-    feed: Feed, rights: Rights, answers: respx.Route, told: list[Change]
+    feed: Feed, rights: Rights, made_up: MadeUpVps, heard: Heard
 ) -> None:
     await at(rights, 5)
-    answers.respond(json=changes(6, 7))
+    made_up.answers("GET", CHANGES, changes(6, 7))
     await feed.pull()
-    assert [change.number for change in told] == [6, 7]
+    assert heard.changes == [(6, 5), (7, 5)]
 
 
-async def test_a_restart_makes_what_is_known_no_fresher(
-    feed: Feed, database: Database, rights: Rights, peer: Peer, answers: respx.Route
+async def test_a_change_that_could_not_be_acted_on_comes_again(
+    feed: Feed, rights: Rights, freshness: Freshness, made_up: MadeUpVps, heard: Heard
 ) -> None:
-    answers.respond(json=changes(head=0, reset=True))
+    await at(rights, 5)
+    made_up.answers("GET", CHANGES, changes(6))
+    heard.fails = True
+    with pytest.raises(OSError, match="no space"):
+        await feed.pull()
+    assert (rights.position, freshness.was_pulled) == (position(5), False)
+    heard.fails = False
     await feed.pull()
+    assert (rights.position, heard.changes) == (position(6), [(6, 5)])
+
+
+async def test_a_change_that_could_not_be_stored_denies_at_once_and_comes_again(
+    feed: Feed, rights: Rights, database: Database, made_up: MadeUpVps
+) -> None:
+    await at(rights, 5)
+    ended = changes(6)
+    ended["items"][0]["course_id"] = str(COURSE)
+    made_up.answers("GET", CHANGES, ended)
     async with database.transaction() as transaction:
-        an_hour_ago = str(time.time() - 3600)
-        await transaction.execute("UPDATE remembered SET value = ? WHERE name = 'feed_pulled_at'", (an_hour_ago,))
-
-    async def nothing(_: Change) -> None: ...
-
-    again = Feed(database, rights, peer, nothing)
-    await again.load()
-    assert 3590 < again.age_s() < 3610
+        full = "CREATE TRIGGER full BEFORE INSERT ON remembered BEGIN SELECT RAISE(ABORT, 'disk is full'); END"
+        await transaction.execute(full)
+    with pytest.raises(Exception, match="disk is full"):
+        await feed.pull()
+    assert rights.position == position(5)
+    assert rights.grant_for(grant().scope.user_id, video()) is None
+    async with database.transaction() as transaction:
+        await transaction.execute("DROP TRIGGER full")
+    await feed.pull()
+    assert rights.position == position(6)
+    assert await database.fetch("SELECT * FROM grants") == []

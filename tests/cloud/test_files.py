@@ -141,9 +141,7 @@ def test_a_video_from_before_there_were_rows_on_the_disk_gets_its_own(store: Vid
     assert not store.original("omar", "nowhere").parent.exists()
 
 
-@pytest.mark.parametrize(
-    "written", ["", "{", "[]", "3", "null", '{"id": "v1"}', '{"id": "v1", "more": 1}', "\x00\x00"]
-)
+@pytest.mark.parametrize("written", ["", "{", "[]", "3", "null", '{"id": "v1"}', '{"id": "v1", "more": 1}', "\x00\x00"])
 def test_a_row_that_cannot_be_read_is_no_row(store: VideoStore, written: str) -> None:
     keep(store, "omar", "v1")
     keep(store, "omar", "v2")
