@@ -139,6 +139,8 @@ def checked_header(token: str, typ: str) -> str:
         raise InvalidToken("not a JWT") from None
     if set(header) != {"alg", "typ", "kid"} or header["typ"] != typ or header["alg"] != ALGORITHM:
         raise InvalidToken("a token of another kind")
+    if not str(header["kid"]).isprintable():
+        raise InvalidToken("a key's id that a database cannot be asked about")
     return str(header["kid"])
 
 
