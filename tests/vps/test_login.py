@@ -13,7 +13,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from shared.contract import VPS
+from shared.service_tokens import Call
 from shared.tokens import sign_access, verify_access
 from tests.vps.people import (
     PASSWORD,
@@ -237,8 +237,9 @@ async def test_no_token_of_another_kind_is_an_access_token(vps: Vps) -> None:
     for method, path in routes:
         others = {
             "refresh": student.refresh_token,
-            "service": vps.node.signer.token(VPS, method, path, b""),
-            "service for everybody": vps.node.signer.token("toptank", method, path, b""),
+            "service": vps.node.token(method, path),
+            "service for everybody": vps.node.signer.call("toptank", Call(method, path, b""))[0],
+            "service answer": vps.node.signer.answer("toptank", "id", 200, b""),
             "a key's id": str(video),
             "the password": PASSWORD,
         }
@@ -249,7 +250,7 @@ async def test_no_token_of_another_kind_is_an_access_token(vps: Vps) -> None:
 
 async def test_an_access_token_is_no_service_token(vps: Vps) -> None:
     teacher = await make_teacher(vps)
-    for method, path in (("GET", f"/internal/teachers/{teacher.id}"), ("GET", "/internal/changes")):
+    for method, path in (("POST", "/internal/standing"), ("GET", "/internal/changes")):
         for token in (teacher.access_token, teacher.refresh_token):
             refused(await vps.node.send(token, method, path), 401, "not_authenticated")
 

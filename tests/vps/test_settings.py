@@ -75,7 +75,7 @@ def test_with_good_settings_it_serves(environment: dict[str, str], tmp_path: Pat
     assert "Traceback" not in logged
 
 
-SECRETS = ["access_key", "vps_key", "node_public_key", "simulator_secret"]
+SECRETS = ["access_key", "vps_key", "simulator_secret"]
 
 
 def test_a_process_without_a_secret_refuses_to_start(environment: dict[str, str]) -> None:
@@ -115,7 +115,7 @@ def test_a_short_or_known_secret_is_refused_and_not_repeated(
     assert secret not in line
 
 
-@pytest.mark.parametrize("name", ["access_key", "vps_key", "node_public_key"])
+@pytest.mark.parametrize("name", ["access_key", "vps_key"])
 @pytest.mark.parametrize("content", NO_KEYS.values(), ids=NO_KEYS)
 def test_a_key_that_is_no_key_is_refused(
     loading: Callable[..., str], name: str, content: bytes, tmp_path: Path
@@ -125,10 +125,10 @@ def test_a_key_that_is_no_key_is_refused(
     assert f"TOPTANK_{name.upper()}" in line or str(tmp_path / "bad") in line
 
 
-def test_a_private_key_in_the_place_of_a_public_one_is_refused(
+def test_a_public_key_in_the_place_of_a_private_one_is_refused(
     loading: Callable[..., str], secrets_folder: Path
 ) -> None:
-    assert "TOPTANK_NODE_PUBLIC_KEY" in loading(NODE_PUBLIC_KEY_FILE=secrets_folder / "node_key")
+    assert "TOPTANK_VPS_KEY" in loading(VPS_KEY_FILE=secrets_folder / "vps_public_key")
 
 
 @pytest.mark.parametrize(
@@ -145,8 +145,8 @@ def test_a_private_key_in_the_place_of_a_public_one_is_refused(
         ("PLATFORM_FEE_PERCENT", "101", "TOPTANK_PLATFORM_FEE_PERCENT"),
         ("PAYMENT_PROVIDER", "none", "TOPTANK_PAYMENT_PROVIDER"),
         ("VPS_URL", "localhost:8000", "TOPTANK_VPS_URL: must be a URL like https://"),
-        ("CLOUD_URL", "cloud.example", "TOPTANK_CLOUD_URL"),
-        ("CLOUD_INTERNAL_URL", "127.0.0.1:8001", "TOPTANK_CLOUD_INTERNAL_URL"),
+        ("CHANGES_KEPT_DAYS", "0", "TOPTANK_CHANGES_KEPT_DAYS"),
+        ("CHANGES_KEPT_DAYS", "for ever", "TOPTANK_CHANGES_KEPT_DAYS"),
         ("SIMULATOR_URL", "ftp://hunter22@127.0.0.1", "TOPTANK_SIMULATOR_URL"),
         ("DATABASE_URL", "", "TOPTANK_DATABASE_URL"),
         ("DATABASE_URL", "not a url", "TOPTANK_DATABASE_URL"),
@@ -163,6 +163,12 @@ def test_a_bad_setting_is_named(loading: Callable[..., str], name: str, value: s
 
 def test_production_takes_no_cheap_hashes(loading: Callable[..., str]) -> None:
     assert "TOPTANK_BCRYPT_COST" in loading(ENVIRONMENT="production", PAYMENT_PROVIDER="", BCRYPT_COST="11")
+
+
+def test_production_does_not_start_where_a_test_would_have_it_die(environment: dict[str, str]) -> None:
+    doomed = {"TOPTANK_KILL_AT": "payment.before_commit:3", "TOPTANK_ENVIRONMENT": "production"}
+    doomed |= {"TOPTANK_PAYMENT_PROVIDER": "", "TOPTANK_BCRYPT_COST": "12"}
+    refuses(environment | doomed, "TOPTANK_KILL_AT is for tests and refuses to run in production")
 
 
 @pytest.mark.parametrize(
@@ -198,6 +204,8 @@ COMMANDS = [
     "vps_service.migrate",
     "vps_service.accounts.operator confirm-contact sara",
     "vps_service.followers.seed omar 10",
+    "vps_service.nodes.operator remove-node node-1",
+    "vps_service.nodes.operator reconcile",
 ]
 
 
