@@ -1,6 +1,8 @@
 """`toptank cloud`: run a Cloud node."""
 
 from cloud_service.app import create_app
+from cloud_service.db import NewerSchema, check_release
+from cloud_service.opening import FILE
 from cloud_service.settings import CloudSettings
 from shared import logs
 from shared.folders import FolderInUse, hold
@@ -13,7 +15,8 @@ def main() -> None:
     logs.configure(settings.node_id, settings.log_level)
     try:
         lock = hold(settings.folder)  # a second node in the same folder would sweep away the first one's uploads
-    except FolderInUse as error:
+        check_release(settings.folder / FILE)
+    except (FolderInUse, NewerSchema) as error:
         stop(str(error))
     except OSError as error:
         stop(f"{settings.folder} cannot be used: {error.strerror}")

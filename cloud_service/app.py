@@ -43,8 +43,6 @@ async def _keep_open(app: FastAPI, settings: CloudSettings, node: Node) -> None:
         async with working(node):
             await node.database.broken.wait()
             _show(app, None)
-        await asyncio.to_thread(set_aside, settings.folder / FILE)
-        killpoint("database.set_aside")
         node = await _reopened(settings)
         _show(app, node)
 
@@ -52,6 +50,8 @@ async def _keep_open(app: FastAPI, settings: CloudSettings, node: Node) -> None:
 async def _reopened(settings: CloudSettings) -> Node:
     while True:
         try:
+            await asyncio.to_thread(set_aside, settings.folder / FILE)
+            killpoint("database.set_aside")
             return await open_node(settings)
         except (OSError, sqlite3.Error):
             log.exception("the node cannot be opened")

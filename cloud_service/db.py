@@ -9,7 +9,7 @@ import asyncio
 import logging
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -216,12 +216,23 @@ async def _connect(path: Path) -> aiosqlite.Connection:
     return connection
 
 
+def check_release(path: Path) -> None:
+    """Raises NewerSchema. A file that is not there, or cannot be read, is somebody else's question."""
+    with suppress(sqlite3.Error), closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        _check_version(version)
+
+
+def _check_version(version: int) -> None:
+    if version > len(MIGRATIONS):
+        raise NewerSchema(f"the node's database has schema {version}, this release knows {len(MIGRATIONS)}")
+
+
 async def _migrate(connection: aiosqlite.Connection) -> None:
     """Raises NewerSchema."""
     async with connection.execute("PRAGMA user_version") as cursor:
         (version,) = await cursor.fetchone() or (0,)
-    if version > len(MIGRATIONS):
-        raise NewerSchema(f"the node's database has schema {version}, this release knows {len(MIGRATIONS)}")
+    _check_version(version)
     for number, migration in enumerate(MIGRATIONS[version:], start=version + 1):
         await connection.executescript(f"BEGIN; {migration} PRAGMA user_version = {number}; COMMIT;")
     if 0 < version < len(MIGRATIONS):

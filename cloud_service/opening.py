@@ -4,7 +4,7 @@ import asyncio
 import logging
 import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from cloud_service.access.actions import Access
@@ -131,4 +131,5 @@ async def working(node: Node) -> AsyncIterator[None]:
     finally:
         node.catalogue.hide_all()
         await node.vps.close()
-        await node.database.close()
+        with suppress(sqlite3.Error):  # of a damaged file nothing better is to be had
+            await node.database.close()

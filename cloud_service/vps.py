@@ -102,9 +102,10 @@ class Vps:
                 body=response.content,
             )
         except InvalidToken as error:
-            # A proxy's own error page, a VPS that does not know this node, or somebody in between.
+            # A VPS that could not ask its database who calls, a proxy's error page, or somebody in between.
+            level = logging.WARNING if response.is_server_error else logging.ERROR
             extra = {"path": path, "status": response.status_code, "reason": str(error)}
-            log.error("answer not signed by the VPS", extra=extra)
+            log.log(level, "answer not signed by the VPS", extra=extra)
             raise VpsUnreachable from None
         self._clock.told(signed_at)
         return response

@@ -15,7 +15,7 @@ async def video_links(session: AsyncSession, course_id: UUID) -> list[VideoLink]
     """In the order of the lessons. `after` in an address keeps a node from answering by an older refusal."""
     known = (await changes.number_now(session)).number
     wanted = (
-        select(Lesson.id, Lesson.title, Video.id.label("video_id"), Node.url)
+        select(Lesson.id, Lesson.title, Video.id.label("video_id"), Video.node_id, Node.url)
         .join(Section, Section.id == Lesson.section_id)
         .join(Video, (Video.lesson_id == Lesson.id) & Video.deleted_at.is_(None))
         .join(Node, Node.id == Video.node_id)
@@ -23,6 +23,11 @@ async def video_links(session: AsyncSession, course_id: UUID) -> list[VideoLink]
         .order_by(Section.position, Lesson.position)
     )
     return [
-        VideoLink(lesson_id=row.id, title=row.title, uri=f"{row.url}/videos/{row.video_id}/stream?after={known}")
+        VideoLink(
+            lesson_id=row.id,
+            title=row.title,
+            node=row.node_id,
+            uri=f"{row.url}/videos/{row.video_id}/stream?after={known}",
+        )
         for row in await session.execute(wanted)
     ]

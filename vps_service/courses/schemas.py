@@ -105,4 +105,5 @@ class VideoLink(Out):
 
     lesson_id: UUID
     title: str
+    node: str
     uri: str
