@@ -88,7 +88,7 @@ class Vps:
         try:
             async with asyncio.timeout(timeout_s):  # in all; httpx's own is between two signs of life
                 response = await self._http.request(method, path, content=content, headers=headers, timeout=None)
-        except (httpx.TransportError, TimeoutError) as error:
+        except (httpx.RequestError, TimeoutError) as error:
             log.warning("VPS unreachable", extra={"path": path, "error": repr(error)})
             raise VpsUnreachable from None
         try:

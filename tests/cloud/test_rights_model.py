@@ -1,4 +1,4 @@
-"""After any sequence of answers, changes, resets and restarts: memory is the file, and both are what a plain model says.
+"""After any sequence of answers, changes, resets, restarts: memory is the file, and both are as a plain model has it.
 
 The model knows of no index, no halves and no order of steps: a set of grants, and every change that ever ended some.
 """
