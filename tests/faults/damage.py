@@ -1,9 +1,24 @@
 """What happens to files on a bad disk, or under a careless hand."""
 
 import os
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
+from tests.both.toptank import eventually
+
 PAGE = 4096
+
+
+def check_in(database: Path) -> None:
+    """Everything is in the file itself: what is still in the log beside it would hide the damage, and then mend it."""
+
+    def is_done() -> bool:
+        with closing(sqlite3.connect(database, timeout=5)) as connection:
+            (busy, _, _) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        return not busy
+
+    eventually(is_done)
 
 
 def flip_bytes(database: Path, pages: int = 40) -> None:

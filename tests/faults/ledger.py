@@ -18,6 +18,8 @@ class Ledger:
     states: dict[str, str] = field(default_factory=dict)
     """Accounts that were banned or activated, with what they are now."""
     doubted: set[str] = field(default_factory=set)
+    orphaned: set[str] = field(default_factory=set)
+    """Videos that a VPS restored from a backup knows no lesson of: kept on the node until somebody decides."""
 
     def copy(self) -> Self:
         """As of now, for a backup that is to be restored."""
