@@ -22,9 +22,9 @@ class Freshness:
         if rows:
             self._pulled_at, self.was_pulled = _uptime_of(json.loads(rows[0]["value"])), True
 
-    def age_s(self) -> float:
+    def age_s(self, now: float | None = None) -> float:
         """Seconds since this node knew that it was up to date; since its start, if it never did."""
-        return uptime() - self._pulled_at
+        return (uptime() if now is None else now) - self._pulled_at
 
     async def renew(self, since: float) -> None:
         """Up to date as of `since`, by `uptime`."""

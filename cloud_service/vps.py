@@ -88,7 +88,8 @@ class Vps:
         try:
             async with asyncio.timeout(timeout_s):  # in all; httpx's own is between two signs of life
                 response = await self._http.request(method, path, content=content, headers=headers, timeout=None)
-        except (httpx.RequestError, TimeoutError) as error:
+        except (httpx.RequestError, TimeoutError, AttributeError) as error:
+            # AttributeError is anyio's, on uvloop, of a connection that was reset in the moment it was made.
             log.warning("VPS unreachable", extra={"path": path, "error": repr(error)})
             raise VpsUnreachable from None
         try:

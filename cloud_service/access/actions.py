@@ -8,6 +8,7 @@ from cloud_service.access.models import Grant, Scope, Viewer
 from cloud_service.access.rights import Rights
 from cloud_service.access.single_flight import SingleFlight
 from cloud_service.access.watching import Watching
+from cloud_service.clock import uptime
 from cloud_service.freshness import Freshness
 from cloud_service.settings import CloudSettings
 from cloud_service.videos.models import StoredVideo
@@ -59,9 +60,11 @@ class Access:
             return False
         if grant.generation > viewer.generation:
             raise NotAuthenticated
-        if self._freshness.age_s() <= self._trust_starting_s:
-            self._watching.goes_on(viewer.id, video.id)
-        elif self._freshness.age_s() > self._trust_watching_s or not self._watching.includes(viewer.id, video.id):
+        now = uptime()
+        age_s = self._freshness.age_s(now)
+        if age_s <= self._trust_starting_s:
+            self._watching.goes_on(viewer.id, video.id, now)
+        elif age_s > self._trust_watching_s or not self._watching.includes(viewer.id, video.id, now):
             raise RightsUnknown
         return True
 
@@ -100,7 +103,7 @@ class Access:
             log.exception("a right was not remembered")  # it holds all the same
             return answer
         killpoint("access.remembered")
-        self._watching.goes_on(viewer.id, video.id)
+        self._watching.goes_on(viewer.id, video.id, uptime())
         return answer if kept else None
 
     async def standing(self, viewer: Viewer, course_id: UUID | None) -> StandingAnswer:
