@@ -183,6 +183,16 @@ def ready(world: World, node: Node) -> dict[str, Any]:
     return answer
 
 
+def is_fresh(world: World, node: Node) -> None:
+    """Waits until the node has just heard from the VPS: its time of trust begins now, and it knows what time it is."""
+
+    def just_heard() -> bool:
+        age_s = ready(world, node)["trust_age_s"]
+        return age_s is not None and age_s < 1
+
+    eventually(just_heard)
+
+
 # --- A6, A7 -------------------------------------------------------------------------------------------
 
 

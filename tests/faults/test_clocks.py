@@ -11,6 +11,7 @@ from shared.tokens import load_private_key, sign_access
 from tests.both.people import Person, with_token
 from tests.both.toptank import eventually
 from tests.faults.acts import Cast, sign_in_again
+from tests.faults.audit import is_fresh
 from tests.faults.clocks import WrongClock, library
 from tests.faults.world import World
 
@@ -31,6 +32,7 @@ def clock(tmp_path: Path) -> WrongClock:
 @pytest.fixture
 def wrong_node(world: World, clock: WrongClock) -> Iterator[WrongClock]:
     world.cloud.restart(**clock.environment)
+    is_fresh(world, world.cloud)
     yield clock
     world.cloud.restart()
 
@@ -60,12 +62,15 @@ def test_a_node_whose_clock_is_wrong_goes_by_that_of_the_vps(
     logged = len(list(world.cloud.lines()))
     clock.set(ahead_s)
     world.cloud.restart(**clock.environment)
+    is_fresh(world, world.cloud)
     try:
         check_works(world, cast)
         said = [line for line in list(world.cloud.lines())[logged:] if "clock is wrong" in line["event"]]
         assert len(said) == 1
         metrics = world.http.get(f"{world.cloud.url}/metrics").text
-        (skew,) = [float(line.split()[-1]) for line in metrics.splitlines() if line.startswith("toptank_clock_skew_s")]
+        (skew,) = [
+            float(line.split()[-1]) for line in metrics.splitlines() if line.startswith("toptank_clock_skew_seconds ")
+        ]
         assert abs(skew - ahead_s) < 5
     finally:
         world.cloud.restart()
@@ -97,6 +102,8 @@ def test_a_vps_whose_clock_is_wrong_is_the_one_that_counts(
     world.vps.restart(**clock.environment)
     try:
         meanwhile = replace(cast, teacher=sign_in_again(world, cast.teacher), admin=sign_in_again(world, cast.admin))
+        # The node learns what time it is from the first answer.
+        eventually(lambda: meanwhile.teacher.cloud.get("/uploads/permission").status_code == 200)
         fresh, _ = meanwhile.course_on_sale()
         purchase = meanwhile.buyer_of(fresh)
         eventually(lambda: purchase.watch().status_code == 200)

@@ -14,7 +14,7 @@ from tests.both.people import done, make_student, refused
 from tests.both.toptank import eventually
 from tests.both.wire import upload
 from tests.faults.acts import Cast, Purchase, buy, written_down
-from tests.faults.audit import ready
+from tests.faults.audit import is_fresh
 from tests.faults.link import Link
 from tests.faults.world import STARTING_S, WATCHING_S, World
 
@@ -32,11 +32,6 @@ def unknown(response: httpx.Response, *codes: str) -> None:
     """It says that it cannot know, and when to ask again."""
     assert (response.status_code, response.json()["code"] in codes) == (503, True), response.content
     assert int(response.headers["retry-after"]) > 0
-
-
-def is_fresh(world: World) -> None:
-    """The node has just heard from the VPS: its time of trust begins now."""
-    eventually(lambda: (ready(world, world.cloud)["trust_age_s"] or STARTING_S) < 1)
 
 
 def until_refused(watch: Callable[[], httpx.Response], within_s: float) -> float:
@@ -58,7 +53,7 @@ def test_what_is_known_is_served_for_its_time_and_all_heals_by_itself(world: Wor
         assert purchase.watch().status_code == 200
     assert cast.teacher.watch(unloved_video).status_code == 200
     unheard = cast.buyer_of(course)
-    is_fresh(world)
+    is_fresh(world, world.cloud)
     CUTS[way](world.link)
     cast.refund(refunded)
     assert watching.watch().status_code == 200
@@ -90,7 +85,7 @@ def test_whoever_begins_to_watch_is_trusted_for_less_long(world: World, cast: Ca
     going_on, anew = buy(world, buyer, course), buy(world, buyer, second)
     assert going_on.watch().status_code == anew.watch().status_code == 200
     world.cloud.restart()  # nobody is watching any more
-    is_fresh(world)
+    is_fresh(world, world.cloud)
     assert going_on.watch().status_code == 200
     world.link.cut()
     began = time.monotonic()
@@ -149,7 +144,7 @@ def test_a_vps_that_hangs_is_a_link_that_is_cut(world: World, cast: Cast) -> Non
     course, video_id = cast.course_on_sale()
     known, late = cast.buyer_of(course), make_student(world)
     assert known.watch().status_code == 200
-    is_fresh(world)
+    is_fresh(world, world.cloud)
     world.vps.freeze()
     assert known.watch().status_code == 200
     unknown(late.watch(video_id), "vps_unreachable", "rights_unknown")
