@@ -136,7 +136,7 @@ async def test_each_migration_is_applied_once_and_to_older_files_too(
         try:
             assert await version(again) == len(MIGRATIONS) + 1
             assert [row["id"] for row in await again.fetch("SELECT id FROM later")] == ["once"]
-            assert await names(again) == ["a"]
+            assert "a" in await names(again)
         finally:
             await again.close()
 

@@ -29,3 +29,36 @@ def test_a_url_is_http_and_names_a_host(monkeypatch: pytest.MonkeyPatch, url: st
 def test_a_url_is_kept_without_a_slash_at_its_end(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     monkeypatch.setenv("TOPTANK_VPS_INTERNAL_URL", url)
     assert load(CloudSettings).vps_internal_url == url.rstrip("/")
+
+
+@pytest.mark.parametrize(
+    ("told", "complaint"),
+    [
+        ({"TRUST_STARTING_S": "100", "TRUST_WATCHING_S": "99"}, "must not be over TOPTANK_TRUST_WATCHING_S"),
+        ({"TRUST_STARTING_S": "5", "FEED_WAIT_S": "3"}, "must be at least twice TOPTANK_FEED_WAIT_S"),
+        ({"TRUST_STARTING_S": "0"}, "TOPTANK_TRUST_STARTING_S"),
+        ({"FEED_WAIT_S": "26"}, "TOPTANK_FEED_WAIT_S"),
+        ({"REPORT_EVERY_S": "16"}, "TOPTANK_REPORT_EVERY_S"),
+    ],
+)
+def test_windows_of_trust_fit_together(monkeypatch: pytest.MonkeyPatch, told: dict[str, str], complaint: str) -> None:
+    for name, value in told.items():
+        monkeypatch.setenv(f"TOPTANK_{name}", value)
+    with pytest.raises(SystemExit) as ended:
+        load(CloudSettings)
+    (line,) = str(ended.value.code).splitlines()
+    assert complaint in line
+
+
+def test_what_is_trusted_by_default_is_what_was_promised() -> None:
+    settings = load(CloudSettings)
+    assert (settings.trust_watching_s, settings.trust_starting_s) == (15 * 60, 5 * 60)
+
+
+def test_while_a_key_is_being_replaced_there_are_two_of_the_vps(
+    monkeypatch: pytest.MonkeyPatch, secrets_folder: Path, tmp_path: Path
+) -> None:
+    both = tmp_path / "both"
+    both.write_text((secrets_folder / "vps_public_key").read_text() + (secrets_folder / "node_public_key").read_text())
+    monkeypatch.setenv("TOPTANK_VPS_PUBLIC_KEY_FILE", str(both))
+    assert len(load(CloudSettings).vps_public_key) == 2

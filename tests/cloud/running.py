@@ -1,0 +1,173 @@
+"""A whole node in this process, and a VPS that answers everything a node ever asks."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from cloud_service.app import create_app
+from cloud_service.node import Node
+from cloud_service.opening import FILE, open_node
+from cloud_service.settings import CloudSettings
+from cloud_service.videos.models import StoredVideo
+from shared import contract
+from shared.tokens import public_jwk, sign_access
+from tests.cloud.made_up import MadeUpVps, response_of
+from tests.cloud.things import COURSE, EPOCH, TEACHER, USER, allowed, denied, position
+
+ACCESS_KEY = Ed25519PrivateKey.generate()
+POLL_S = 0.1
+FILM = b"bytes"
+
+
+class Answering:
+    """`away`: it says 503 to everything. `gone` and `unknown` are videos, `paid` users."""
+
+    def __init__(self, made_up: MadeUpVps) -> None:
+        self._made_up = made_up
+        self.away = False
+        self.order = 0
+        self.changes: list[contract.Change] = []
+        self.paid = {USER}
+        self.gone: set[UUID] = set()
+        self.asked: list[tuple[str, Any]] = []
+        made_up.router.route().mock(side_effect=self._answer)
+
+    async def _answer(self, request: httpx.Request) -> httpx.Response:
+        path = request.url.path
+        body = json.loads(request.content) if request.content else dict(request.url.params)
+        self.asked.append((path, body))
+        said = httpx.Response(503) if self.away else await self._say(path, body)
+        return self._made_up.signed(request, response_of(said))
+
+    def told(self, path: str) -> list[Any]:
+        return [body for asked, body in self.asked if asked == path]
+
+    async def _say(self, path: str, body: Any) -> Any:
+        if path == contract.CHANGES:
+            return await self._list_changes(body)
+        if path == contract.RECONCILE_COURSES:
+            return {"differing": [course["course_id"] for course in body["courses"]]}
+        if path == contract.RECONCILE_VIDEOS:
+            held = [UUID(video["video_id"]) for video in body["videos"]]
+            return contract.VideosCompared(unknown=[], gone=[one for one in held if one in self.gone], missing=[])
+        if path == contract.ACCESS:
+            return allowed() if UUID(body["user_id"]) in self.paid else denied()
+        if path == contract.DELETIONS:
+            return {"agreed": True, "teacher_username": "omar", "as_of": position(0).model_dump(mode="json")}
+        return {
+            contract.ACCESS_KEYS: {"keys": [public_jwk(ACCESS_KEY.public_key())]},
+            contract.REPORTS: {"reconcile": self.order},
+            contract.EVENTS: {"verdict": "applied"},
+            contract.RECONCILE_GRANTS: {"wrong": []},
+            contract.RECONCILED: {},
+        }[path]
+
+    async def _list_changes(self, asked: dict[str, Any]) -> contract.Changes:
+        head = len(self.changes)
+        if "after" not in asked:
+            return contract.Changes(epoch=EPOCH, head=head, mark=uuid4(), reset=True)
+        after = int(asked["after"])
+        if after == head:
+            await asyncio.sleep(POLL_S)
+        return contract.Changes(epoch=EPOCH, head=len(self.changes), mark=uuid4(), items=self.changes[after:])
+
+
+class RunningNode:
+    def __init__(self, http: httpx.AsyncClient, app: Any, settings: CloudSettings) -> None:
+        self._http, self._app = http, app
+        self.database = settings.folder / FILE
+
+    @property
+    def node(self) -> Node | None:
+        """None while it makes itself a new database."""
+        node: Node | None = self._app.state.node
+        return node
+
+    async def get(self, path: str, user: UUID = USER) -> httpx.Response:
+        return await self._send("GET", path, user)
+
+    async def delete(self, path: str, user: UUID) -> httpx.Response:
+        return await self._send("DELETE", path, user)
+
+    async def _send(self, method: str, path: str, user: UUID) -> httpx.Response:
+        token = sign_access(ACCESS_KEY, user, "sara", "student", 60)
+        return await self._http.request(method, path, headers={"Authorization": f"Bearer {token}"})
+
+    async def watch(self, video: StoredVideo, user: UUID = USER) -> httpx.Response:
+        return await self.get(f"/videos/{video.id}/stream", user)
+
+
+@asynccontextmanager
+async def running_node(settings: CloudSettings) -> AsyncIterator[RunningNode]:
+    app = create_app(settings)
+    transport = httpx.ASGITransport(app)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://node.test") as http,
+    ):
+        yield RunningNode(http, app, settings)
+
+
+async def eventually(holds: Any, within_s: float = 10) -> Any:
+    """The first true value; `holds` may be a coroutine function."""
+    async with asyncio.timeout(within_s):
+        while True:
+            value = holds()
+            value = await value if asyncio.iscoroutine(value) else value
+            if value:
+                return value
+            await asyncio.sleep(0.02)
+
+
+def a_video(number: int = 1, course: UUID = COURSE) -> StoredVideo:
+    some_id = str(UUID(int=number))
+    return StoredVideo(
+        id=some_id,
+        lesson_id=some_id,
+        course_id=str(course),
+        owner_id=str(TEACHER),
+        teacher_username="omar",
+        size=len(FILM),
+        sha256="ab" * 32,
+        media_type="video/mp4",
+        duration_s=1.0,
+        width=160,
+        height=90,
+        stored_at=number,
+    )
+
+
+async def store(node: Node, *videos: StoredVideo) -> None:
+    """As uploads leave them, announced long ago."""
+    for video in videos:
+        node.store.scratch(video.id).write_bytes(FILM)
+        node.store.keep(node.store.scratch(video.id), video)
+        async with node.database.transaction(durable=True) as transaction:
+            await node.catalogue.add(transaction, video)
+
+
+@asynccontextmanager
+async def opened(settings: CloudSettings) -> AsyncIterator[Node]:
+    """A node of which nothing runs."""
+    node = await open_node(settings)
+    try:
+        yield node
+    finally:
+        await node.vps.close()
+        await node.database.close()
+
+
+@contextmanager
+def broken_files(folder: Path) -> Iterator[set[str]]:
+    """The names of what was set aside inside."""
+    before = {path.name for path in folder.glob("*.broken-*")}
+    found: set[str] = set()
+    yield found
+    found |= {path.name for path in folder.glob("*.broken-*")} - before
