@@ -73,6 +73,11 @@ class Person:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         return self.cloud.get(f"/videos/{video_id}/stream", headers=named)
 
+    def watch_at(self, uri: str, **headers: str) -> httpx.Response:
+        """Where the VPS said that it is."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return self.cloud.http.get(uri, headers={**self.cloud.headers, **named})
+
     def at(self, node: Node) -> "Person":
         """The same person, whose Cloud is this node."""
         return replace(self, cloud=replace(self.cloud, base=node.url))
