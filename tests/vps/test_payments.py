@@ -70,7 +70,7 @@ async def test_a_purchase_is_pending_until_the_provider_says_paid(vps: Vps, simu
     assert (bought["key"]["status"], bought["key"]["course"]) == ("active", {"id": course.id, "title": "The oud"})
     newest = (await vps.row("SELECT last FROM change_counter"))["last"]
     uri = f"http://node-1.test/videos/{video}/stream?after={newest}"
-    assert bought["videos"] == [{"lesson_id": course.lesson_id, "title": "Holding it", "uri": uri}]
+    assert bought["videos"] == [{"lesson_id": course.lesson_id, "title": "Holding it", "node": "node-1", "uri": uri}]
 
 
 async def test_verifying_again_answers_the_same(vps: Vps) -> None:

@@ -90,7 +90,6 @@ async def test_a_call_is_believed_only_as_it_was_signed(vps: Vps, teacher: Perso
         "with a NUL in the key's id": forged(node, good | {"jti": "k"}, kid="\0"),
         "with half a letter in the key's id": forged(node, good | {"jti": "l"}, kid="\ud800"),
         "dots": "..",
-        "beyond ASCII": "bü.bü.bü",
     }
     for kind, token in tokens.items():
         response = await node.send(token, "POST", DELETIONS, body)
