@@ -3,10 +3,12 @@
 import asyncio
 import os
 import signal
+import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
+from uuid import UUID
 
-import httpx
 import psycopg
 from sqlalchemy import select
 
@@ -14,7 +16,7 @@ from tests.bench.figures import Figure
 from tests.bench.rig import Rig
 from vps_service import changes
 from vps_service.db import make_engine, make_sessions
-from vps_service.keys.models import Key
+from vps_service.models import Key
 from vps_service.settings import DatabaseSettings
 
 QUEUED = 10_000
@@ -26,7 +28,7 @@ async def _void_keys(url: str, course: str) -> None:
     engine = make_engine(DatabaseSettings(database_url=url, environment="local"))
     sessions = make_sessions(engine)
     async with sessions() as session, session.begin():
-        wanted = select(Key).where(Key.course_id == course, Key.status == "active").limit(QUEUED)
+        wanted = select(Key).where(Key.course_id == UUID(course), Key.status == "active").limit(QUEUED)
         for key in await session.scalars(wanted):
             key.status = "void"
             changes.record(session, "key_voided", user_id=key.user_id, course_id=key.course_id)
@@ -40,27 +42,28 @@ def head(url: str) -> int:
     return int(row[0])
 
 
-def grants(cloud: str) -> int:
-    lines = httpx.get(f"{cloud}/metrics").raise_for_status().text.splitlines()
-    return int(float(next(line.split()[1] for line in lines if line.startswith("toptank_grants "))))
+def position(rig: Rig) -> int:
+    """How far the node has come."""
+    with closing(sqlite3.connect(f"file:{rig.folder}/node-1/node.sqlite3?mode=ro", uri=True)) as node:
+        (found,) = node.execute("SELECT value FROM remembered WHERE name = 'feed_position'").fetchone()
+    return int(found)
 
 
 def catch_up(rig: Rig) -> Figure:
     """A node that was away for ten thousand changes, each about a grant that it remembers."""
     pid, database = rig.pid("cloud"), rig.stack.database.url()
     before = head(database)
-    remembered = grants(rig.cloud)
     os.kill(pid, signal.SIGSTOP)
     try:
         asyncio.run(_void_keys(database, rig.course))
     finally:
         os.kill(pid, signal.SIGCONT)
     started = time.perf_counter()
-    queued = head(database) - before
-    while grants(rig.cloud) > remembered - queued:
+    newest = head(database)
+    while position(rig) < newest:
         time.sleep(0.02)
     took = time.perf_counter() - started
-    return Figure(f"{queued:,} queued changes applied by a node", round(took, 2), "s", target="<= 20")
+    return Figure(f"{newest - before:,} queued changes applied by a node", round(took, 2), "s", target="<= 20")
 
 
 def cpu_s(pids: list[int]) -> float:
