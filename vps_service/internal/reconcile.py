@@ -62,7 +62,7 @@ async def compare_videos(session: AsyncSession, node_id: str, held: VideosHeld) 
         if not row.is_deleted and row.node_id == node_id and (course is None or not course.is_deleted)
         if row.id not in there or (there[row.id].size, there[row.id].sha256) != (row.size, row.sha256)
     ]
-    await _note_missing(session, rows.keys(), missing)
+    await _note_missing(session, [row.id for row in rows.values() if row.node_id == node_id], missing)
     return VideosCompared(unknown=sorted(set(unknown) - set(gone)), gone=sorted(gone), missing=sorted(missing))
 
 
