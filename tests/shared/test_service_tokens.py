@@ -97,7 +97,7 @@ def test_a_call_is_in_time_for_a_minute_give_or_take_the_leeway() -> None:
         *({"iat": None}, {"body": None}, {"method": None}, {"target": None}, {"nbf": 0}, {"aud": ["vps"]}),
     ],
 )
-def test_a_call_that_claims_what_we_do_not_write_is_refused(claims: dict[str, object]) -> None:
+def test_a_call_that_claims_what_we_do_not_write_is_refused(claims: dict[str, Any]) -> None:
     with pytest.raises(InvalidToken):
         verified(changed(NODE.call("vps", CALL)[0], **claims))
 

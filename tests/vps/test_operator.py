@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes import run
 from tests.settings import vps_environment
 from tests.vps.people import PASSWORD, done, make_student, make_teacher, refused, sign_in
 from tests.vps.running import Vps
+from tests.vps.terminal import toptank
 
 pytestmark = pytest.mark.anyio
 
@@ -15,13 +15,6 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture
 def environment(database_url: str, secrets_folder: Path, tmp_path: Path) -> dict[str, str]:
     return vps_environment(database_url, secrets_folder, tmp_path)
-
-
-def toptank(*arguments: str, environment: dict[str, str], given: str = "") -> tuple[int, str]:
-    """The exit code and what was said."""
-    ended = run("shared.cli", *arguments, environment=environment, given=given)
-    assert "Traceback" not in ended.stderr
-    return ended.returncode, ended.stdout + ended.stderr
 
 
 async def test_create_admin_makes_somebody_who_signs_in_as_admin(vps: Vps, environment: dict[str, str]) -> None:
