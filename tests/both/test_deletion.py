@@ -6,7 +6,8 @@ from uuid import UUID, uuid4
 import pytest
 
 from shared.contract import DELETIONS, VPS, DeletionQuestion
-from shared.tokens import ServiceSigner, load_private_key
+from shared.service_tokens import Call, ServiceSigner
+from shared.tokens import load_private_key
 from tests.both.people import (
     Course,
     Person,
@@ -163,11 +164,10 @@ def test_a_deletion_whose_answer_never_came_is_heard_of_through_the_feed(
 
 def agreed_unheard(toptank: TopTank, teacher: Person, video_id: str) -> None:
     signer = ServiceSigner("node-1", load_private_key((toptank.secrets / "node_key").read_text()))
-    question = DeletionQuestion(user_id=UUID(teacher.id), video_id=UUID(video_id)).model_dump_json().encode()
-    headers = {
-        "Authorization": f"Bearer {signer.token(VPS, 'POST', DELETIONS, question)}",
-        "Content-Type": "application/json",
-    }
+    asked = DeletionQuestion(user_id=UUID(teacher.id), generation=0, video_id=UUID(video_id))
+    question = asked.model_dump_json().encode()
+    token, _ = signer.call(VPS, Call("POST", DELETIONS, question))
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
     answer = done(toptank.http.post(f"{toptank.vps.url}{DELETIONS}", content=question, headers=headers))
     assert answer["agreed"]
 
@@ -217,7 +217,7 @@ def test_a_video_is_deleted_while_its_announcement_still_waits(
     ((video_id,),) = toptank.node_sql("SELECT id FROM videos WHERE lesson_id = ?", course.lesson_id)
     assert toptank.node_sql("SELECT count(*) FROM outbox") == [(1,)]
     path = f"/{kind}/{video_id if kind == 'videos' else course.id}"
-    refused(teacher.cloud.delete(path), 503, "peer_unreachable")
+    refused(teacher.cloud.delete(path), 503, "vps_unreachable")
     assert teacher.watch(video_id).content == clips.film
     toptank.vps.start()
     done(teacher.cloud.delete(path), 204)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
+from shared.contract import STANDING
 from tests.both.people import Course, Person, done, draft_course, refused
 from tests.both.toptank import TopTank, eventually
 from tests.both.wire import Wire, upload
@@ -75,9 +76,9 @@ def test_a_dropped_upload_resets_what_is_remembered_of_the_teacher(
     assert toptank.node_sql(remembered, teacher.id)
     begin(toptank, teacher, course, clips.film, 0.5).finish()
     eventually(lambda: not toptank.node_sql(remembered, teacher.id), WITHIN_S)
-    asked = len(toptank.vps.requests(f"/internal/teachers/{teacher.id}"))
+    asked = len(toptank.vps.requests(STANDING))
     assert done(teacher.cloud.get("/uploads/permission"))["allowed"]
-    assert len(toptank.vps.requests(f"/internal/teachers/{teacher.id}")) == asked + 1
+    assert len(toptank.vps.requests(STANDING)) == asked + 1
 
 
 def test_a_dropped_upload_is_no_error_of_ours(toptank: TopTank, teacher: Person, course: Course, clips: Clips) -> None:
