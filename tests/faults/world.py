@@ -17,7 +17,7 @@ from tests.processes import free_port
 from tests.settings import vps_settings
 from vps_service.migrate import migrate
 
-WATCHING_S, STARTING_S = 6, 3
+WATCHING_S, STARTING_S = 8, 4
 """For how long a node goes by what it knows of somebody who watches, and of somebody who begins to."""
 QUICK = {
     "TOPTANK_TRUST_WATCHING_S": str(WATCHING_S),
