@@ -6,10 +6,10 @@ answers may gain fields, which an older reader passes over.
 
 import hashlib
 from collections.abc import Iterable
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 from uuid import UUID
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from shared.schemas import Body, Moment, Out
 from shared.settings import HttpUrl
@@ -31,6 +31,10 @@ RECONCILE_COURSES = f"{INTERNAL}/reconcile/courses"
 RECONCILE_VIDEOS = f"{INTERNAL}/reconcile/videos"
 RECONCILE_GRANTS = f"{INTERNAL}/reconcile/grants"
 RECONCILED = f"{INTERNAL}/reconcile/done"
+
+
+Count = Annotated[int, Field(ge=0, lt=2**63)]
+Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class Jwks(Out):
@@ -147,10 +151,10 @@ class VideoStored(Body):
     lesson_id: UUID
     course_id: UUID
     owner_id: UUID
-    size: int
+    size: Count
     sha256: str
     media_type: str
-    duration_s: float
+    duration_s: Seconds
     stored_at: Moment
 
 
@@ -208,17 +212,17 @@ class NodeReport(Body):
     """Sent every few seconds. `url` is where clients find the node; sizes in bytes, ages in seconds."""
 
     url: HttpUrl
-    capacity_bytes: int
-    bytes_free: int
-    bytes_stored: int
-    videos: int
-    grants: int
-    outbox_depth: int
-    outbox_age_s: float
-    outbox_set_aside: int
-    feed_position: int | None
-    trust_age_s: float | None
-    clock_skew_s: float | None
+    capacity_bytes: Count
+    bytes_free: Count
+    bytes_stored: Count
+    videos: Count
+    grants: Count
+    outbox_depth: Count
+    outbox_age_s: Seconds
+    outbox_set_aside: Count
+    feed_position: Count | None
+    trust_age_s: Seconds | None
+    clock_skew_s: Annotated[float, Field(allow_inf_nan=False)] | None
 
 
 class NodeOrders(Out):
@@ -254,7 +258,7 @@ class CoursesCompared(Out):
 
 class VideoHeld(Body):
     video_id: UUID
-    size: int
+    size: Count
     sha256: str
 
 

@@ -131,9 +131,9 @@ async def since(session: AsyncSession, after: int | None, epoch: UUID | None, ma
     """What a node at number `after` with its `mark` has not seen; a node without a position starts at the head."""
     counter = await session.get_one(ChangeCounter, 1, populate_existing=True)
     reset = Changes(epoch=counter.epoch, head=counter.last, mark=counter.mark, reset=True)
-    if after is None or epoch != counter.epoch:
+    if after is None or mark is None or epoch != counter.epoch:
         return reset
-    if after > counter.last or (known := await _mark_of(session, counter, after)) not in (mark, None):
+    if after > counter.last or (known := await _mark_of(session, counter, after, mark)) not in (mark, None):
         log.error("the database was set back", extra={"head": counter.last, "a_node_is_at": after})
         counter.epoch = reset.epoch = uuid4()
         return reset
@@ -149,14 +149,20 @@ async def since(session: AsyncSession, after: int | None, epoch: UUID | None, ma
     )
 
 
-async def _mark_of(session: AsyncSession, counter: ChangeCounter, number: int) -> UUID | None:
-    """None for a change that was trimmed."""
+async def _mark_of(session: AsyncSession, counter: ChangeCounter, number: int, told: UUID) -> UUID | None:
+    """None for a change that was trimmed. Before the first change there was none: any mark is its mark."""
     if number == counter.last:
         return counter.mark
+    if number == 0:
+        return told if await session.get(ChangeRow, 1) else None
     return (await session.scalars(select(ChangeRow.mark).where(ChangeRow.number == number))).one_or_none()
 
 
 async def trim(session: AsyncSession, kept_for: timedelta) -> int:
-    """Forget old changes: a node that was away for longer starts again from the head. How many went."""
-    old = delete(ChangeRow).where(ChangeRow.created_at < datetime.now(UTC) - kept_for)
+    """Forget old changes: a node that was away for longer starts again from the head. How many went.
+
+    Not the newest, at which every node is when nothing has happened for long.
+    """
+    newest = select(func.max(ChangeRow.number)).scalar_subquery()
+    old = delete(ChangeRow).where(ChangeRow.created_at < datetime.now(UTC) - kept_for, ChangeRow.number < newest)
     return len((await session.execute(old.returning(ChangeRow.number))).all())

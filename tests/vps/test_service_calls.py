@@ -212,7 +212,6 @@ async def test_every_answer_to_a_node_is_signed_refusals_too(vps: Vps) -> None:
     refused(await vps.node.call("POST", EVENTS, b"{}"), 422, "validation_failed")
 
 
-@pytest.mark.xfail(strict=True, reason="an unexpected error is answered outside of what signs answers")
 async def test_the_answer_to_an_unexpected_error_is_signed_too(vps: Vps) -> None:
     await vps.rows("ALTER TABLE change_counter RENAME TO gone")
     token, token_id = vps.node.signer.call(VPS, Call("GET", CHANGES, b""))

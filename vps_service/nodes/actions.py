@@ -1,3 +1,4 @@
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -8,7 +9,7 @@ from sqlalchemy import delete, func, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from shared.contract import NodeOrders, NodeReport, Reconciliation
+from shared.contract import VPS, NodeOrders, NodeReport, Reconciliation
 from shared.problems import Invalid
 from shared.tokens import load_public_keys, public_jwk
 from vps_service.accounts.models import User
@@ -17,13 +18,13 @@ from vps_service.nodes import queries, rules
 from vps_service.nodes.errors import NoNodeAvailable
 from vps_service.nodes.models import Node, NodeKey, SpentToken
 
-NAME_LENGTH = 64
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}")
 
 
 async def admit_node(session: AsyncSession, node_id: str, pems: str) -> None:
     """From now on calls signed with these keys, and no others, are the node's. Raises Invalid."""
-    if not node_id or len(node_id) > NAME_LENGTH or not node_id.replace("-", "").isalnum():
-        raise Invalid("a node's name is made of letters, digits and hyphens")
+    if not NAME.fullmatch(node_id) or node_id == VPS:
+        raise Invalid("a node's name is made of letters a to z, digits and hyphens")
     try:
         keys = load_public_keys(pems)
     except ValueError as error:
@@ -54,7 +55,7 @@ async def receive_report(session: AsyncSession, node_id: str, report: NodeReport
 async def order_reconciliation(session: AsyncSession) -> Sequence[Node]:
     """Every node is to compare itself with this VPS; the nodes, with the order that each has to fulfil."""
     await session.execute(update(Node).values(reconcile_order=Node.reconcile_order + 1))
-    return await queries.nodes(session)
+    return await queries.admitted_nodes(session)
 
 
 async def record_reconciliation(session: AsyncSession, node_id: str, found: Reconciliation) -> None:
@@ -72,7 +73,7 @@ async def place_upload(session: AsyncSession, teacher: User, lesson_id: UUID) ->
     """The node that takes this lesson's video. Raises LessonNotFound, NoNodeAvailable."""
     lesson = await owned_lesson(session, teacher, lesson_id)
     held = await queries.videos_by_node(session, lesson.course_id)
-    node = rules.choose(await queries.nodes(session), held, datetime.now(UTC))
+    node = rules.choose(await queries.admitted_nodes(session), held, datetime.now(UTC))
     if node is None:
         raise NoNodeAvailable
     return node

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared.contract import INTERNAL, VPS
-from shared.problems import NotAuthenticated
+from shared.problems import InternalError, NotAuthenticated, problem_response
 from shared.service_tokens import ANSWER_HEADER, Call, ServiceSigner, SignedCall, caller_key_id, verify_call
 from shared.tokens import InvalidToken, NotInTime, UnknownKey, load_public_keys
 from vps_service.db import Sessions
@@ -98,4 +98,11 @@ class SignedAnswers:
             await send(start)
             await send({"type": "http.response.body", "body": body})
 
-        await self.app(scope, receive, signed)
+        try:
+            await self.app(scope, receive, signed)
+        except Exception:
+            if not scope["state"].get("signed_call"):
+                raise
+            # A node has to know that it was the VPS that failed, and not somebody on the way.
+            log.exception("unexpected error")
+            await problem_response(InternalError())(scope, receive, signed)

@@ -75,6 +75,8 @@ def main() -> None:
         said = asyncio.run(with_database(load(DatabaseSettings), works[given.command]))
     except (AppError, DatabaseNotReady) as error:
         stop(str(error))
+    except UnicodeDecodeError:
+        stop(f"{given.key_file}: is not text")
     except OSError as error:
         stop(f"{error.filename}: {error.strerror}")
     sys.stdout.write(said + "\n")

@@ -1,15 +1,21 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import exists, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from vps_service.courses.models import Video
-from vps_service.nodes.models import Node
+from vps_service.nodes.models import Node, NodeKey
 
 
 async def nodes(session: AsyncSession) -> Sequence[Node]:
     return (await session.scalars(select(Node).order_by(Node.id))).all()
+
+
+async def admitted_nodes(session: AsyncSession) -> Sequence[Node]:
+    """Those that may call: a node that was removed is known for the videos that it holds."""
+    admitted = exists().where(NodeKey.node_id == Node.id)
+    return (await session.scalars(select(Node).where(admitted).order_by(Node.id))).all()
 
 
 async def videos_by_node(session: AsyncSession, course_id: UUID) -> dict[str, int]:

@@ -21,13 +21,16 @@ router = APIRouter(prefix="/api", tags=["nodes"])
 )
 async def list_nodes(_: CurrentAdmin, session: Session) -> list[NodeOut]:
     """As each said of itself a few seconds ago; `silent` ones have not been heard of since."""
-    head, missing, now = (
-        (await changes.position(session)).number,
-        await queries.missing_by_node(session),
-        datetime.now(UTC),
-    )
+    head, now = (await changes.position(session)).number, datetime.now(UTC)
+    missing = await queries.missing_by_node(session)
+    admitted = {node.id for node in await queries.admitted_nodes(session)}
     return [
-        NodeOut.from_row(node, silent=rules.is_silent(node, now), head=head, missing=missing.get(node.id, 0))
+        NodeOut.from_row(
+            node,
+            rules.state(node, now, is_admitted=node.id in admitted),
+            head=head,
+            missing=missing.get(node.id, 0),
+        )
         for node in await queries.nodes(session)
     ]
 

@@ -15,6 +15,12 @@ def is_silent(node: Node, now: datetime) -> bool:
     return node.seen_at is None or now - node.seen_at > SILENT_AFTER
 
 
+def state(node: Node, now: datetime, *, is_admitted: bool) -> str:
+    if not is_admitted:
+        return "removed"
+    return "silent" if is_silent(node, now) else "up"
+
+
 def takes_uploads(node: Node, now: datetime) -> bool:
     return node.url is not None and not is_silent(node, now) and node.report.get("bytes_free", 0) >= ROOM_BYTES
 

@@ -9,7 +9,7 @@ class NodeOut(Out):
 
     id: str
     url: str | None
-    state: Literal["up", "silent"]
+    state: Literal["up", "silent", "removed"]
     seen_at: Moment | None
     capacity_bytes: int | None
     bytes_free: int | None
@@ -26,7 +26,7 @@ class NodeOut(Out):
     reconciled_at: Moment | None
 
     @classmethod
-    def from_row(cls, node: Node, *, silent: bool, head: int, missing: int) -> "NodeOut":
+    def from_row(cls, node: Node, state: str, *, head: int, missing: int) -> "NodeOut":
         """`head` is the newest change there is."""
         told = {name: node.report.get(name) for name in cls.model_fields if name in node.report}
         position = node.report.get("feed_position")
@@ -34,7 +34,7 @@ class NodeOut(Out):
         shown |= {
             "id": node.id,
             "url": node.url,
-            "state": "silent" if silent else "up",
+            "state": state,
             "seen_at": node.seen_at,
             "missing_videos": missing,
             "feed_lag": None if position is None else max(0, head - position),
