@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 from cloud_service.clock import VpsClock
 from cloud_service.settings import CloudSettings
 from shared import logs
+from shared.calling import NO_ANSWER
 from shared.contract import VPS
 from shared.problems import AppError, Unavailable
 from shared.service_tokens import ANSWER_HEADER, Call, ServiceSigner, keys_by_id, verify_answer
@@ -88,8 +89,7 @@ class Vps:
         try:
             async with asyncio.timeout(timeout_s):  # in all; httpx's own is between two signs of life
                 response = await self._http.request(method, path, content=content, headers=headers, timeout=None)
-        except (httpx.RequestError, TimeoutError, AttributeError) as error:
-            # AttributeError is anyio's, on uvloop, of a connection that was reset in the moment it was made.
+        except NO_ANSWER as error:
             log.warning("VPS unreachable", extra={"path": path, "error": repr(error)})
             raise VpsUnreachable from None
         try:

@@ -6,6 +6,7 @@ from uuid import UUID
 import httpx
 from pydantic import ValidationError
 
+from shared.calling import NO_ANSWER
 from vps_service import standard_webhooks
 from vps_service.payments.errors import BadWebhook, ProviderUnreachable, RefundRefused
 from vps_service.payments.providers import Charge, Checkout
@@ -49,7 +50,7 @@ class SimulatorProvider:
             if response.status_code == httpx.codes.CONFLICT:
                 raise RefundRefused
             return CheckoutState.model_validate_json(response.raise_for_status().content)
-        except (httpx.HTTPError, ValidationError) as error:
+        except (*NO_ANSWER, httpx.HTTPStatusError, ValidationError) as error:
             raise ProviderUnreachable(type(error).__name__) from None
 
 
