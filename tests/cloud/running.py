@@ -32,6 +32,8 @@ class Answering:
     def __init__(self, made_up: MadeUpVps) -> None:
         self._made_up = made_up
         self.away = False
+        self.changes_fail = False
+        self.answers_after_s = 0.0
         self.order = 0
         self.changes: list[contract.Change] = []
         self.paid = {USER}
@@ -43,6 +45,8 @@ class Answering:
         path = request.url.path
         body = json.loads(request.content) if request.content else dict(request.url.params)
         self.asked.append((path, body))
+        if path == contract.ACCESS:
+            await asyncio.sleep(self.answers_after_s)
         said = httpx.Response(503) if self.away else await self._say(path, body)
         return self._made_up.signed(request, response_of(said))
 
@@ -50,6 +54,8 @@ class Answering:
         return [body for asked, body in self.asked if asked == path]
 
     async def _say(self, path: str, body: Any) -> Any:
+        if path == contract.CHANGES and self.changes_fail:
+            return httpx.Response(503)
         if path == contract.CHANGES:
             return await self._list_changes(body)
         if path == contract.RECONCILE_COURSES:
