@@ -26,8 +26,6 @@ class VpsClock:
     def __init__(self) -> None:
         self._ahead: float | None = None
         self._warned = False
-        self.was_set = False
-        """Whether the last answer moved it so much that what was signed before is worth signing again."""
 
     def now(self) -> float:
         """Unix seconds."""
@@ -35,9 +33,7 @@ class VpsClock:
 
     def told(self, unix_s: int) -> None:
         """The VPS's time just now, in whole seconds cut off."""
-        before = self.now()
         self._ahead = unix_s + 0.5 - uptime()
-        self.was_set = abs(self.now() - before) > NOTABLE_SKEW_S
         skew = self.skew_s()
         if skew is not None and abs(skew) > NOTABLE_SKEW_S:
             if not self._warned:
@@ -45,6 +41,14 @@ class VpsClock:
             self._warned = True
         else:
             self._warned = False
+
+    def offset_s(self) -> float:
+        """How far it is ahead of the machine's uptime."""
+        return self.now() - uptime()
+
+    def has_moved(self, offset_s: float) -> bool:
+        """Whether what was signed at that offset is worth signing again."""
+        return abs(self.offset_s() - offset_s) > NOTABLE_SKEW_S
 
     def skew_s(self) -> float | None:
         """How far this machine's clock is ahead of the VPS's; None before the first answer."""

@@ -17,8 +17,8 @@ import aiosqlite
 
 log = logging.getLogger(__name__)
 
-DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)
-"""Result codes that speak of the file itself; of extended codes the low byte."""
+DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+"""Result codes that speak of what is in the file. A lock, a full disk or too many open files are no damage."""
 
 FIRST = """
 -- The node's own rows.
@@ -87,6 +87,11 @@ WHOLE = "whole"
 """Remembered once the rows stand for what is on the disk; without it they have to be made from there first."""
 
 
+def is_damage(error: sqlite3.Error) -> bool:
+    """Of extended result codes the low byte is the one that counts."""
+    return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK) & 0xFF in DAMAGE
+
+
 class NewerSchema(Exception):
     """The file was written by a later release."""
 
@@ -124,6 +129,7 @@ class Database:
         self._lock = asyncio.Lock()
         self._durable = False
         self.broken = asyncio.Event()
+        self._is_closed = False
 
     @classmethod
     async def open(cls, path: Path) -> "Database":
@@ -139,12 +145,21 @@ class Database:
         await reader.execute("PRAGMA query_only = ON")
         return cls(path, writer, reader)
 
+    def _check_open(self) -> None:
+        """Raises sqlite3.OperationalError for whoever still holds on to a database that was replaced."""
+        if self._is_closed:
+            raise sqlite3.OperationalError("the database is closed")
+
     async def close(self) -> None:
-        await self._reader.close()
-        await self._writer.close()
+        """Waits for the transaction under way."""
+        async with self._lock:
+            self._is_closed = True
+            await self._reader.close()
+            await self._writer.close()
 
     async def fetch(self, sql: str, values: Iterable[Any] = ()) -> list[aiosqlite.Row]:
         """Rows as of the last commit."""
+        self._check_open()
         with self._noticing_damage():
             return list(await self._reader.execute_fetchall(sql, values))
 
@@ -153,7 +168,7 @@ class Database:
         try:
             yield
         except sqlite3.DatabaseError as error:
-            if getattr(error, "sqlite_errorcode", 0) & 0xFF in DAMAGE:
+            if is_damage(error):
                 log.error("the database is damaged", extra={"reason": str(error)})
                 self.broken.set()
             raise
@@ -166,6 +181,7 @@ class Database:
         cut costs it its newest entries together with the feed's position.
         """
         async with self._lock:
+            self._check_open()
             transaction = Transaction(self._writer)
             with self._noticing_damage():
                 async with self._committed(transaction, durable):

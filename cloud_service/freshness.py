@@ -2,6 +2,7 @@
 
 import json
 import time
+from math import isfinite
 from typing import Any
 
 from cloud_service.clock import boot, uptime
@@ -25,6 +26,11 @@ class Freshness:
     def age_s(self, now: float | None = None) -> float:
         """Seconds since this node knew that it was up to date; since its start, if it never did."""
         return (uptime() if now is None else now) - self._pulled_at
+
+    def known_age_s(self) -> float | None:
+        """The same for people to read; None when the node never was up to date, or nobody knows when."""
+        age_s = self.age_s()
+        return round(age_s, 3) if self.was_pulled and isfinite(age_s) else None
 
     async def renew(self, since: float) -> None:
         """Up to date as of `since`, by `uptime`."""

@@ -8,7 +8,7 @@ from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
-from cloud_service.db import Database
+from cloud_service.db import Database, is_damage
 
 log = logging.getLogger(__name__)
 
@@ -44,17 +44,15 @@ def _is_there(database: Database) -> bool:
 
 
 def damage_of(path: Path) -> str | None:
-    """What is wrong with the file, seen with fresh eyes; None when nothing is. A busy file is not a damaged one."""
+    """What is wrong with the file, seen with fresh eyes; None when nothing is, or nothing can be seen right now."""
     if not path.exists():
         return None
     try:
         with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=1)) as connection:
             (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
             connection.execute("SELECT count(*) FROM remembered").fetchone()
-    except sqlite3.OperationalError as error:
-        return None if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) else str(error)
-    except sqlite3.DatabaseError as error:
-        return str(error)
+    except sqlite3.Error as error:
+        return str(error) if is_damage(error) or "no such table" in str(error) else None
     return None if verdict == "ok" else str(verdict)
 
 

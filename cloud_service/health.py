@@ -30,7 +30,7 @@ async def ready(node: CurrentNode) -> NodeHealth:
         raise DatabaseUnusable from None
     return NodeHealth(
         feed_lag=node.feed.lag,
-        trust_age_s=round(node.freshness.age_s(), 3) if node.freshness.was_pulled else None,
+        trust_age_s=node.freshness.known_age_s(),
         outbox_depth=backlog.depth,
         outbox_age_s=round(backlog.age_s, 1),
         outbox_set_aside=backlog.set_aside,

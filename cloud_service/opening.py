@@ -11,7 +11,7 @@ from cloud_service.access.actions import Access
 from cloud_service.access.rights import Rights
 from cloud_service.access.viewers import Viewers
 from cloud_service.clock import VpsClock
-from cloud_service.db import Database
+from cloud_service.db import Database, is_damage
 from cloud_service.feed import Feed
 from cloud_service.freshness import Freshness
 from cloud_service.guard import damage_of, set_aside, watch
@@ -58,7 +58,9 @@ async def open_database(path: Path) -> Database:
         killpoint("database.set_aside")
     try:
         return await Database.open(path)
-    except sqlite3.DatabaseError:
+    except sqlite3.DatabaseError as error:
+        if not is_damage(error):
+            raise
         log.exception("the database cannot be opened")
         set_aside(path)
         return await Database.open(path)

@@ -62,7 +62,9 @@ class Reconciler:
             self._wanted.set()
 
     def want(self, order: int = 0) -> None:
-        """Do it soon; `order` is the VPS's number for its wish, if it was one."""
+        """Do it soon; `order` is the VPS's number for its wish, if it was one. A wish is fulfilled once."""
+        if order and order <= self._order:
+            return
         self._order = max(order, self._order)
         self._wanted.set()
 

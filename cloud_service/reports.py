@@ -64,6 +64,6 @@ class Reports:
             outbox_age_s=round(backlog.age_s, 1),
             outbox_set_aside=backlog.set_aside,
             feed_position=position.number if position else None,
-            trust_age_s=round(self._freshness.age_s(), 1) if self._freshness.was_pulled else None,
+            trust_age_s=self._freshness.known_age_s(),
             clock_skew_s=None if skew is None else round(skew, 1),
         )

@@ -65,8 +65,9 @@ class Vps:
 
     async def _call(self, method: str, path: str, content: bytes, answer: type[Answer], timeout_s: float) -> Answer:
         """Raises VpsUnreachable on silence, VpsFailed on a 5xx, VpsRefused on any other answer that is not a 200."""
+        offset_s = self._clock.offset_s()
         response = await self._send(method, path, content, timeout_s)
-        if response.status_code == httpx.codes.UNAUTHORIZED and self._clock.was_set:
+        if response.status_code == httpx.codes.UNAUTHORIZED and self._clock.has_moved(offset_s):
             response = await self._send(method, path, content, timeout_s)  # now by the right time
         if response.status_code >= httpx.codes.INTERNAL_SERVER_ERROR:
             log.warning("the VPS failed", extra={"path": path, "status": response.status_code})

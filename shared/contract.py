@@ -226,7 +226,7 @@ class NodeReport(Body):
 
 
 class NodeOrders(Out):
-    """`reconcile` is the number of the newest wish to compare everything, 0 when there was none."""
+    """`reconcile` is the number of the newest wish to compare everything, 0 when none is left to be fulfilled."""
 
     reconcile: int
 

@@ -75,15 +75,16 @@ class Access:
         """
         if self.granted(viewer, video):
             return
-        answer = self._rights.refusals.get(viewer.id, viewer.generation, video.id, after=after)
+        answer = self._rights.refusal(viewer.id, viewer.generation, video.id, after=after)
         for _ in range(ATTEMPTS):
             if answer is None:
                 about = (viewer.id, viewer.generation, video.id)
                 answer = await self._questions.run(about, lambda: self._learn(viewer, video))
             if answer and answer.allowed:
                 return
-            if answer:
+            if answer and answer.as_of.number >= after:
                 raise REFUSALS[answer.reason]
+            answer = None  # it is older than what the viewer knows, or than what the feed has told
         raise RightsUnknown(retry_after_s=1)  # it changes faster than it can be asked
 
     async def _learn(self, viewer: Viewer, video: StoredVideo) -> AccessAnswer | None:
@@ -94,8 +95,8 @@ class Access:
         if not self._rights.believes(answer.as_of, viewer.id, [video.course_id], video.id):
             return None
         if not answer.allowed:
-            self._rights.refusals.add(Scope(viewer.id, video.course_id, video.id), viewer.generation, answer)
-            return answer
+            scope = Scope(viewer.id, video.course_id, video.id)
+            return answer if self._rights.remember_refusal(scope, viewer.generation, answer) else None
         try:
             grant = Grant.from_answer(viewer, video.id, answer)
             kept = await self._rights.remember(grant, answer.as_of.epoch)

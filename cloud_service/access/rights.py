@@ -8,13 +8,13 @@ meanwhile is older than that, and is not believed.
 from collections.abc import Iterable, Sequence
 from uuid import UUID
 
-from cloud_service.access.ended import Ended
 from cloud_service.access.grants import Grants
+from cloud_service.access.marks import Marks
 from cloud_service.access.models import ANY, EVERYTHING, Grant, Scope, Viewer
 from cloud_service.access.refusals import Refusals
 from cloud_service.db import CACHE_TABLES, Database, Transaction
 from cloud_service.videos.models import StoredVideo
-from shared.contract import Change, Position, StandingAnswer
+from shared.contract import AccessAnswer, Change, Position, StandingAnswer
 from shared.killpoints import killpoint
 
 EPOCH, NUMBER, MARK = "feed_epoch", "feed_position", "feed_mark"
@@ -27,7 +27,7 @@ class Rights:
         self._database = database
         self._grants = Grants()
         self._standings: dict[str, tuple[int, StandingAnswer]] = {}
-        self._ended = Ended()
+        self._ended, self._changed = Marks(), Marks()
         self._refusals = Refusals()
         self.position: Position | None = None
         self.mark: UUID | None = None
@@ -60,9 +60,16 @@ class Rights:
         """Whether this very grant is still remembered."""
         return self._grants.find(grant.scope) == grant
 
-    @property
-    def refusals(self) -> Refusals:
-        return self._refusals
+    def refusal(self, user_id: str, generation: int, video_id: str, *, after: int) -> AccessAnswer | None:
+        """A refusal of a moment ago, unless it is older than change `after`."""
+        return self._refusals.get(user_id, generation, video_id, after=after)
+
+    def remember_refusal(self, scope: Scope, generation: int, answer: AccessAnswer) -> bool:
+        """False when a change about this was heard of that the answer does not reflect: perhaps the key itself."""
+        if self._changed.at(scope.user_id, [scope.course_id], scope.video_id) > answer.as_of.number:
+            return False
+        self._refusals.add(scope, generation, answer)
+        return True
 
     def believes(self, as_of: Position, user_id: str, course_ids: Iterable[str], video_id: str) -> bool:
         """Whether nothing newer than the answer has ended such rights; if it has, ask again."""
@@ -83,7 +90,8 @@ class Rights:
         is_news = await transaction.execute(
             "INSERT INTO grants (user_id, course_id, video_id, teacher_username, via, version, generation)"
             " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (user_id, course_id, video_id) DO UPDATE SET"
-            " via = excluded.via, version = excluded.version, generation = excluded.generation"
+            " teacher_username = excluded.teacher_username, via = excluded.via,"
+            " version = excluded.version, generation = excluded.generation"
             " WHERE excluded.version >= version AND excluded.generation >= generation",
             (*scope, grant.teacher_username, grant.via, grant.version, grant.generation),
         )
@@ -93,15 +101,16 @@ class Rights:
 
     async def end_course(self, course_id: str, as_of: Position) -> None:
         """Every grant to the course goes; its teacher has deleted it."""
-        await self.end([Scope(ANY, course_id, ANY)], as_of.number)
+        await self.end([Scope(ANY, course_id, ANY)], as_of.number, [course_id])
 
-    async def end(self, scopes: Sequence[Scope], version: int) -> None:
+    async def end(self, scopes: Sequence[Scope], version: int, deleted_courses: Iterable[str] = ()) -> None:
         """Whatever these cover was found to have ended, and nothing up to `version` brings it back."""
         ended = [(scope, version) for scope in scopes]
         hidden = self._hide(ended)
         async with self._database.transaction() as transaction:
             hidden |= self._hide(ended)  # what was remembered since the first time
             await _end_in(transaction, scopes, hidden)
+            await _bury(transaction, deleted_courses)
 
     # --- teachers ---------------------------------------------------------------------------------
 
@@ -144,15 +153,13 @@ class Rights:
         understands the changes of a newer VPS.
         """
         self._refusals.forget(map(Scope.of_change, changes))
+        self._changed.mark((Scope.of_change(change), change.number) for change in changes)
         ended = [(Scope.of_change(change), change.number) for change in changes if change.kind not in ADDS_ONLY]
         hidden = self._hide(ended)
         async with self._database.transaction() as transaction:
             hidden |= self._hide(ended)  # what was remembered since the first time
             await _end_in(transaction, [scope for scope, _ in ended], hidden)
-            gone = {change.course_id for change in changes if change.kind == "course_deleted"}
-            await transaction.execute_many(
-                "INSERT OR IGNORE INTO deleted_courses (id) VALUES (?)", [(str(course_id),) for course_id in gone]
-            )
+            await _bury(transaction, {str(one.course_id) for one in changes if one.kind == "course_deleted"})
             killpoint("feed.half_applied")
             await self._store_position(transaction, position, mark)
 
@@ -161,6 +168,7 @@ class Rights:
 
         def hide() -> None:
             self._ended.mark_everything(position.number)
+            self._changed.mark_everything(position.number)
             self._refusals.forget([EVERYTHING])
             self._grants = Grants()
             self._standings = {}
@@ -198,6 +206,12 @@ class Rights:
         for user_id in concerned:
             del self._standings[user_id]
         return concerned
+
+
+async def _bury(transaction: Transaction, course_ids: Iterable[str]) -> None:
+    """An upload into a deleted course may still be on its way, and must find that out."""
+    buried = [(course_id,) for course_id in course_ids]
+    await transaction.execute_many("INSERT OR IGNORE INTO deleted_courses (id) VALUES (?)", buried)
 
 
 async def _end_in(transaction: Transaction, scopes: Sequence[Scope], teachers: Iterable[str]) -> None:

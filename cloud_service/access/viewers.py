@@ -1,5 +1,8 @@
 """Who is asking: access tokens checked offline with the VPS's published keys, and each only once."""
 
+import logging
+import sqlite3
+
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from cloud_service.access.models import Viewer
@@ -10,6 +13,8 @@ from cloud_service.vps import Vps
 from shared.contract import ACCESS_KEYS, Jwks
 from shared.problems import NotAuthenticated
 from shared.tokens import InvalidToken, UnknownKey, keys_from_jwks, verify_access
+
+log = logging.getLogger(__name__)
 
 REFRESH_AT_MOST_EVERY_S = 10
 MAX_VERIFIED = 50_000
@@ -69,6 +74,9 @@ class Viewers:
         self._refreshed_at = uptime()
         jwks = await self._vps.get(ACCESS_KEYS, Jwks)
         self._keys = keys_from_jwks(jwks.model_dump())
-        async with self._database.transaction() as transaction:
-            remembered = "INSERT OR REPLACE INTO remembered (name, value) VALUES (?, ?)"
-            await transaction.execute(remembered, (REMEMBERED_AS, jwks.model_dump_json()))
+        try:
+            async with self._database.transaction() as transaction:
+                remembered = "INSERT OR REPLACE INTO remembered (name, value) VALUES (?, ?)"
+                await transaction.execute(remembered, (REMEMBERED_AS, jwks.model_dump_json()))
+        except sqlite3.Error:
+            log.exception("the keys were not remembered")  # they hold all the same

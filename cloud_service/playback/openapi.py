@@ -3,12 +3,21 @@
 from typing import Any
 
 from cloud_service.access.actions import KeyRequired, RightsUnknown, VideoNotFound
+from cloud_service.node import DatabaseUnusable
 from cloud_service.playback.send import RangeNotSatisfiable
 from cloud_service.vps import VpsUnreachable
 from shared.problems import MEDIA_TYPE, NotAuthenticated, responses
 
 PATH = "/videos/{video_id}/stream"
-ERRORS = responses(NotAuthenticated, KeyRequired, VideoNotFound, RangeNotSatisfiable, RightsUnknown, VpsUnreachable)
+ERRORS = responses(
+    NotAuthenticated,
+    KeyRequired,
+    VideoNotFound,
+    RangeNotSatisfiable,
+    RightsUnknown,
+    VpsUnreachable,
+    DatabaseUnusable,
+)
 BINARY = {"video/*": {"schema": {"type": "string", "format": "binary"}}}
 
 
@@ -29,6 +38,12 @@ def _operation(method: str) -> dict[str, Any]:
                 "in": "path",
                 "required": True,
                 "schema": {"type": "string", "format": "uuid"},
+            },
+            {
+                "name": "after",
+                "in": "query",
+                "description": "As the VPS wrote it: a refusal that is older than this change is not repeated.",
+                "schema": {"type": "integer", "minimum": 0},
             },
             {"name": "Range", "in": "header", "schema": {"type": "string"}, "example": "bytes=0-1048575"},
             {"name": "If-Range", "in": "header", "schema": {"type": "string"}},

@@ -5,6 +5,7 @@ long answer is being sent, every block is preceded by the same look-ups, so a ri
 """
 
 import logging
+import sqlite3
 from urllib.parse import parse_qs
 
 from starlette.types import Receive, Scope, Send
@@ -12,6 +13,7 @@ from starlette.types import Receive, Scope, Send
 from cloud_service.access.actions import Access, RightsUnknown, VideoNotFound
 from cloud_service.access.models import Viewer
 from cloud_service.access.viewers import Viewers
+from cloud_service.node import DatabaseUnusable
 from cloud_service.playback.send import Representation, send_file
 from cloud_service.videos.catalogue import Catalogue
 from cloud_service.videos.models import StoredVideo
@@ -39,6 +41,13 @@ def change_known(scope: Scope) -> int:
     return int(given) if given.isascii() and given.isdigit() and len(given) < MOST_DIGITS else 0
 
 
+async def _refuse(error: AppError, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
+    log.info("stream refused", extra={"path": scope["path"], "status": error.status, "code": error.code})
+    refusal = problem_response(error)
+    refusal.headers["X-Request-ID"] = request_id
+    await refusal(scope, receive, send)
+
+
 class Stream:
     def __init__(self, viewers: Viewers, catalogue: Catalogue, access: Access, store: VideoStore) -> None:
         self._viewers, self._catalogue, self._access, self._store = viewers, catalogue, access, store
@@ -48,10 +57,10 @@ class Stream:
         try:
             await self._answer(scope, receive, send, request_id)
         except AppError as error:
-            log.info("stream refused", extra={"path": scope["path"], "status": error.status, "code": error.code})
-            refusal = problem_response(error)
-            refusal.headers["X-Request-ID"] = request_id
-            await refusal(scope, receive, send)
+            await _refuse(error, scope, receive, send, request_id)
+        except sqlite3.Error as error:
+            log.error("database failed", extra={"reason": str(error)})
+            await _refuse(DatabaseUnusable(), scope, receive, send, request_id)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
         if scope["method"] not in ("GET", "HEAD"):

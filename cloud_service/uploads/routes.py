@@ -5,8 +5,9 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response
 from starlette.requests import ClientDisconnect
 
+from cloud_service.access.actions import RightsUnknown
 from cloud_service.access.current_viewer import CurrentViewer
-from cloud_service.node import CurrentNode
+from cloud_service.node import CurrentNode, DatabaseUnusable
 from cloud_service.uploads import errors
 from cloud_service.uploads.actions import receive_video
 from cloud_service.uploads.rules import permission
@@ -21,7 +22,7 @@ router = APIRouter(tags=["uploads"])
 @router.get(
     "/uploads/permission",
     summary="May I upload course videos?",
-    responses=responses(NotAuthenticated, VpsUnreachable),
+    responses=responses(NotAuthenticated, RightsUnknown, VpsUnreachable, DatabaseUnusable),
 )
 async def upload_permission(
     viewer: CurrentViewer,
@@ -45,6 +46,7 @@ async def upload_permission(
     responses=responses(
         NotAuthenticated,
         VpsUnreachable,
+        DatabaseUnusable,
         errors.UploadNotAllowed,
         errors.LessonNotFound,
         errors.LessonHasVideo,

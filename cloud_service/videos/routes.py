@@ -4,7 +4,7 @@ from fastapi import APIRouter
 
 from cloud_service.access.actions import KeyRequired, RightsUnknown, VideoNotFound
 from cloud_service.access.current_viewer import CurrentViewer
-from cloud_service.node import CurrentNode
+from cloud_service.node import CurrentNode, DatabaseUnusable
 from cloud_service.videos import actions
 from cloud_service.videos.schemas import VideoOut
 from cloud_service.vps import VpsUnreachable
@@ -16,7 +16,7 @@ router = APIRouter(tags=["videos"])
 @router.get(
     "/videos/{video_id}",
     summary="A video's state",
-    responses=responses(NotAuthenticated, KeyRequired, VideoNotFound, RightsUnknown, VpsUnreachable),
+    responses=responses(NotAuthenticated, KeyRequired, VideoNotFound, RightsUnknown, VpsUnreachable, DatabaseUnusable),
 )
 async def show_video(video_id: UUID, viewer: CurrentViewer, node: CurrentNode) -> VideoOut:
     """For whoever may watch it."""
@@ -31,7 +31,7 @@ async def show_video(video_id: UUID, viewer: CurrentViewer, node: CurrentNode) -
     "/videos/{video_id}",
     status_code=204,
     summary="Delete a video",
-    responses=responses(NotAuthenticated, VideoNotFound, VpsUnreachable),
+    responses=responses(NotAuthenticated, VideoNotFound, VpsUnreachable, DatabaseUnusable),
 )
 async def delete_video(video_id: UUID, viewer: CurrentViewer, node: CurrentNode) -> None:
     """By its teacher. The lesson can take another video afterwards."""
@@ -42,7 +42,9 @@ async def delete_video(video_id: UUID, viewer: CurrentViewer, node: CurrentNode)
     "/courses/{course_id}",
     status_code=204,
     summary="Delete a course with its videos",
-    responses=responses(NotAuthenticated, actions.DeletionNotAllowed, actions.CourseNotFound, VpsUnreachable),
+    responses=responses(
+        NotAuthenticated, actions.DeletionNotAllowed, actions.CourseNotFound, VpsUnreachable, DatabaseUnusable
+    ),
 )
 async def delete_course(course_id: UUID, viewer: CurrentViewer, node: CurrentNode) -> None:
     """By its teacher. The VPS agrees first; then files and grants go. Buyers keep a void key as a receipt."""

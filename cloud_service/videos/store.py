@@ -56,33 +56,45 @@ class VideoStore:
 
     def read_rows(self) -> list[StoredVideo]:
         """The videos that are here in full."""
-        found = []
-        for row in self._videos.glob(f"*/*/{ROW}"):
-            try:
-                video = StoredVideo(**json.loads(row.read_text()))
-                if self.original(video.owner_id, video.id).stat().st_size == video.size:
-                    found.append(video)
-            except (OSError, ValueError, TypeError) as error:
-                log.error("a video on the disk cannot be read", extra={"file": str(row), "reason": str(error)})
-        return found
+        read = [_read_row(folder / ROW) for folder in self._videos.glob("*/*/")]
+        return [video for video in read if video and _has_bytes(self.original(video.owner_id, video.id), video.size)]
 
     def sweep(self, known: Iterable[StoredVideo]) -> list[str]:
-        """Remove what no row knows: unfinished uploads, and videos whose row was never committed. Says what went."""
+        """Remove what no row knows: unfinished uploads, and videos whose row was never committed. Says what went.
+
+        Bytes without a readable `video.json` are no leftover of an upload, which writes that first: they are kept, for
+        somebody to look at.
+        """
         kept = {(video.owner_id, video.id) for video in known}
         gone = []
         for leftover in self._scratch.iterdir():
             leftover.unlink()
             gone.append(leftover.name)
         for video in self._videos.glob("*/*/"):
-            if (video.parent.name, video.name) not in kept:
-                shutil.rmtree(video)
-                gone.append(video.name)
+            if (video.parent.name, video.name) in kept:
+                continue
+            if (video / ORIGINAL).exists() and _read_row(video / ROW) is None:
+                log.error("a video that nobody knows", extra={"folder": str(video)})
+                continue
+            shutil.rmtree(video)
+            gone.append(video.name)
         return gone
 
     def capacity(self) -> tuple[int, int]:
         """Bytes of the disk in all, and those that are free."""
         usage = shutil.disk_usage(self._videos)
         return usage.total, usage.free
+
+
+def _read_row(path: Path) -> StoredVideo | None:
+    try:
+        return StoredVideo(**json.loads(path.read_text()))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _has_bytes(path: Path, size: int) -> bool:
+    return path.is_file() and path.stat().st_size == size
 
 
 def _write_row(path: Path, video: StoredVideo) -> None:

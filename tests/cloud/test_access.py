@@ -179,7 +179,6 @@ async def test_a_change_about_somebody_else_has_nobody_asked_about(node: Decidin
     assert route.call_count == 1
 
 
-@pytest.mark.xfail(strict=True, reason="it is answered by the older question")
 async def test_a_buyer_is_not_refused_by_a_question_from_before_they_paid(
     node: DecidingNode, made_up: MadeUpVps
 ) -> None:
@@ -195,7 +194,6 @@ async def test_a_buyer_is_not_refused_by_a_question_from_before_they_paid(
         await paid
 
 
-@pytest.mark.xfail(strict=True, reason="it is kept for two seconds")
 async def test_a_refusal_that_was_overtaken_by_the_buyers_key_is_not_kept(
     node: DecidingNode, made_up: MadeUpVps
 ) -> None:

@@ -59,7 +59,6 @@ async def test_a_busy_file_is_not_a_damaged_one(filled: Database, path: Path, lo
         assert damage_of(path) is None
 
 
-@pytest.mark.xfail(strict=True, reason="'unable to open database file' is taken for damage")
 async def test_a_process_that_can_open_no_more_files_has_no_damaged_database(filled: Database, path: Path) -> None:
     """As under a flood of connections."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -122,9 +122,6 @@ async def test_a_node_that_starts_on_it_serves_its_videos_and_writes_their_rows_
         await node.database.close()
 
 
-@pytest.mark.xfail(
-    strict=True, reason="it is, and every video is removed, as the first release wrote no rows beside them"
-)
 async def test_a_first_release_that_somebody_holds_is_not_set_aside(settings: CloudSettings) -> None:
     """A backup is running while the new release starts: nothing is wrong with the file."""
     path = settings.folder / FILE

@@ -114,19 +114,16 @@ def test_the_stream_is_described_although_it_is_answered_before_the_framework(
     )
 
 
-@pytest.mark.xfail(strict=True, reason="not described yet")
 @pytest.mark.parametrize("method", ["get", "head"])
 def test_what_an_address_of_the_vps_may_carry_is_described(document: dict[str, Any], method: str) -> None:
     operation = document["paths"]["/videos/{video_id}/stream"][method]
     assert "after" in {parameter["name"] for parameter in operation["parameters"]}
 
 
-@pytest.mark.xfail(strict=True, reason="not described yet")
 def test_a_permission_that_is_remembered_for_too_long_is_described(document: dict[str, Any]) -> None:
     assert "rights_unknown" in codes(document, "/uploads/permission", "get")
 
 
-@pytest.mark.xfail(strict=True, reason="database_unusable is not described yet")
 @pytest.mark.parametrize(
     ("method", "path"),
     [

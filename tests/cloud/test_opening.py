@@ -110,7 +110,6 @@ async def test_a_video_that_was_cut_short_is_not_made_a_row_of(settings: CloudSe
         assert list(node.catalogue) == [SECOND]
 
 
-@pytest.mark.xfail(strict=True, reason="it is removed together with what could have been put right by hand")
 @pytest.mark.parametrize("lost", ["", "{", None])
 async def test_a_video_whose_row_is_lost_on_both_places_is_not_thrown_away(
     settings: CloudSettings, folder: Path, lost: str | None

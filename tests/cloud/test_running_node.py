@@ -114,7 +114,6 @@ async def test_an_age_that_cannot_be_known_is_shown_as_well(running: RunningNode
     assert (await figures(running))["toptank_trust_age_seconds"] == float("inf")
 
 
-@pytest.mark.xfail(strict=True, reason="a report takes no infinite age")
 async def test_a_node_whose_age_cannot_be_known_goes_on_reporting(running: RunningNode, vps: Answering) -> None:
     assert running.node
     vps.changes_fail = True
@@ -151,7 +150,6 @@ async def test_an_operators_wish_is_fulfilled(running: RunningNode, vps: Answeri
     await eventually(lambda: [found for found in vps.told(contract.RECONCILED) if found["order"] == 7])
 
 
-@pytest.mark.xfail(strict=True, reason="every report asks for it again")
 async def test_an_operators_wish_is_fulfilled_once(running: RunningNode, vps: Answering) -> None:
     vps.order = 7
     await eventually(lambda: [found for found in vps.told(contract.RECONCILED) if found["order"] == 7])
@@ -254,7 +252,6 @@ async def test_deletions_wait_for_the_vps(running: RunningNode, vps: Answering) 
     assert (await running.watch(FIRST)).content == FILM
 
 
-@pytest.mark.xfail(strict=True, reason="it is an unexpected error")
 async def test_keys_that_cannot_be_written_down_let_viewers_in_all_the_same(
     running: RunningNode, vps: Answering
 ) -> None:
@@ -265,7 +262,6 @@ async def test_keys_that_cannot_be_written_down_let_viewers_in_all_the_same(
     assert (await running.watch(FIRST)).status_code in (200, 503)
 
 
-@pytest.mark.xfail(strict=False, reason="it is an unexpected error, unless the answer comes just before")
 async def test_a_viewer_whose_question_is_answered_after_the_database_broke_is_told_to_come_back(
     running: RunningNode, vps: Answering
 ) -> None:

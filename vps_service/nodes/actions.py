@@ -49,7 +49,7 @@ async def receive_report(session: AsyncSession, node_id: str, report: NodeReport
     node = await session.get_one(Node, node_id, with_for_update={"key_share": True})
     node.seen_at, node.url = datetime.now(UTC), report.url
     node.report = report.model_dump(mode="json", exclude={"url"})
-    return NodeOrders(reconcile=node.reconcile_order)
+    return NodeOrders(reconcile=node.reconcile_order if node.reconcile_order > node.reconciled_order else 0)
 
 
 async def order_reconciliation(session: AsyncSession) -> Sequence[Node]:

@@ -1,4 +1,4 @@
-"""Which rights ended lately, and by which change: so that no answer that was on its way brings one back."""
+"""Which rights changed lately, and by which change: an answer that was on its way meanwhile is older than that."""
 
 from collections.abc import Iterable
 from itertools import product
@@ -10,7 +10,7 @@ KEPT_S = 60
 """Answers are waited for two seconds only; one that survives the process that asked there is not."""
 
 
-class Ended:
+class Marks:
     """In two halves, so that the older one can be forgotten as a whole."""
 
     def __init__(self) -> None:
@@ -29,6 +29,6 @@ class Ended:
         self._recent, self._older, self._since = {EVERYTHING: version}, {}, uptime()
 
     def at(self, user_id: str, course_ids: Iterable[str], video_id: str) -> int:
-        """The newest change that ended such a right, 0 when there was none."""
+        """The newest change about such a right, 0 when there was none."""
         scopes = map(Scope._make, product({ANY, user_id}, {ANY, *course_ids}, {ANY, video_id}))
         return max(max(self._recent.get(scope, 0), self._older.get(scope, 0)) for scope in scopes)
