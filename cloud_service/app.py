@@ -53,7 +53,7 @@ async def _reopened(settings: CloudSettings) -> Node:
             await asyncio.to_thread(set_aside, settings.folder / FILE)
             killpoint("database.set_aside")
             return await open_node(settings)
-        except (OSError, sqlite3.Error):
+        except Exception:
             log.exception("the node cannot be opened")
             await asyncio.sleep(REOPEN_S)
 

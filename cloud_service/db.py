@@ -82,7 +82,7 @@ UPDATE outbox SET video_id = json_extract(event, '$.about.video_id'), added_at =
 """
 MIGRATIONS = (FIRST, SECOND)
 """Each brings the file from one schema version (PRAGMA user_version) to the next. None that was released may change."""
-CACHE_TABLES = ("grants", "teachers")
+CACHE_TABLES = ("grants", "teachers", "deleted_courses")
 WHOLE = "whole"
 """Remembered once the rows stand for what is on the disk; without it they have to be made from there first."""
 

@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 
 from cloud_service.access.rights import Rights
 from cloud_service.clock import uptime
+from cloud_service.db import Transaction
 from cloud_service.freshness import Freshness
 from cloud_service.vps import Vps
 from shared.contract import CHANGES, Change, Changes, Position
@@ -22,11 +23,11 @@ GRACE_S = 2.0
 
 
 class Listening(Protocol):
-    """Who else has to do something about what is heard; both before the node's position moves."""
+    """Who else has to do something about what is heard, before the node's position moves or with it."""
 
     async def changed(self, change: Change) -> None: ...
 
-    async def was_reset(self) -> None: ...
+    async def was_reset(self, transaction: Transaction) -> None: ...
 
 
 class Feed:
@@ -77,6 +78,7 @@ class Feed:
         if numbers != list(range(position.number + 1, position.number + 1 + len(numbers))):
             log.error("feed has a gap", extra={"position": position.number, "numbers": numbers[:3]})
             return await self._reset(Position(epoch=found.epoch, number=numbers[-1]), found)
+        self._rights.hear(found.items)  # before anything that may take long, or fail
         for change in found.items:
             await self._listening.changed(change)
         await self._rights.apply(found.items, Position(epoch=found.epoch, number=numbers[-1]), found.mark)
@@ -84,6 +86,5 @@ class Feed:
         return numbers[-1]
 
     async def _reset(self, position: Position, found: Changes) -> int:
-        await self._listening.was_reset()
-        await self._rights.reset(position, found.mark)
+        await self._rights.reset(position, found.mark, self._listening.was_reset)
         return position.number

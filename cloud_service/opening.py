@@ -11,7 +11,7 @@ from cloud_service.access.actions import Access
 from cloud_service.access.rights import Rights
 from cloud_service.access.viewers import Viewers
 from cloud_service.clock import VpsClock
-from cloud_service.db import Database, is_damage
+from cloud_service.db import Database, Transaction, is_damage
 from cloud_service.feed import Feed
 from cloud_service.freshness import Freshness
 from cloud_service.guard import damage_of, set_aside, watch
@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 
 FILE = "node.sqlite3"
 PROBES = 2
+UNREADABLE_TEXT = "Could not decode to UTF-8"
+"""How Python says that a text in the file is none; SQLite itself does not look."""
 
 
 class Hearing:
@@ -46,8 +48,10 @@ class Hearing:
         for video in deleted_videos(self._catalogue, change):
             await remove_video(self._catalogue, self._store, video)
 
-    async def was_reset(self) -> None:
-        self._reconciler.want()
+    async def was_reset(self, transaction: Transaction) -> None:
+        """Deletions may have been missed."""
+        await self._catalogue.doubt(transaction)
+        transaction.on_commit(self._reconciler.want)
 
 
 async def open_database(path: Path) -> Database:
@@ -69,14 +73,16 @@ async def open_database(path: Path) -> Database:
 async def _load_catalogue(database: Database, store: VideoStore) -> Catalogue:
     """With rows and files one to one: rows made from the files where they are lost, else files without a row swept."""
     catalogue = Catalogue(database)
-    if not await catalogue.is_whole():
+    was_whole = await catalogue.is_whole()
+    if not was_whole:
         on_disk = await asyncio.to_thread(store.read_rows)
         await catalogue.rebuild(on_disk)
         if on_disk:
             log.warning("catalogue rebuilt from the disk", extra={"videos": len(on_disk)})
     await catalogue.load()
     await forget_claims(database)
-    if swept := await asyncio.to_thread(store.sweep, catalogue):
+    swept = await asyncio.to_thread(store.sweep, catalogue) if was_whole else store.sweep_scratch()
+    if swept:
         log.warning("leftovers removed", extra={"ids": swept})
     await asyncio.to_thread(store.add_missing_rows, catalogue)
     return catalogue
@@ -84,7 +90,21 @@ async def _load_catalogue(database: Database, store: VideoStore) -> Catalogue:
 
 async def open_node(settings: CloudSettings) -> Node:
     """Everything loaded, and what a crash left over swept away, before the first request is taken."""
-    database = await open_database(settings.folder / FILE)
+    path = settings.folder / FILE
+    database = await open_database(path)
+    try:
+        return await _loaded(settings, database)
+    except (ValueError, sqlite3.DatabaseError) as error:
+        await database.close()
+        if not (isinstance(error, ValueError) or is_damage(error) or UNREADABLE_TEXT in str(error)):
+            raise
+        log.exception("the database holds what nobody wrote")
+        set_aside(path)
+    return await _loaded(settings, await Database.open(path))
+
+
+async def _loaded(settings: CloudSettings, database: Database) -> Node:
+    """Raises ValueError and sqlite3.DatabaseError for rows that make no sense."""
     clock = VpsClock()
     vps = Vps(settings, clock)
     store = VideoStore(settings.folder / "media")

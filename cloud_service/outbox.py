@@ -111,7 +111,7 @@ class Outbox:
             return
         killpoint("outbox.answered")
         if answer.verdict == "unknown":
-            await self._set_aside(number, "the VPS does not know the video's course")
+            await self._set_aside(number, "the VPS has no place for the video")
             return
         if answer.verdict == "unwanted":
             log.warning("video unwanted", extra={"video_id": event.about.video_id})

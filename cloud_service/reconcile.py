@@ -58,14 +58,13 @@ class Reconciler:
         self._remove = remove
         self._wanted = asyncio.Event()
         self._order = 0
-        if not catalogue.is_confirmed:
-            self._wanted.set()
+        self._wanted.set()  # once at every start
 
     def want(self, order: int = 0) -> None:
         """Do it soon; `order` is the VPS's number for its wish, if it was one. A wish is fulfilled once."""
-        if order and order <= self._order:
+        if order and order == self._order:
             return
-        self._order = max(order, self._order)
+        self._order = order or self._order
         self._wanted.set()
 
     async def run(self) -> None:

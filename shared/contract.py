@@ -171,8 +171,9 @@ Verdict = Literal["applied", "unwanted", "unknown"]
 class EventAnswer(Out):
     """What became of it.
 
-    `unwanted`: the VPS will never want this video, the node should drop it. `unknown`: the VPS does not know its
-    course, as after a restore from an old backup; the node keeps the video and sets the event aside.
+    `unwanted`: the VPS has deleted this video or its course, the node should drop it. `unknown`: the VPS has no place
+    for it, because it lost the course in a restore, or because another node was first to fill the lesson; the node
+    keeps the video and sets the event aside, and the next comparing announces it again.
     """
 
     verdict: Verdict

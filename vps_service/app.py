@@ -66,6 +66,7 @@ def create_app(settings: VpsSettings) -> FastAPI:
             jobs.tidy(sessions),
             jobs.trim_changes(sessions, settings.changes_kept_days),
             jobs.recheck_payments(sessions, vps),
+            jobs.recheck_paid_payments(sessions, vps),
         ):
             yield
         if vps.provider:

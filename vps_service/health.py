@@ -3,7 +3,7 @@ import asyncio
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import JSONResponse
 from sqlalchemy import text
-from sqlalchemy.exc import InterfaceError, OperationalError, ProgrammingError
+from sqlalchemy.exc import InterfaceError, InternalError, OperationalError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 
 from shared.health import Health
@@ -25,7 +25,8 @@ def answer_database_failures(app: FastAPI) -> None:
     async def unreachable(_: Request, __: Exception) -> JSONResponse:
         return problem_response(DatabaseUnreachable())
 
-    for failure in (OperationalError, InterfaceError, PoolExhausted):
+    # An InternalError is what a standby that takes no writes answers.
+    for failure in (OperationalError, InterfaceError, InternalError, PoolExhausted):
         app.add_exception_handler(failure, unreachable)
 
 

@@ -11,12 +11,12 @@ from datetime import timedelta
 from vps_service import changes
 from vps_service.db import Sessions
 from vps_service.nodes.actions import forget_spent_tokens
-from vps_service.payments.actions import recheck_pending
+from vps_service.payments.actions import recheck_paid, recheck_pending
 from vps_service.vps import Vps
 
 log = logging.getLogger(__name__)
 
-MINUTE_S, HOUR_S = 60.0, 3600.0
+MINUTE_S, HOUR_S, DAY_S = 60.0, 3600.0, 24 * 3600.0
 RECHECKED_AFTER_S = 120.0
 
 
@@ -63,3 +63,17 @@ async def recheck_payments(sessions: Sessions, vps: Vps) -> None:
             log.info("payments settled", extra={"payments": settled})
 
     await every(MINUTE_S, recheck)
+
+
+async def recheck_paid_payments(sessions: Sessions, vps: Vps) -> None:
+    """Until cancelled, beginning at the start, which is when a database may have been set back."""
+    provider = vps.provider
+    if provider is None:
+        return
+
+    async def recheck() -> None:
+        fee = vps.settings.platform_fee_percent
+        if moved := await recheck_paid(sessions, provider, fee, timedelta(days=vps.settings.changes_kept_days)):
+            log.warning("refunds and disputes that were missed", extra={"payments": moved})
+
+    await every(DAY_S, recheck)

@@ -1,7 +1,7 @@
 """May this viewer watch this video? From memory when it is known, else asked of the VPS and remembered."""
 
+import asyncio
 import logging
-import sqlite3
 from uuid import UUID
 
 from cloud_service.access.models import Grant, Scope, Viewer
@@ -20,6 +20,7 @@ from shared.problems import AppError, Forbidden, NotAuthenticated, NotFound, Una
 log = logging.getLogger(__name__)
 
 ATTEMPTS = 3
+WRITTEN_WITHIN_S = 1.0
 
 
 class KeyRequired(Forbidden):
@@ -39,6 +40,11 @@ REFUSALS: dict[str, type[AppError]] = {
     "video_not_found": VideoNotFound,
     "signed_out": NotAuthenticated,
 }
+
+
+def _tell_failure(writing: asyncio.Future[bool]) -> None:
+    if not writing.cancelled() and (error := writing.exception()):
+        log.error("a right is remembered in memory only", extra={"reason": repr(error)})
 
 
 class Access:
@@ -76,15 +82,16 @@ class Access:
         if self.granted(viewer, video):
             return
         answer = self._rights.refusal(viewer.id, viewer.generation, video.id, after=after)
-        for _ in range(ATTEMPTS):
+        for attempt in range(ATTEMPTS):
             if answer is None:
                 about = (viewer.id, viewer.generation, video.id)
                 answer = await self._questions.run(about, lambda: self._learn(viewer, video))
             if answer and answer.allowed:
                 return
-            if answer and answer.as_of.number >= after:
+            # The first may be one that others had asked for before this viewer came.
+            if answer and (attempt or answer.as_of.number >= after):
                 raise REFUSALS[answer.reason]
-            answer = None  # it is older than what the viewer knows, or than what the feed has told
+            answer = None
         raise RightsUnknown(retry_after_s=1)  # it changes faster than it can be asked
 
     async def _learn(self, viewer: Viewer, video: StoredVideo) -> AccessAnswer | None:
@@ -97,15 +104,20 @@ class Access:
         if not answer.allowed:
             scope = Scope(viewer.id, video.course_id, video.id)
             return answer if self._rights.remember_refusal(scope, viewer.generation, answer) else None
-        try:
-            grant = Grant.from_answer(viewer, video.id, answer)
-            kept = await self._rights.remember(grant, answer.as_of.epoch)
-        except sqlite3.Error:
-            log.exception("a right was not remembered")  # it holds all the same
-            return answer
+        if not await self._remember(Grant.from_answer(viewer, video.id, answer), answer.as_of.epoch):
+            return None
         killpoint("access.remembered")
         self._watching.goes_on(viewer.id, video.id, uptime())
-        return answer if kept else None
+        return answer
+
+    async def _remember(self, grant: Grant, epoch: UUID) -> bool:
+        """A file that cannot be written keeps nobody waiting who has a right."""
+        writing = asyncio.ensure_future(self._rights.remember(grant, epoch))
+        writing.add_done_callback(_tell_failure)
+        await asyncio.wait([writing], timeout=WRITTEN_WITHIN_S)
+        if writing.done() and not writing.exception():
+            return writing.result()
+        return self._rights.admit(grant, epoch)
 
     async def standing(self, viewer: Viewer, course_id: UUID | None) -> StandingAnswer:
         """A teacher's standing. What is remembered answers only when it allows: a refusal may be out of date.

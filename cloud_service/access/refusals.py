@@ -1,6 +1,5 @@
-"""Refusals, for a moment: who asks again and again is not the VPS's burden, and who has just paid is let in."""
+"""Refusals, for a moment: who asks again and again is not the VPS's burden."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from cloud_service.access.models import Scope
@@ -19,28 +18,28 @@ class Refusal:
 
 
 class Refusals:
+    """In the order they came, so that those whose moment is over are the first."""
+
     def __init__(self) -> None:
         self._refusals: dict[tuple[str, int, str], Refusal] = {}
 
-    def get(self, user_id: str, generation: int, video_id: str, *, after: int) -> AccessAnswer | None:
-        """A refusal that still holds, unless it is older than change `after`, of which the asker knows."""
+    def __len__(self) -> int:
+        return len(self._refusals)
+
+    def get(self, user_id: str, generation: int, video_id: str) -> Refusal | None:
         refusal = self._refusals.get((user_id, generation, video_id))
-        if refusal is None or refusal.until < uptime() or refusal.answer.as_of.number < after:
-            return None
-        return refusal.answer
+        return refusal if refusal and refusal.until >= uptime() else None
 
     def add(self, scope: Scope, generation: int, answer: AccessAnswer) -> None:
-        if len(self._refusals) >= MOST:
-            self._refusals.clear()
+        now = uptime()
+        while self._refusals and (self._oldest().until < now or len(self._refusals) >= MOST):
+            del self._refusals[next(iter(self._refusals))]
         place = scope.user_id, generation, scope.video_id
-        self._refusals[place] = Refusal(scope, answer, uptime() + KEPT_S)
+        self._refusals.pop(place, None)
+        self._refusals[place] = Refusal(scope, answer, now + KEPT_S)
 
-    def forget(self, scopes: Iterable[Scope]) -> None:
-        """Whatever a change is about has to be asked anew."""
-        if self._refusals:
-            changed = list(scopes)
-            self._refusals = {
-                place: refusal
-                for place, refusal in self._refusals.items()
-                if not any(scope.covers(refusal.scope) for scope in changed)
-            }
+    def clear(self) -> None:
+        self._refusals.clear()
+
+    def _oldest(self) -> Refusal:
+        return next(iter(self._refusals.values()))

@@ -5,7 +5,7 @@ crash, memory allows no more than the file does. What ended is marked with its v
 meanwhile is older than that, and is not believed.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from uuid import UUID
 
 from cloud_service.access.grants import Grants
@@ -20,6 +20,10 @@ from shared.killpoints import killpoint
 EPOCH, NUMBER, MARK = "feed_epoch", "feed_position", "feed_mark"
 ADDS_ONLY = ("key_granted", "course_published", "user_activated")
 """Changes that end no right; a new one is asked for when its holder first watches."""
+
+
+def ends_rights(change: Change) -> bool:
+    return change.kind not in ADDS_ONLY
 
 
 class Rights:
@@ -61,15 +65,21 @@ class Rights:
         return self._grants.find(grant.scope) == grant
 
     def refusal(self, user_id: str, generation: int, video_id: str, *, after: int) -> AccessAnswer | None:
-        """A refusal of a moment ago, unless it is older than change `after`."""
-        return self._refusals.get(user_id, generation, video_id, after=after)
+        """A refusal of a moment ago, unless it is older than change `after`, or than one that was heard of since."""
+        refusal = self._refusals.get(user_id, generation, video_id)
+        if refusal is None or refusal.answer.as_of.number < max(after, self._changed_at(refusal.scope)):
+            return None
+        return refusal.answer
 
     def remember_refusal(self, scope: Scope, generation: int, answer: AccessAnswer) -> bool:
         """False when a change about this was heard of that the answer does not reflect: perhaps the key itself."""
-        if self._changed.at(scope.user_id, [scope.course_id], scope.video_id) > answer.as_of.number:
+        if self._changed_at(scope) > answer.as_of.number:
             return False
         self._refusals.add(scope, generation, answer)
         return True
+
+    def _changed_at(self, scope: Scope) -> int:
+        return self._changed.at(scope.user_id, [scope.course_id], scope.video_id)
 
     def believes(self, as_of: Position, user_id: str, course_ids: Iterable[str], video_id: str) -> bool:
         """Whether nothing newer than the answer has ended such rights; if it has, ask again."""
@@ -78,15 +88,27 @@ class Rights:
         return as_of.epoch == self.position.epoch and self._ended.at(user_id, course_ids, video_id) <= as_of.number
 
     async def remember(self, grant: Grant, epoch: UUID) -> bool:
-        """False when it is not believed. Before the first pull nothing is kept: what ends would not be heard of."""
+        """False when it is not believed."""
         async with self._database.transaction() as transaction:
             return await self.remember_in(transaction, grant, epoch)
 
-    async def remember_in(self, transaction: Transaction, grant: Grant, epoch: UUID) -> bool:
-        """As `remember`, within a transaction that does more."""
+    def admit(self, grant: Grant, epoch: UUID) -> bool:
+        """As `remember`, in memory only: for a file that cannot be written right now. What ends, ends there too."""
         scope, as_of = grant.scope, Position(epoch=epoch, number=grant.version)
-        if self.position is None or not self.believes(as_of, scope.user_id, [scope.course_id], scope.video_id):
-            return self.position is None
+        if not self.believes(as_of, scope.user_id, [scope.course_id], scope.video_id):
+            return False
+        known = self._grants.find(scope)
+        if known is None or (known.version, known.generation) <= (grant.version, grant.generation):
+            self._grants.add(grant)
+        return True
+
+    async def remember_in(self, transaction: Transaction, grant: Grant, epoch: UUID) -> bool:
+        """As `remember`, within a transaction that does more. Before the first pull it is for memory only."""
+        scope, as_of = grant.scope, Position(epoch=epoch, number=grant.version)
+        if self.position is None:
+            return self.admit(grant, epoch)
+        if not self.believes(as_of, scope.user_id, [scope.course_id], scope.video_id):
+            return False
         is_news = await transaction.execute(
             "INSERT INTO grants (user_id, course_id, video_id, teacher_username, via, version, generation)"
             " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (user_id, course_id, video_id) DO UPDATE SET"
@@ -152,30 +174,39 @@ class Rights:
         A change is about every grant that has all the ids it names, whatever kind of change it is: an older node
         understands the changes of a newer VPS.
         """
-        self._refusals.forget(map(Scope.of_change, changes))
-        self._changed.mark((Scope.of_change(change), change.number) for change in changes)
-        ended = [(Scope.of_change(change), change.number) for change in changes if change.kind not in ADDS_ONLY]
-        hidden = self._hide(ended)
+        teachers = self.hear(changes)
         async with self._database.transaction() as transaction:
-            hidden |= self._hide(ended)  # what was remembered since the first time
-            await _end_in(transaction, [scope for scope, _ in ended], hidden)
+            teachers |= self.hear(changes)  # what was remembered since the first time
+            await _end_in(transaction, [Scope.of_change(one) for one in changes if ends_rights(one)], teachers)
             await _bury(transaction, {str(one.course_id) for one in changes if one.kind == "course_deleted"})
             killpoint("feed.half_applied")
             await self._store_position(transaction, position, mark)
 
-    async def reset(self, position: Position, mark: UUID) -> None:
-        """Nothing that is cached can be trusted: drop it all, believe nothing older, and go on from `position`."""
+    def hear(self, changes: Sequence[Change]) -> set[str]:
+        """From now on memory allows nothing that these have ended; the teachers who have to be asked about anew."""
+        self._changed.mark((Scope.of_change(change), change.number) for change in changes)
+        return self._hide([(Scope.of_change(change), change.number) for change in changes if ends_rights(change)])
+
+    async def reset(
+        self, position: Position, mark: UUID, within: Callable[[Transaction], Awaitable[None]] | None = None
+    ) -> None:
+        """Nothing that is cached can be trusted: drop it all, believe nothing older, and go on from `position`.
+
+        `within` the same transaction others do what such a break means to them.
+        """
 
         def hide() -> None:
             self._ended.mark_everything(position.number)
             self._changed.mark_everything(position.number)
-            self._refusals.forget([EVERYTHING])
+            self._refusals.clear()
             self._grants = Grants()
             self._standings = {}
 
         hide()
         async with self._database.transaction() as transaction:
             transaction.on_commit(hide)
+            if within:
+                await within(transaction)
             for table in CACHE_TABLES:
                 await transaction.execute(f"DELETE FROM {table}")  # noqa: S608
             killpoint("feed.reset")

@@ -71,9 +71,10 @@ class Viewers:
         await self._refreshing.run(ACCESS_KEYS, self._fetch_keys)
 
     async def _fetch_keys(self) -> None:
-        self._refreshed_at = uptime()
         jwks = await self._vps.get(ACCESS_KEYS, Jwks)
+        self._refreshed_at = uptime()
         self._keys = keys_from_jwks(jwks.model_dump())
+        self._verified.clear()  # by a key, perhaps, that has been withdrawn
         try:
             async with self._database.transaction() as transaction:
                 remembered = "INSERT OR REPLACE INTO remembered (name, value) VALUES (?, ?)"

@@ -11,7 +11,9 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
+from cloud_service.access import marks
 from cloud_service.access.models import ANY, Grant, Scope, Viewer
+from cloud_service.clock import uptime
 from cloud_service.db import Database
 from cloud_service.node import Node
 from cloud_service.settings import CloudSettings
@@ -32,7 +34,7 @@ from cloud_service.uploads.errors import (
 from cloud_service.uploads.probe import NoVideo, Probed, probe
 from cloud_service.uploads.scratch import ScratchFile
 from cloud_service.videos.models import StoredVideo
-from shared.contract import UPLOAD_RIGHTS, Position, UploadAnswer, UploadQuestion
+from shared.contract import UPLOAD_RIGHTS, UploadAnswer, UploadQuestion
 from shared.killpoints import killpoint
 from shared.problems import NotAuthenticated
 
@@ -48,6 +50,7 @@ async def receive_video(
     is answered, and the teacher's cached entry is reset.
     """
     _check_declared(declared, node.settings.upload_bytes)
+    asked_at = uptime()
     rights = await _ask_rights(node, viewer, lesson_id)
     video_id = str(uuid7())
     async with _claimed_lesson(node, video_id, str(lesson_id), viewer.id):
@@ -72,7 +75,7 @@ async def receive_video(
                 height=found.height,
                 stored_at=int(time.time()),
             )
-            await _keep(node, viewer, video, scratch, rights.as_of)
+            await _keep(node, video, scratch, _owner_grant(viewer, video, rights), rights.as_of.epoch, asked_at)
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise StorageFull from None
@@ -173,16 +176,25 @@ async def _look_into(node: Node, scratch: ScratchFile) -> Probed:
         raise NotAVideo(str(error)) from None
 
 
-async def _keep(node: Node, viewer: Viewer, video: StoredVideo, scratch: ScratchFile, as_of: Position) -> None:
-    """File first, then row and announcement together: a crash between leaves a file that the sweep removes."""
+def _owner_grant(viewer: Viewer, video: StoredVideo, rights: UploadAnswer) -> Grant:
+    scope = Scope(video.owner_id, video.course_id, ANY)
+    return Grant(scope, video.teacher_username, "owner", rights.as_of.number, viewer.generation)
+
+
+async def _keep(
+    node: Node, video: StoredVideo, scratch: ScratchFile, grant: Grant, epoch: UUID, asked_at: float
+) -> None:
+    """File first, then row and announcement together: a crash between leaves a file that the sweep removes.
+
+    The owner's grant is from when the upload began; after a long one nobody knows any more what ended meanwhile.
+    """
     await asyncio.to_thread(node.store.keep, scratch.path, video)
     killpoint("upload.renamed")
-    owner = Scope(video.owner_id, video.course_id, ANY)
-    grant = Grant(owner, video.teacher_username, "owner", as_of.number, viewer.generation)
     async with node.database.transaction(durable=True) as transaction:
         if await node.catalogue.was_deleted(transaction, video.course_id):
             raise LessonNotFound("The course was deleted meanwhile.")
-        await node.rights.remember_in(transaction, grant, as_of.epoch)
+        if uptime() - asked_at < marks.KEPT_S:
+            await node.rights.remember_in(transaction, grant, epoch)
         await node.catalogue.add(transaction, video)
         await node.outbox.add(transaction, video.announcement())
     killpoint("upload.committed")

@@ -11,16 +11,17 @@ UNCONFIRMED = "catalogue_unconfirmed"
 
 
 class Catalogue:
-    """Hidden are the videos that are being deleted and, while the catalogue is unconfirmed, all of them.
+    """Nobody is shown a video that is going, being deleted, nor any at all while the catalogue is unconfirmed.
 
-    It is unconfirmed from when its rows had to be made anew from the disk until the VPS was asked about each: one that
-    was deleted may have come back that way.
+    It is unconfirmed from when its rows had to be made anew from the disk, or changes of the VPS were missed, until
+    the VPS was asked about each: one that was deleted may be among them.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._shown: dict[str, StoredVideo] = {}
         self._hidden: dict[str, StoredVideo] = {}
+        self._going: dict[str, StoredVideo] = {}
         self.is_confirmed = True
 
     async def load(self) -> None:
@@ -36,13 +37,13 @@ class Catalogue:
 
     def find(self, video_id: str) -> StoredVideo | None:
         """The video, also while it is hidden: a deletion that failed half-way is taken up again."""
-        return self._shown.get(video_id) or self._hidden.get(video_id)
+        return self._shown.get(video_id) or self._hidden.get(video_id) or self._going.get(video_id)
 
     def __iter__(self) -> Iterator[StoredVideo]:
-        return iter(list(chain(self._shown.values(), self._hidden.values())))
+        return iter(list(chain(self._shown.values(), self._hidden.values(), self._going.values())))
 
     def __len__(self) -> int:
-        return len(self._shown) + len(self._hidden)
+        return len(self._shown) + len(self._hidden) + len(self._going)
 
     def of_course(self, course_id: str) -> list[StoredVideo]:
         return [video for video in self if video.course_id == course_id]
@@ -51,10 +52,18 @@ class Catalogue:
         return next((video for video in self if video.lesson_id == lesson_id), None)
 
     def hide_all(self) -> None:
-        """Nothing is served from here any more: the database beneath is gone."""
+        """Nothing is served from here for now: the database beneath is gone, or who was deleted is in doubt."""
         self._hidden |= self._shown
         self._shown = {}
         self.is_confirmed = False
+
+    async def doubt(self, transaction: Transaction) -> None:
+        """Unconfirmed from now on, also after a crash."""
+        if len(self):
+            self.hide_all()
+            await transaction.execute(
+                "INSERT OR REPLACE INTO remembered (name, value) VALUES (?, 'true')", (UNCONFIRMED,)
+            )
 
     async def is_whole(self) -> bool:
         """Whether the rows were ever complete: not in a database that was just made."""
@@ -84,15 +93,16 @@ class Catalogue:
         transaction.on_commit(lambda: self._shown.__setitem__(video.id, video))
 
     async def remove(self, video: StoredVideo) -> None:
-        """Hidden at once, then its row goes."""
-        self._hidden[video.id] = video
+        """Shown to nobody at once, then its row goes."""
+        self._going[video.id] = video
         self._shown.pop(video.id, None)
+        self._hidden.pop(video.id, None)
         async with self._database.transaction(durable=True) as transaction:
             transaction.on_commit(lambda: self._forget(video))
             await transaction.execute("DELETE FROM videos WHERE id = ?", (video.id,))
 
     def _forget(self, video: StoredVideo) -> None:
-        self._hidden.pop(video.id, None)
+        self._going.pop(video.id, None)
 
     async def was_deleted(self, transaction: Transaction, course_id: str) -> bool:
         """Whether the course was: an upload into it may still have been on its way."""

@@ -59,21 +59,27 @@ class VideoStore:
         read = [_read_row(folder / ROW) for folder in self._videos.glob("*/*/")]
         return [video for video in read if video and _has_bytes(self.original(video.owner_id, video.id), video.size)]
 
-    def sweep(self, known: Iterable[StoredVideo]) -> list[str]:
-        """Remove what no row knows: unfinished uploads, and videos whose row was never committed. Says what went.
-
-        Bytes without a readable `video.json` are no leftover of an upload, which writes that first: they are kept, for
-        somebody to look at.
-        """
-        kept = {(video.owner_id, video.id) for video in known}
+    def sweep_scratch(self) -> list[str]:
+        """Remove unfinished uploads. Says what went."""
         gone = []
         for leftover in self._scratch.iterdir():
             leftover.unlink()
             gone.append(leftover.name)
+        return gone
+
+    def sweep(self, known: Iterable[StoredVideo]) -> list[str]:
+        """Remove what no row knows: unfinished uploads, and videos whose row was never committed. Says what went.
+
+        Bytes that do not fit a readable `video.json` are no leftover of an upload, which writes that first: they are
+        kept, for somebody to look at. Raises OSError when the disk cannot be read.
+        """
+        kept = {(video.owner_id, video.id) for video in known}
+        gone = self.sweep_scratch()
         for video in self._videos.glob("*/*/"):
             if (video.parent.name, video.name) in kept:
                 continue
-            if (video / ORIGINAL).exists() and _read_row(video / ROW) is None:
+            row = _read_row(video / ROW)
+            if (video / ORIGINAL).exists() and not (row and _has_bytes(video / ORIGINAL, row.size)):
                 log.error("a video that nobody knows", extra={"folder": str(video)})
                 continue
             shutil.rmtree(video)
@@ -87,9 +93,10 @@ class VideoStore:
 
 
 def _read_row(path: Path) -> StoredVideo | None:
+    """None for one that is not there or makes no sense. Raises OSError when that cannot be seen."""
     try:
-        return StoredVideo(**json.loads(path.read_text()))
-    except (OSError, ValueError, TypeError):
+        return StoredVideo(**json.loads(path.read_bytes()))
+    except (FileNotFoundError, ValueError, TypeError):
         return None
 
 

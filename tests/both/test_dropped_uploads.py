@@ -1,5 +1,6 @@
 """Uploads whose connection drops, stalls, or whose node dies: nothing lost, nothing left over."""
 
+import json
 import time
 from collections.abc import Callable
 
@@ -142,6 +143,10 @@ def test_a_video_whose_row_was_never_committed_is_swept(toptank: TopTank, teache
     orphan = toptank.folder / "node-1" / "media" / "videos" / teacher.id / "0192-orphan"
     orphan.mkdir(parents=True)
     (orphan / "original").write_bytes(clips.film)
+    row = dict.fromkeys(("lesson_id", "course_id", "teacher_username", "sha256", "media_type"), "x")
+    row |= {"id": orphan.name, "owner_id": teacher.id, "size": len(clips.film)}
+    row |= dict.fromkeys(("duration_s", "width", "height", "stored_at"), 1)
+    (orphan / "video.json").write_text(json.dumps(row))
     toptank.cloud.start()
     assert not orphan.exists()
 

@@ -66,15 +66,16 @@ async def test_while_the_vps_is_away_who_is_not_known_is_told_to_come_back(
     assert unknown.value.headers["Retry-After"]
 
 
-async def test_before_the_first_pull_every_question_is_asked(
+async def test_before_the_first_pull_a_right_is_kept_in_memory_only(
     database: Database, vps: Vps, settings: CloudSettings, made_up: MadeUpVps
 ) -> None:
-    """Nothing would tell that such a right has ended."""
+    """The pull itself ends it: nothing would have told that it is over."""
     node = DecidingNode(database, vps, settings)
     route = made_up.answers("POST", ACCESS, allowed())
     for _ in range(3):
         await node.watches()
-    assert (route.call_count, len(node.rights)) == (3, 0)
+    assert (route.call_count, len(node.rights)) == (1, 1)
+    assert await database.fetch("SELECT * FROM grants") == []
 
 
 async def test_a_right_that_cannot_be_written_down_holds_all_the_same(node: DecidingNode, made_up: MadeUpVps) -> None:
@@ -85,7 +86,9 @@ async def test_a_right_that_cannot_be_written_down_holds_all_the_same(node: Deci
     route = made_up.answers("POST", ACCESS, allowed())
     for _ in range(2):
         await node.watches()
-    assert (route.call_count, len(node.rights)) == (2, 0)
+    assert (route.call_count, len(node.rights)) == (1, 1)
+    await node.hears(7, "key_refunded", user=USER, course=COURSE)
+    assert len(node.rights) == 0
 
 
 async def test_an_answer_from_before_a_change_is_asked_for_again(node: DecidingNode, made_up: MadeUpVps) -> None:

@@ -9,7 +9,7 @@ import respx
 
 from cloud_service.access.rights import Rights
 from cloud_service.clock import uptime
-from cloud_service.db import Database
+from cloud_service.db import Database, Transaction
 from cloud_service.feed import Feed
 from cloud_service.freshness import Freshness
 from cloud_service.vps import Vps, VpsFailed, VpsRefused, VpsUnreachable
@@ -43,7 +43,7 @@ class Heard:
         at = self._rights.position
         self.changes.append((change.number, at.number if at else -1))
 
-    async def was_reset(self) -> None:
+    async def was_reset(self, transaction: Transaction) -> None:
         self.resets += 1
 
 

@@ -8,6 +8,7 @@ import pytest
 from cloud_service.access import refusals as module
 from cloud_service.access.models import ANY, Scope
 from cloud_service.access.refusals import Refusals
+from cloud_service.access.rights import Rights
 from cloud_service.clock import uptime
 from tests.cloud.things import denied
 
@@ -21,8 +22,8 @@ def remembered(*scopes: Scope, number: int = 5) -> Refusals:
     return refusals
 
 
-def is_refused(refusals: Refusals, scope: Scope = SARA, *, generation: int = 0, after: int = 0) -> bool:
-    return refusals.get(scope.user_id, generation, scope.video_id, after=after) is not None
+def is_refused(refusals: Refusals, scope: Scope = SARA, *, generation: int = 0) -> bool:
+    return refusals.get(scope.user_id, generation, scope.video_id) is not None
 
 
 def test_a_refusal_is_for_one_user_one_token_and_one_video() -> None:
@@ -41,31 +42,29 @@ def test_a_refusal_ends_by_itself_after_two_seconds(monkeypatch: pytest.MonkeyPa
             assert is_refused(refusals) is holds
 
 
+@pytest.mark.anyio
 @pytest.mark.parametrize(("after", "holds"), [(0, True), (4, True), (5, True), (6, False), (10**18, False)])
-def test_a_refusal_that_is_older_than_what_the_asker_knows_does_not_hold(after: int, holds: bool) -> None:
-    assert is_refused(remembered(SARA, number=5), after=after) is holds
+async def test_a_refusal_that_is_older_than_what_the_asker_knows_does_not_hold(
+    rights: Rights, after: int, holds: bool
+) -> None:
+    assert rights.remember_refusal(SARA, 0, denied(5))
+    assert (rights.refusal("sara", 0, "v1", after=after) is not None) is holds
 
 
+CHANGED = [("sara", "oud", ANY), ("sara", ANY, ANY), (ANY, "oud", ANY), (ANY, "oud", "v1"), (ANY, ANY, ANY)]
+ELSEWHERE = [("mona", "oud", ANY), (ANY, "piano", ANY), (ANY, "oud", "v2")]
+
+
+@pytest.mark.anyio
 @pytest.mark.parametrize(
-    "changed",
-    [
-        Scope("sara", "oud", ANY),
-        Scope("sara", ANY, ANY),
-        Scope(ANY, "oud", ANY),
-        Scope(ANY, "oud", "v1"),
-        Scope(ANY, ANY, ANY),
-    ],
+    ("scope", "holds"), [*((Scope(*one), False) for one in CHANGED), *((Scope(*one), True) for one in ELSEWHERE)]
 )
-def test_a_change_of_its_user_course_or_video_ends_a_refusal(changed: Scope) -> None:
-    refusals = remembered(SARA)
-    refusals.forget([changed])
-    assert not is_refused(refusals)
-
-
-def test_a_change_of_something_else_ends_no_refusal() -> None:
-    refusals = remembered(SARA)
-    refusals.forget([Scope("mona", "oud", ANY), Scope(ANY, "piano", ANY), Scope(ANY, "oud", "v2")])
-    assert is_refused(refusals)
+async def test_a_change_of_its_user_course_or_video_ends_a_refusal(rights: Rights, scope: Scope, holds: bool) -> None:
+    """Also one that was on its way when the change was heard of."""
+    assert rights.remember_refusal(SARA, 0, denied(5))
+    vars(rights)["_changed"].mark([(scope, 6)])
+    assert (rights.refusal("sara", 0, "v1", after=0) is not None) is holds
+    assert rights.remember_refusal(SARA, 0, denied(5)) is holds
 
 
 def test_however_many_are_refused_the_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -85,13 +85,15 @@ async def test_a_grant_stays_the_one_of_the_newest_token(
     await check_memory_is_the_file(rights, database)
 
 
-async def test_before_the_first_pull_nothing_is_kept(database: Database) -> None:
+async def test_before_the_first_pull_nothing_is_written_and_the_pull_ends_what_memory_holds(database: Database) -> None:
     """What ends would not be heard of."""
     rights = Rights(database)
     assert await rights.remember(grant(), EPOCH)
     await rights.remember_standing(OMAR, standing())
-    assert (len(rights), rights.standing(OMAR)) == (0, None)
-    await check_memory_is_the_file(rights, database)
+    assert (len(rights), rights.standing(OMAR)) == (1, None)
+    assert await database.fetch("SELECT * FROM grants") == []
+    await rights.reset(position(1), MARK)
+    assert len(rights) == 0
 
 
 # --- what ended -----------------------------------------------------------------------------------------

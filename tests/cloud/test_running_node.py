@@ -48,8 +48,12 @@ async def running(settings: CloudSettings, vps: Answering) -> AsyncIterator[Runn
     async with opened(settings) as node:
         await store(node, FIRST, SECOND)
     async with running_node(settings) as running:
-        await eventually(lambda: vps.told(contract.RECONCILED))
+        await eventually(lambda: vps.told(contract.RECONCILED) and is_up_to_date(running))
         yield running
+
+
+def is_up_to_date(running: RunningNode) -> bool:
+    return is_confirmed(running) and running.node is not None and running.node.rights.position is not None
 
 
 def is_confirmed(running: RunningNode) -> bool:

@@ -27,6 +27,7 @@ router = APIRouter()
         errors.PaymentMismatch,
         errors.RefundRefused,
         errors.ProviderNotOffered,
+        errors.ProviderConfused,
         errors.ProviderUnreachable,
     ),
 )

@@ -1,7 +1,9 @@
 """What becomes of a video that a node says it has stored."""
 
+from datetime import UTC, datetime
 from uuid import UUID
 
+from sqlalchemy import update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -19,7 +21,16 @@ async def store_video(session: AsyncSession, node_id: str, stored: VideoStored) 
         return "unwanted" if known.is_deleted or course.is_deleted else "applied"
     if course.is_deleted or lesson.course_id != course.id or course.teacher_id != stored.owner_id:
         return "unwanted"
-    return "applied" if await _add(session, node_id, stored) else "unwanted"
+    await _give_up_missing(session, lesson.id)
+    return "applied" if await _add(session, node_id, stored) else "unknown"
+
+
+async def _give_up_missing(session: AsyncSession, lesson_id: UUID) -> None:
+    """A video that its node does not have any more makes room for the one that there is."""
+    lost = update(Video).where(
+        Video.lesson_id == lesson_id, Video.deleted_at.is_(None), Video.missing_since.is_not(None)
+    )
+    await session.execute(lost.values(deleted_at=datetime.now(UTC)))
 
 
 async def _add(session: AsyncSession, node_id: str, stored: VideoStored) -> UUID | None:

@@ -1,5 +1,7 @@
 """Buying a course: the order is stored before the provider hears of it, and only the provider's word settles it."""
 
+import logging
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -18,14 +20,17 @@ from vps_service.payments.errors import (
     CourseIsFree,
     IdempotencyKeyReused,
     PaymentMismatch,
+    ProviderConfused,
     ProviderNotOffered,
     ProviderUnreachable,
 )
 from vps_service.payments.models import Payment
 from vps_service.payments.providers import Provider
-from vps_service.payments.settlement import ask_and_settle
+from vps_service.payments.settlement import ask_and_settle, give_up
 
-RECHECKED_AT_ONCE = 50
+log = logging.getLogger(__name__)
+
+ASKED_AT_ONCE = 50
 
 
 async def buy_course(
@@ -98,21 +103,43 @@ async def verify_payment(
 async def recheck_pending(sessions: Sessions, provider: Provider, fee_percent: int, older_than_s: float) -> int:
     """Ask about every pending payment that is older: a message may have been lost. How many are settled now.
 
-    Stops where the provider does not answer; one that it still calls pending after a day is given up.
+    One that the provider still calls pending after a day, or does not know, is given up.
     """
-    before, after, settled = datetime.now(UTC) - timedelta(seconds=older_than_s), None, 0
+    before = datetime.now(UTC) - timedelta(seconds=older_than_s)
+
+    async def batch(session: AsyncSession, after: UUID | None) -> Sequence[Payment]:
+        return await queries.waiting_payments(session, provider.name, before=before, after=after, limit=ASKED_AT_ONCE)
+
+    return await _recheck_each(sessions, provider, fee_percent, batch)
+
+
+async def recheck_paid(sessions: Sessions, provider: Provider, fee_percent: int, newer_than: timedelta) -> int:
+    """Ask about what was paid lately: a database that was set back missed refunds. How many have moved."""
+    since = datetime.now(UTC) - newer_than
+
+    async def batch(session: AsyncSession, after: UUID | None) -> Sequence[Payment]:
+        return await queries.paid_payments(session, provider.name, since=since, after=after, limit=ASKED_AT_ONCE)
+
+    return await _recheck_each(sessions, provider, fee_percent, batch)
+
+
+Batch = Callable[[AsyncSession, UUID | None], Awaitable[Sequence[Payment]]]
+
+
+async def _recheck_each(sessions: Sessions, provider: Provider, fee_percent: int, batch: Batch) -> int:
+    """Stops where the provider does not answer: there will be another time."""
+    after, moved = None, 0
     while True:
         async with sessions() as session:
-            batch = await queries.waiting_payments(
-                session, provider.name, before=before, after=after, limit=RECHECKED_AT_ONCE
-            )
-        try:
-            settled += sum([await _recheck(sessions, provider, payment, fee_percent) for payment in batch])
-        except ProviderUnreachable:
-            return settled
-        if len(batch) < RECHECKED_AT_ONCE:
-            return settled
-        after = batch[-1].id
+            payments = await batch(session, after)
+        for payment in payments:
+            try:
+                moved += await _recheck(sessions, provider, payment, fee_percent)
+            except ProviderUnreachable:
+                return moved
+        if len(payments) < ASKED_AT_ONCE:
+            return moved
+        after = payments[-1].id
 
 
 async def _recheck(sessions: Sessions, provider: Provider, payment: Payment, fee_percent: int) -> bool:
@@ -120,7 +147,10 @@ async def _recheck(sessions: Sessions, provider: Provider, payment: Payment, fee
         now = await ask_and_settle(sessions, provider, payment.id, fee_percent, expire=True)
     except PaymentMismatch:
         return False  # it is in the log, and stays where it is
-    return now.status != "pending"
+    except ProviderConfused:
+        log.error("a payment that the provider does not know", extra={"payment_id": payment.id})
+        return await give_up(sessions, payment.id)
+    return now.status != payment.status
 
 
 async def _key_for(session: AsyncSession, payment: Payment) -> Key | None:

@@ -1,4 +1,4 @@
-from shared.problems import Conflict, NotAuthenticated, NotFound, Unavailable
+from shared.problems import AppError, Conflict, NotAuthenticated, NotFound, Unavailable
 
 
 class PaymentNotFound(NotFound):
@@ -31,6 +31,10 @@ class RefundRefused(Conflict):
 
 class BadWebhook(NotAuthenticated):
     code, title = "bad_webhook", "This message is not signed by the payment provider, or is too old"
+
+
+class ProviderConfused(AppError):
+    status, code, title = 502, "provider_confused", "The payment provider does not know this payment"
 
 
 class ProviderUnreachable(Unavailable):

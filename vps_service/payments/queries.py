@@ -51,6 +51,21 @@ async def waiting_payments(
     return (await session.scalars(wanted.order_by(Payment.id).limit(limit))).all()
 
 
+async def paid_payments(
+    session: AsyncSession, provider: str, *, since: datetime, after: UUID | None, limit: int
+) -> Sequence[Payment]:
+    """Those that may still be refunded or disputed, made since that moment, oldest first."""
+    wanted = select(Payment).where(
+        Payment.provider == provider,
+        Payment.status.in_(("paid", "disputed")),
+        Payment.provider_ref.is_not(None),
+        Payment.created_at >= since,
+    )
+    if after:
+        wanted = wanted.where(Payment.id > after)
+    return (await session.scalars(wanted.order_by(Payment.id).limit(limit))).all()
+
+
 async def own_payment(session: AsyncSession, buyer: User, payment_id: UUID, *, lock: bool = False) -> Payment:
     """Raises PaymentNotFound, also for somebody else's."""
     wanted = select(Payment).where(Payment.id == payment_id, Payment.user_id == buyer.id)

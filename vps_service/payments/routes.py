@@ -36,6 +36,7 @@ IdempotencyKey = Annotated[str | None, Header(min_length=8, max_length=200)]
         errors.CourseIsFree,
         errors.ProviderNotOffered,
         errors.IdempotencyKeyReused,
+        errors.ProviderConfused,
         errors.ProviderUnreachable,
     ),
 )
@@ -66,6 +67,7 @@ async def create_payment(
         errors.PaymentNotFound,
         errors.PaymentMismatch,
         errors.ProviderNotOffered,
+        errors.ProviderConfused,
         errors.ProviderUnreachable,
     ),
 )
@@ -86,7 +88,7 @@ async def verify_payment(payment_id: UUID, buyer: CurrentUser, sessions: Transac
     "/webhooks/{provider}",
     status_code=204,
     summary="A payment provider says that something happened",
-    responses=responses(errors.BadWebhook, errors.ProviderUnreachable),
+    responses=responses(errors.BadWebhook, errors.ProviderConfused, errors.ProviderUnreachable),
 )
 async def webhook(provider: Text, request: Request, sessions: Transactions, vps: CurrentVps) -> None:
     """Signed by the provider, who is then asked what is the case. 204 also for a checkout that is not ours."""

@@ -48,4 +48,8 @@ def came_too_late(payment: Payment, charge: Charge) -> bool:
 
 
 def expires(payment: Payment, charge: Charge, now: datetime) -> bool:
-    return payment.status == charge.status == "pending" and payment.created_at < now - EXPIRES_AFTER
+    return payment.status == charge.status == "pending" and is_old(payment, now)
+
+
+def is_old(payment: Payment, now: datetime) -> bool:
+    return payment.created_at < now - EXPIRES_AFTER

@@ -40,6 +40,16 @@ async def refund_and_settle(sessions: Sessions, provider: Provider, payment_id: 
     return payment
 
 
+async def give_up(sessions: Sessions, payment_id: UUID) -> bool:
+    """A pending payment that the provider does not know is over once it is old enough. Whether it is."""
+    async with sessions() as session, session.begin():
+        payment = await queries.locked_payment(session, payment_id)
+        if payment.status != "pending" or not rules.is_old(payment, datetime.now(UTC)):
+            return False
+        payment.status = "expired"
+        return True
+
+
 async def _number_question(sessions: Sessions, payment_id: UUID) -> tuple[int, str]:
     async with sessions() as session, session.begin():
         return await queries.next_question(session, payment_id)

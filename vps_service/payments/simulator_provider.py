@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from shared.calling import NO_ANSWER
 from vps_service import standard_webhooks
-from vps_service.payments.errors import BadWebhook, ProviderUnreachable, RefundRefused
+from vps_service.payments.errors import BadWebhook, ProviderConfused, ProviderUnreachable, RefundRefused
 from vps_service.payments.providers import Charge, Checkout
 from vps_service.simulator.schemas import CheckoutAsked, CheckoutEvent, CheckoutState
 
@@ -49,6 +49,8 @@ class SimulatorProvider:
             response = await self._http.request(method, path, json=body.model_dump() if body else None)
             if response.status_code == httpx.codes.CONFLICT:
                 raise RefundRefused
+            if response.is_client_error:
+                raise ProviderConfused
             return CheckoutState.model_validate_json(response.raise_for_status().content)
         except (*NO_ANSWER, httpx.HTTPStatusError, ValidationError) as error:
             raise ProviderUnreachable(type(error).__name__) from None
