@@ -49,7 +49,7 @@ class SimulatorProvider:
             response = await self._http.request(method, path, json=body.model_dump() if body else None)
             if response.status_code == httpx.codes.CONFLICT:
                 raise RefundRefused
-            if response.is_client_error:
+            if response.status_code == httpx.codes.NOT_FOUND:
                 raise ProviderConfused
             return CheckoutState.model_validate_json(response.raise_for_status().content)
         except (*NO_ANSWER, httpx.HTTPStatusError, ValidationError) as error:
