@@ -27,14 +27,15 @@ FILM = b"bytes"
 
 
 class Answering:
-    """`away`: it says 503 to everything. `gone` and `unknown` are videos, `paid` users."""
+    """`away`: it says 503 to everything. `gone` are videos, `paid` users; another `epoch` is a database set back."""
 
     def __init__(self, made_up: MadeUpVps) -> None:
         self._made_up = made_up
         self.away = False
-        self.changes_fail = False
+        self.changes_fail = self.comparing_fails = False
         self.answers_after_s = 0.0
         self.order = 0
+        self.epoch = EPOCH
         self.changes: list[contract.Change] = []
         self.paid = {USER}
         self.gone: set[UUID] = set()
@@ -54,7 +55,9 @@ class Answering:
         return [body for asked, body in self.asked if asked == path]
 
     async def _say(self, path: str, body: Any) -> Any:
-        if path == contract.CHANGES and self.changes_fail:
+        if (path == contract.CHANGES and self.changes_fail) or (
+            path == contract.RECONCILE_COURSES and self.comparing_fails
+        ):
             return httpx.Response(503)
         if path == contract.CHANGES:
             return await self._list_changes(body)
@@ -64,7 +67,7 @@ class Answering:
             held = [UUID(video["video_id"]) for video in body["videos"]]
             return contract.VideosCompared(unknown=[], gone=[one for one in held if one in self.gone], missing=[])
         if path == contract.ACCESS:
-            return allowed() if UUID(body["user_id"]) in self.paid else denied()
+            return (allowed if UUID(body["user_id"]) in self.paid else denied)(epoch=self.epoch)
         if path == contract.DELETIONS:
             return {"agreed": True, "teacher_username": "omar", "as_of": position(0).model_dump(mode="json")}
         return {
@@ -77,12 +80,12 @@ class Answering:
 
     async def _list_changes(self, asked: dict[str, Any]) -> contract.Changes:
         head = len(self.changes)
-        if "after" not in asked:
-            return contract.Changes(epoch=EPOCH, head=head, mark=uuid4(), reset=True)
+        if asked.get("epoch") != str(self.epoch):
+            return contract.Changes(epoch=self.epoch, head=head, mark=uuid4(), reset=True)
         after = int(asked["after"])
         if after == head:
             await asyncio.sleep(POLL_S)
-        return contract.Changes(epoch=EPOCH, head=len(self.changes), mark=uuid4(), items=self.changes[after:])
+        return contract.Changes(epoch=self.epoch, head=len(self.changes), mark=uuid4(), items=self.changes[after:])
 
 
 class RunningNode:
