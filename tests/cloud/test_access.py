@@ -1,8 +1,9 @@
 """May this viewer watch this video? From memory, or from the VPS, and never by what is not so any more."""
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from uuid import UUID, uuid4
 
 import httpx
@@ -89,6 +90,27 @@ async def test_a_right_that_cannot_be_written_down_holds_all_the_same(node: Deci
     assert (route.call_count, len(node.rights)) == (1, 1)
     await node.hears(7, "key_refunded", user=USER, course=COURSE)
     assert len(node.rights) == 0
+
+
+async def test_a_right_whose_writing_somebody_holds_up_is_had_from_memory_and_ends_there_and_in_the_file(
+    node: DecidingNode, made_up: MadeUpVps
+) -> None:
+    """As while a backup is running."""
+    route = made_up.answers("POST", ACCESS, allowed(1), denied(7))
+    with closing(sqlite3.connect(node.database.path, isolation_level=None)) as holder:
+        holder.execute("BEGIN IMMEDIATE")
+        for _ in range(3):
+            await node.watches()
+        assert (route.call_count, len(node.rights)) == (1, 1)
+        ending = asyncio.ensure_future(node.hears(7, "key_refunded", user=USER, course=COURSE))
+        await asyncio.sleep(0)
+        assert len(node.rights) == 0
+        holder.execute("ROLLBACK")
+        await ending
+    with pytest.raises(KeyRequired):
+        await node.watches()
+    assert len(node.rights) == 0
+    assert await node.database.fetch("SELECT * FROM grants") == []
 
 
 async def test_an_answer_from_before_a_change_is_asked_for_again(node: DecidingNode, made_up: MadeUpVps) -> None:

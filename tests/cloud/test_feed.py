@@ -1,5 +1,6 @@
 """Pulling the VPS's changes: in order, without gaps, and starting again when the position is of no use."""
 
+import sqlite3
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -12,14 +13,17 @@ from cloud_service.clock import uptime
 from cloud_service.db import Database, Transaction
 from cloud_service.feed import Feed
 from cloud_service.freshness import Freshness
+from cloud_service.settings import CloudSettings
 from cloud_service.vps import Vps, VpsFailed, VpsRefused, VpsUnreachable
 from shared.contract import CHANGES, Change
 from tests.cloud.made_up import MadeUpVps
-from tests.cloud.things import COURSE, EPOCH, MARK, grant, position, video
+from tests.cloud.running import a_video, opened, store
+from tests.cloud.things import COURSE, EPOCH, MARK, USER, change, grant, position, video
 
 pytestmark = pytest.mark.anyio
 
 WAIT_S = 5.0
+ELSEWHERE = uuid4()
 
 
 def changes(*numbers: int, head: int | None = None, reset: bool = False, epoch: UUID = EPOCH) -> dict[str, Any]:
@@ -261,3 +265,24 @@ async def test_a_change_that_could_not_be_stored_denies_at_once_and_comes_again(
     await feed.pull()
     assert rights.position == position(6)
     assert await database.fetch("SELECT * FROM grants") == []
+
+
+async def test_what_ended_is_denied_though_an_earlier_change_of_its_batch_cannot_be_acted_on(
+    settings: CloudSettings, made_up: MadeUpVps
+) -> None:
+    film = a_video(1)
+    batch = changes(6, 7)
+    batch["items"][0]["course_id"] = film.course_id
+    batch["items"][1] = change(7, "key_refunded", user=USER, course=ELSEWHERE).model_dump(mode="json")
+    made_up.answers("GET", CHANGES, batch)
+    async with opened(settings) as node:
+        await store(node, film)
+        await at(node.rights, 5)
+        await node.rights.remember(grant(5, course=ELSEWHERE), EPOCH)
+        async with node.database.transaction() as transaction:
+            fails = "BEFORE DELETE ON videos BEGIN SELECT RAISE(ABORT, 'disk I/O error'); END"
+            await transaction.execute(f"CREATE TRIGGER undeletable {fails}")
+        with pytest.raises(sqlite3.Error, match="disk I/O error"):
+            await node.feed.pull()
+        assert node.rights.position == position(5)
+        assert node.rights.grant_for(str(USER), video(course=ELSEWHERE)) is None

@@ -163,6 +163,29 @@ def test_a_row_whose_video_never_came_is_not_here_in_full(store: VideoStore) -> 
     assert store.sweep([]) == ["v1"]
 
 
+@pytest.mark.parametrize("size", [4, 6])
+def test_a_sweep_keeps_bytes_that_do_not_fit_what_lies_beside_them(store: VideoStore, size: int) -> None:
+    keep(store, "omar", "v1")
+    os.truncate(store.original("omar", "v1"), size)
+    assert store.sweep([]) == []
+    assert store.original("omar", "v1").stat().st_size == size
+
+
+def test_a_row_that_cannot_be_read_for_a_moment_stops_whoever_reads_and_loses_nothing(store: VideoStore) -> None:
+    """That is no word that there is none: the video would be left out, or swept away."""
+    keep(store, "omar", "v1")
+    row = store.original("omar", "v1").with_name("video.json")
+    row.rename(row.with_name("kept"))
+    row.mkdir()  # reading it is an OSError
+    for reads in (store.read_rows, lambda: store.sweep([])):
+        with pytest.raises(IsADirectoryError):
+            reads()
+    row.rmdir()
+    row.with_name("kept").rename(row)
+    assert store.read_rows() == [stored("omar", "v1")]
+    assert store.original("omar", "v1").read_bytes() == b"bytes"
+
+
 # --- reading --------------------------------------------------------------------------------------------
 
 

@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -124,6 +125,43 @@ async def test_a_video_whose_row_is_lost_on_both_places_is_not_thrown_away(
     async with opened(settings) as node:
         assert node.catalogue.get(FIRST.id) is None
     assert [path.read_bytes() for path in folder.rglob("original")] == [FILM, FILM]
+
+
+async def test_where_rows_are_made_anew_only_unfinished_uploads_are_swept(
+    settings: CloudSettings, folder: Path
+) -> None:
+    """Of two videos for one lesson one gets the row; the other is kept until everything was compared."""
+    async with opened(settings) as node:
+        again = replace(FIRST, id=a_video(3).id, stored_at=3)
+        node.store.scratch(again.id).write_bytes(FILM)
+        node.store.keep(node.store.scratch(again.id), again)
+        node.store.scratch("half").write_bytes(b"half")
+    damage.unlink(folder / FILE)
+    async with opened(settings) as node:
+        assert sorted(video.id for video in node.catalogue) == [SECOND.id, again.id]
+    assert [original(folder, number).read_bytes() for number in (1, 2, 3)] == [FILM] * 3
+    assert list((folder / "media" / "scratch").iterdir()) == []
+
+
+NONSENSE = {
+    "no text": "UPDATE videos SET teacher_username = CAST(x'6f6dff' AS TEXT)",
+    "no keys": "INSERT INTO remembered (name, value) VALUES ('jwks', '{')",
+    "no epoch": "UPDATE remembered SET value = 'yesterday' WHERE name = 'feed_epoch'",
+}
+
+
+@pytest.mark.parametrize("kind", NONSENSE)
+async def test_a_database_that_holds_what_nobody_wrote_is_set_aside_for_one_from_the_disk(
+    settings: CloudSettings, folder: Path, kind: str
+) -> None:
+    with closing(sqlite3.connect(folder / FILE)) as connection, connection:
+        assert connection.execute(NONSENSE[kind]).rowcount > 0
+    with broken_files(folder) as broken:
+        async with opened(settings) as node:
+            assert (node.catalogue.find(FIRST.id), node.catalogue.find(SECOND.id)) == (FIRST, SECOND)
+            assert (node.catalogue.is_confirmed, node.rights.position) == (False, None)
+    assert broken
+    assert [original(folder, number).read_bytes() for number in (1, 2)] == [FILM] * 2
 
 
 async def test_the_file_of_a_later_release_is_left_alone(settings: CloudSettings, folder: Path) -> None:

@@ -162,6 +162,24 @@ async def test_an_operators_wish_is_fulfilled_once(running: RunningNode, vps: An
     assert len(vps.told(contract.RECONCILED)) == before
 
 
+async def test_a_wish_with_a_smaller_number_is_fulfilled_too(running: RunningNode, vps: Answering) -> None:
+    """The VPS was set back to a time before the last one."""
+    for order in (5, 3):
+        vps.order = order
+        await eventually(lambda at=order: [found for found in vps.told(contract.RECONCILED) if found["order"] == at])
+
+
+async def test_a_node_is_compared_once_at_every_start(settings: CloudSettings, vps: Answering) -> None:
+    """Also when it knows where it is in the feed, and its database is whole."""
+    async with running_node(settings) as running:
+        await eventually(lambda: vps.told(contract.RECONCILED) and is_up_to_date(running))
+    for _ in range(2):
+        vps.asked.clear()
+        async with running_node(settings) as running:
+            await eventually(lambda: len(vps.told(contract.REPORTS)) > 5 and vps.told(contract.RECONCILED))
+        assert len(vps.told(contract.RECONCILED)) == 1
+
+
 async def test_what_the_vps_knows_to_be_gone_goes_when_the_two_are_compared(
     running: RunningNode, vps: Answering
 ) -> None:
@@ -177,6 +195,17 @@ async def test_a_reset_of_the_feed_has_everything_compared(running: RunningNode,
     assert running.node
     vps.changes = [change(number, "user_signed_out", user=uuid4()) for number in range(2, 5)]  # the first is missing
     await eventually(lambda: len(vps.told(contract.RECONCILED)) > before)
+
+
+# --- watching ---------------------------------------------------------------------------------------------
+
+
+async def test_a_change_that_never_was_gets_nobody_in_and_costs_two_questions(
+    running: RunningNode, vps: Answering
+) -> None:
+    answer = await running.get(f"/videos/{FIRST.id}/stream?after=999999999999", uuid4())
+    assert (answer.status_code, answer.json()["code"]) == (403, "key_required")
+    assert len(vps.told(contract.ACCESS)) <= 2
 
 
 # --- the feed ---------------------------------------------------------------------------------------------

@@ -112,6 +112,18 @@ async def test_after_a_while_a_new_key_is_learnt(viewers: Viewers, jwks: Jwks, m
     assert (await viewers.identify(bearer(NEXT))).id == str(USER)
 
 
+async def test_once_a_key_is_known_to_be_withdrawn_its_tokens_are_refused_though_they_were_let_in_before(
+    viewers: Viewers, jwks: Jwks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = bearer()
+    assert await viewers.identify(token)
+    jwks.says = published(NEXT)
+    monkeypatch.setattr(module, "REFRESH_AT_MOST_EVERY_S", 0)
+    assert await viewers.identify(bearer(NEXT))
+    with pytest.raises(NotAuthenticated):
+        await viewers.identify(token)
+
+
 async def test_without_any_keys_every_token_is_asked_about_until_they_are_there(viewers: Viewers, jwks: Jwks) -> None:
     jwks.says = httpx.ConnectError("down")
     for _ in range(2):
