@@ -1,11 +1,11 @@
-"""PostgreSQL goes away under a running service, and comes back."""
+"""PostgreSQL goes away under a running service, or takes no writes, and comes back."""
 
 import pytest
 from psycopg import sql
 from sqlalchemy.engine import make_url
 
 from tests.databases import execute
-from tests.vps.people import make_student
+from tests.vps.people import done, make_student, refused, student_form
 from tests.vps.running import Vps
 
 pytestmark = pytest.mark.anyio
@@ -13,6 +13,8 @@ pytestmark = pytest.mark.anyio
 CLOSE = "ALTER DATABASE {} ALLOW_CONNECTIONS false"
 END_ALL = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = {}"
 OPEN = "ALTER DATABASE {} ALLOW_CONNECTIONS true"
+NO_WRITES = "ALTER DATABASE {} SET default_transaction_read_only = on"
+WRITES = "ALTER DATABASE {} RESET default_transaction_read_only"
 
 
 async def test_without_its_database_every_route_says_503_and_heals_by_itself(vps: Vps, database_url: str) -> None:
@@ -29,3 +31,21 @@ async def test_without_its_database_every_route_says_503_and_heals_by_itself(vps
     finally:
         execute(database_url, sql.SQL(OPEN).format(sql.Identifier(name)))
     assert (await student.get("/api/auth/me")).status_code == 200
+
+
+async def test_a_database_that_takes_no_writes_is_a_503_where_something_is_written(vps: Vps, database_url: str) -> None:
+    """As a standby that nobody has promoted yet."""
+    student = await make_student(vps)
+    name = make_url(database_url).database or ""
+    form = student_form("mona")
+    execute(database_url, sql.SQL(NO_WRITES).format(sql.Identifier(name)))
+    execute(database_url, sql.SQL(END_ALL).format(sql.Literal(name)))
+    try:
+        answer = await vps.http.post("/api/auth/register", json=form)
+        refused(answer, 503, "database_unreachable")
+        assert int(answer.headers["retry-after"]) > 0
+        done(await student.get("/api/auth/me"))
+    finally:
+        execute(database_url, sql.SQL(WRITES).format(sql.Identifier(name)))
+        execute(database_url, sql.SQL(END_ALL).format(sql.Literal(name)))
+    done(await vps.http.post("/api/auth/register", json=form), 201)

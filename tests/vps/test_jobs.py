@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from tests.settings import vps_settings
 from tests.simulator import Simulator
 from tests.vps.feed import announce
 from tests.vps.nodes import another_node
-from tests.vps.people import done, make_student, make_teacher, order, pay, published_course, refused
+from tests.vps.people import announced, done, make_student, make_teacher, order, pay, published_course, refused, verify
 from tests.vps.running import NODE, Vps, running
 from vps_service.nodes.actions import forget_spent_tokens
 
@@ -83,6 +84,35 @@ async def test_a_service_that_starts_settles_what_was_paid_while_nobody_listened
         await comes_true(settled)
     assert await statuses() == {paid["id"]: "paid", young["id"]: "pending", unpaid["id"]: "pending"}
     assert len(await vps.rows("SELECT 1 FROM keys WHERE status = 'active'")) == 1
+
+
+async def test_a_service_that_starts_notices_refunds_that_no_webhook_told_of(
+    vps: Vps, simulator: Simulator, database_url: str, secrets_folder: Path, tmp_path: Path
+) -> None:
+    """As after a restore from a backup of before the refund."""
+    course = await published_course(vps, await make_teacher(vps))
+    buyers = [await make_student(vps, name) for name in ("refunded", "kept")]
+    refunded, kept = [done(await order(buyer, course), 201) for buyer in buyers]
+    for buyer, payment in zip(buyers, (refunded, kept), strict=True):
+        await pay(payment)
+        done(await verify(buyer, payment))
+    await pay(refunded, "refunded")
+
+    async def status_of(payment: dict[str, Any]) -> str:
+        row = await vps.row("SELECT status FROM payments WHERE id = :id", id=payment["id"])
+        return str(row["status"])
+
+    async def noticed() -> bool:
+        return await status_of(refunded) == "refunded"
+
+    assert not await noticed()
+    settings = vps_settings(database_url, secrets_folder, tmp_path, simulator_url=simulator.url)
+    async with running(settings, secrets_folder):
+        await comes_true(noticed)
+    assert await status_of(kept) == "paid"
+    keys = await vps.rows("SELECT user_id FROM keys WHERE status = 'active'")
+    assert [row["user_id"] for row in keys] == [buyers[1].id]
+    assert [change["user_id"] for change in await announced(vps, "key_refunded")] == [str(buyers[0].id)]
 
 
 async def test_what_two_processes_do_at_once_is_done_once(

@@ -97,6 +97,18 @@ async def test_word_of_another_order_moves_nothing_and_holds_nobody_up(vps: Vps,
     assert await statuses(vps) == ["pending", "paid"]
 
 
+async def test_what_the_provider_does_not_know_is_given_up_after_a_day_and_holds_nobody_up(vps: Vps) -> None:
+    old, young, paid = await ordered(vps, 3)
+    for payment in (old, young):
+        await vps.rows("UPDATE payments SET provider_ref = 'lost' || provider_ref WHERE id = :id", id=payment["id"])
+    await age(vps, old, 24.1)
+    await age(vps, young, 23.9)
+    await pay(paid)
+    assert await recheck(vps) == 2
+    assert await statuses(vps) == ["expired", "pending", "paid"]
+    assert await recheck(vps) == 0
+
+
 @pytest.mark.settings(simulator_url="http://127.0.0.1:9")
 async def test_a_provider_that_is_down_ends_the_round_quietly(vps: Vps) -> None:
     teacher, student = await make_teacher(vps), await make_student(vps)

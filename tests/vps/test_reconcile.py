@@ -165,6 +165,19 @@ async def test_a_video_the_node_has_not_is_missing_until_it_is_found_again(vps: 
     assert await differing(vps.node, digest(course, video)) == []
 
 
+async def test_a_missing_video_makes_room_for_another_of_its_lesson_and_is_gone_for_good(
+    vps: Vps, course: Course
+) -> None:
+    """As after a restore: the node had replaced it since."""
+    (lost,) = course.videos
+    assert await compared(vps.node, course) == {"missing": [str(lost)]}
+    found = await store_video(vps, course)
+    kept = await vps.rows("SELECT id, deleted_at IS NOT NULL AS is_deleted FROM videos")
+    assert {row["id"]: row["is_deleted"] for row in kept} == {lost: True, found: False}
+    assert await differing(vps.node, digest(course, found)) == []
+    assert await compared(vps.node, course, lost, found) == {"gone": [str(lost)]}
+
+
 @pytest.mark.parametrize("content", [{"size": 999_999}, {"sha256": "cd" * 32}])
 async def test_a_video_of_another_content_is_missing(vps: Vps, course: Course, content: dict[str, Any]) -> None:
     (video,) = course.videos
