@@ -17,6 +17,8 @@ from shared.problems import AppError
 
 log = logging.getLogger(__name__)
 
+FIRST_RETRY_S = 0.3
+
 
 class Reports:
     def __init__(
@@ -36,17 +38,19 @@ class Reports:
         self._outbox, self._reconciler = outbox, reconciler
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Until cancelled. Until the VPS has heard of this node once, it can send nobody here."""
+        pause = FIRST_RETRY_S
         while True:
             try:
                 orders = await self._vps.post(REPORTS, await self.report(), NodeOrders)
+                pause = self._settings.report_every_s
                 if orders.reconcile:
                     self._reconciler.want(orders.reconcile)
             except AppError:
                 pass  # the VPS's client has logged it; the next report says all that this one would have
             except Exception:
                 log.exception("not reported")
-            await asyncio.sleep(self._settings.report_every_s)
+            await asyncio.sleep(pause)
 
     async def report(self) -> NodeReport:
         backlog = await self._outbox.backlog()

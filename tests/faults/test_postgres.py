@@ -130,6 +130,7 @@ def test_a_vps_restored_from_a_backup_is_believed_from_then_on(
         world.link.heal()
 
     eventually(lambda: position_of(world.cloud)[0] not in (epoch, None))
+    eventually(lambda: before.watch().status_code == 200)  # once the node has asked about each video
     assert before.watch().content == cast.film
     eventually(lambda: after.watch().status_code in (401, 403))
     # The provider has the money of who paid after the backup, so asking it again gives the key.
