@@ -113,6 +113,15 @@ async def test_a_right_whose_writing_somebody_holds_up_is_had_from_memory_and_en
     assert await node.database.fetch("SELECT * FROM grants") == []
 
 
+async def test_nobody_who_has_a_right_waits_until_another_transaction_ends(
+    node: DecidingNode, made_up: MadeUpVps
+) -> None:
+    made_up.answers("POST", ACCESS, allowed())
+    async with asyncio.timeout(30), node.database.transaction():
+        await node.watches()
+    assert len(node.rights) == 1
+
+
 async def test_an_answer_from_before_a_change_is_asked_for_again(node: DecidingNode, made_up: MadeUpVps) -> None:
     await node.hears(7, "key_refunded", user=USER, course=COURSE)
     route = made_up.answers("POST", ACCESS, allowed(6), denied(7))
