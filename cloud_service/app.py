@@ -48,9 +48,12 @@ async def _keep_open(app: FastAPI, settings: CloudSettings, node: Node) -> None:
 
 
 async def _reopened(settings: CloudSettings) -> Node:
+    is_set_aside = False
     while True:
         try:
-            await asyncio.to_thread(set_aside, settings.folder / FILE)
+            if not is_set_aside:
+                await asyncio.to_thread(set_aside, settings.folder / FILE)
+            is_set_aside = True
             killpoint("database.set_aside")
             return await open_node(settings)
         except Exception:

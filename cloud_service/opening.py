@@ -91,20 +91,33 @@ async def _load_catalogue(database: Database, store: VideoStore) -> Catalogue:
 async def open_node(settings: CloudSettings) -> Node:
     """Everything loaded, and what a crash left over swept away, before the first request is taken."""
     path = settings.folder / FILE
-    database = await open_database(path)
     try:
-        return await _loaded(settings, database)
-    except (ValueError, sqlite3.DatabaseError) as error:
-        await database.close()
-        if not (isinstance(error, ValueError) or is_damage(error) or UNREADABLE_TEXT in str(error)):
+        return await _closed_if_it_fails(settings, await open_database(path))
+    except Exception as error:
+        if not _is_nonsense(error):
             raise
         log.exception("the database holds what nobody wrote")
         set_aside(path)
-    return await _loaded(settings, await Database.open(path))
+    return await _closed_if_it_fails(settings, await Database.open(path))
+
+
+def _is_nonsense(error: Exception) -> bool:
+    if isinstance(error, sqlite3.Error):
+        return is_damage(error) or UNREADABLE_TEXT in str(error)
+    return isinstance(error, (ValueError, TypeError, KeyError))
+
+
+async def _closed_if_it_fails(settings: CloudSettings, database: Database) -> Node:
+    """Its threads would keep the process from ending."""
+    try:
+        return await _loaded(settings, database)
+    except BaseException:
+        await database.close()
+        raise
 
 
 async def _loaded(settings: CloudSettings, database: Database) -> Node:
-    """Raises ValueError and sqlite3.DatabaseError for rows that make no sense."""
+    """Raises what `_is_nonsense` knows for rows that make no sense."""
     clock = VpsClock()
     vps = Vps(settings, clock)
     store = VideoStore(settings.folder / "media")

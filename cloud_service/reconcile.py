@@ -86,7 +86,7 @@ class Reconciler:
 
     async def reconcile(self) -> Reconciliation:
         """Raises VpsUnreachable; what was done until then stays done."""
-        order = self._order
+        order, doubts = self._order, self._catalogue.doubts
         await self._outbox.deliver()  # what is on its way is no difference
         by_course: dict[UUID, list[StoredVideo]] = defaultdict(list)
         for video in self._catalogue:
@@ -96,7 +96,7 @@ class Reconciler:
         counts = {"announced": 0, "removed": 0, "missing": 0}
         for course_id in differing:
             await self._repair(course_id, by_course.get(course_id, []), counts)
-        if not self._catalogue.is_confirmed:
+        if not self._catalogue.is_confirmed and self._catalogue.doubts == doubts:
             await self._catalogue.confirm()
         grants = self._rights.all_grants()
         found = Reconciliation(

@@ -23,6 +23,8 @@ class Catalogue:
         self._hidden: dict[str, StoredVideo] = {}
         self._going: dict[str, StoredVideo] = {}
         self.is_confirmed = True
+        self.doubts = 0
+        """How often everything was in doubt so far: a comparing that began before the last time confirms nothing."""
 
     async def load(self) -> None:
         unconfirmed = await self._database.fetch("SELECT 1 FROM remembered WHERE name = ?", (UNCONFIRMED,))
@@ -56,6 +58,7 @@ class Catalogue:
         self._hidden |= self._shown
         self._shown = {}
         self.is_confirmed = False
+        self.doubts += 1
 
     async def doubt(self, transaction: Transaction) -> None:
         """Unconfirmed from now on, also after a crash."""

@@ -172,3 +172,21 @@ async def test_the_file_of_a_later_release_is_left_alone(settings: CloudSettings
             pass
     assert broken == set()
     assert original(folder, 1).exists()
+
+
+async def test_a_disk_that_cannot_be_read_for_a_moment_stops_the_opening_and_loses_nothing(
+    settings: CloudSettings, folder: Path
+) -> None:
+    row = original(folder, 1).with_name("video.json")
+    row.rename(row.with_name("kept"))
+    row.mkdir()  # reading it is an OSError
+    damage.unlink(folder / FILE)
+    with broken_files(folder) as broken, pytest.raises(OSError, match="directory"):
+        async with opened(settings):
+            pass
+    assert broken == set()
+    row.rmdir()
+    row.with_name("kept").rename(row)
+    async with opened(settings) as node:
+        assert (node.catalogue.find(FIRST.id), node.catalogue.find(SECOND.id)) == (FIRST, SECOND)
+    assert [original(folder, number).read_bytes() for number in (1, 2)] == [FILM] * 2
