@@ -80,7 +80,91 @@ ALTER TABLE outbox ADD COLUMN added_at INTEGER NOT NULL DEFAULT 0; -- Unix secon
 ALTER TABLE outbox ADD COLUMN failures INTEGER NOT NULL DEFAULT 0; -- answers that were no answer
 UPDATE outbox SET video_id = json_extract(event, '$.about.video_id'), added_at = unixepoch();
 """
-MIGRATIONS = (FIRST, SECOND)
+THIRD = """
+CREATE TABLE videos_now (
+    id TEXT PRIMARY KEY,
+    kind TEXT NOT NULL CHECK (kind IN ('course', 'practice', 'file')),
+    title TEXT NOT NULL,
+    lesson_id TEXT NOT NULL, -- '' for a practice video
+    course_id TEXT NOT NULL, -- a practice video's owner
+    owner_id TEXT NOT NULL,
+    teacher_username TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    sha256 TEXT NOT NULL,
+    media_type TEXT NOT NULL,
+    duration_s REAL NOT NULL,
+    width INTEGER NOT NULL,
+    height INTEGER NOT NULL,
+    plays INTEGER NOT NULL,
+    replaces TEXT NOT NULL, -- '' for none
+    status TEXT NOT NULL CHECK (status IN ('processing', 'ready', 'error')),
+    reason TEXT NOT NULL,
+    renditions TEXT NOT NULL, -- JSON
+    stored_at INTEGER NOT NULL
+) STRICT;
+INSERT INTO videos_now
+    SELECT id, 'course', '', lesson_id, course_id, owner_id, teacher_username, size, sha256, media_type, duration_s,
+           width, height, 1, '', 'processing', '', '[]', stored_at FROM videos;
+DROP TABLE videos;
+ALTER TABLE videos_now RENAME TO videos;
+-- One video plays in a lesson, one may be on its way to take its place.
+CREATE UNIQUE INDEX videos_of_lesson ON videos (lesson_id, replaces) WHERE kind = 'course';
+
+-- Uploads in one request, while they last. A place takes one at a time: a lesson, or whatever else was named.
+DROP TABLE uploads;
+CREATE TABLE uploads (id TEXT PRIMARY KEY, place TEXT NOT NULL UNIQUE, owner_id TEXT NOT NULL) STRICT;
+
+-- Uploads that can be resumed; how far each one is, its part in the scratch folder tells.
+CREATE TABLE resumable_uploads (
+    id TEXT PRIMARY KEY, -- the video's, later on
+    owner_id TEXT NOT NULL,
+    length INTEGER NOT NULL,
+    metadata TEXT NOT NULL, -- as the client sent it
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL,
+    finished_at INTEGER -- Unix seconds; its bytes are a video since
+) STRICT;
+
+CREATE TABLE idempotency_keys (
+    owner_id TEXT NOT NULL,
+    key TEXT NOT NULL,
+    request TEXT NOT NULL, -- what it was first sent with, but for the body
+    video_id TEXT NOT NULL,
+    sha256 TEXT NOT NULL,
+    added_at INTEGER NOT NULL,
+    PRIMARY KEY (key)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE captions (
+    video_id TEXT NOT NULL,
+    language TEXT NOT NULL, -- BCP 47
+    size INTEGER NOT NULL,
+    changed_at INTEGER NOT NULL,
+    PRIMARY KEY (video_id, language)
+) STRICT, WITHOUT ROWID;
+
+-- What the workers have to do, and who of them is at it.
+CREATE TABLE jobs (
+    video_id TEXT PRIMARY KEY,
+    owner_id TEXT NOT NULL,
+    added_at INTEGER NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    not_before REAL NOT NULL DEFAULT 0, -- seconds of uptime, as all times of leases
+    lease TEXT,
+    leased_until REAL NOT NULL DEFAULT 0,
+    boot TEXT NOT NULL DEFAULT '', -- since which start of the machine its times count
+    step TEXT NOT NULL DEFAULT '',
+    percent INTEGER NOT NULL DEFAULT 0,
+    speed REAL NOT NULL DEFAULT 0, -- seconds of video a second
+    log TEXT NOT NULL DEFAULT '[]' -- JSON, one entry a step
+) STRICT;
+INSERT INTO jobs (video_id, owner_id, added_at) SELECT id, owner_id, stored_at FROM videos;
+-- When each owner last had a turn: whoever waited longest is next.
+CREATE TABLE turns (owner_id TEXT PRIMARY KEY, number INTEGER NOT NULL) STRICT;
+-- Which videos the workers changed; the node looks here, and puts what it reads into its memory.
+CREATE TABLE news (number INTEGER PRIMARY KEY AUTOINCREMENT, video_id TEXT NOT NULL) STRICT;
+"""
+MIGRATIONS = (FIRST, SECOND, THIRD)
 """Each brings the file from one schema version (PRAGMA user_version) to the next. None that was released may change."""
 CACHE_TABLES = ("grants", "teachers", "deleted_courses")
 WHOLE = "whole"

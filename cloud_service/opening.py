@@ -17,10 +17,11 @@ from cloud_service.freshness import Freshness
 from cloud_service.guard import damage_of, set_aside, watch
 from cloud_service.node import Node
 from cloud_service.outbox import Outbox
+from cloud_service.processing.queue import enqueue_missing
 from cloud_service.reconcile import Reconciler
 from cloud_service.reports import Reports
 from cloud_service.settings import CloudSettings
-from cloud_service.uploads.actions import forget_claims
+from cloud_service.uploads.places import forget_claims
 from cloud_service.videos.actions import deleted_videos, remove_video
 from cloud_service.videos.catalogue import Catalogue
 from cloud_service.videos.models import StoredVideo
@@ -81,6 +82,8 @@ async def _load_catalogue(database: Database, store: VideoStore) -> Catalogue:
             log.warning("catalogue rebuilt from the disk", extra={"videos": len(on_disk)})
     await catalogue.load()
     await forget_claims(database)
+    async with database.transaction() as transaction:
+        await enqueue_missing(transaction)
     swept = await asyncio.to_thread(store.sweep, catalogue) if was_whole else store.sweep_scratch()
     if swept:
         log.warning("leftovers removed", extra={"ids": swept})

@@ -127,7 +127,10 @@ class Reconciler:
 
     async def _repair(self, course_id: UUID, videos: list[StoredVideo], counts: dict[str, int]) -> None:
         here = {UUID(video.id): video for video in videos}
-        listed = [VideoHeld(video_id=key, size=video.size, sha256=video.sha256) for key, video in here.items()]
+        listed = [
+            VideoHeld(video_id=key, size=video.size, sha256=video.sha256, status=video.status)
+            for key, video in here.items()
+        ]
         held = VideosHeld(course_id=course_id, videos=listed)
         compared = await self._vps.post(RECONCILE_VIDEOS, held, VideosCompared, timeout_s=PATIENCE_S)
         for video_id in compared.unknown:
@@ -157,7 +160,7 @@ class Reconciler:
 
 
 def _digest(course_id: UUID, videos: Sequence[StoredVideo]) -> CourseDigest:
-    digest = course_digest((UUID(video.id), video.sha256) for video in videos)
+    digest = course_digest((UUID(video.id), video.sha256, video.status) for video in videos)
     return CourseDigest(course_id=course_id, videos=len(videos), digest=digest)
 
 

@@ -11,7 +11,12 @@ GIB = 2**30
 
 
 class CloudSettings(Settings):
-    """`vps_internal_url` is how this node reaches the VPS, `cloud_url` where clients reach this node."""
+    """`vps_internal_url` is how this node reaches the VPS, `cloud_url` where clients reach this node.
+
+    An upload has to bring `upload_min_bytes_per_s` over every 30 seconds and end within `upload_deadline_s`; one that
+    can be resumed is kept `upload_kept_s` after its last byte. `disk_reserve_bytes` are left free by uploads, for the
+    database and for what is made of them.
+    """
 
     cloud_host: str = "127.0.0.1"
     cloud_port: int = Field(8001, ge=1, le=65535)
@@ -25,6 +30,10 @@ class CloudSettings(Settings):
 
     upload_bytes: int = Field(20 * GIB, ge=1)
     upload_idle_s: float = Field(15, gt=0)
+    upload_min_bytes_per_s: int = Field(64 * 1024, ge=0)
+    upload_deadline_s: float = Field(24 * 3600, gt=0)
+    upload_kept_s: int = Field(24 * 3600, ge=0)
+    disk_reserve_bytes: int = Field(GIB, ge=0)
     trust_watching_s: float = Field(15 * 60, gt=0)
     trust_starting_s: float = Field(5 * 60, gt=0)
     feed_wait_s: float = Field(5, gt=0, le=25)

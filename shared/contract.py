@@ -36,6 +36,11 @@ RECONCILED = f"{INTERNAL}/reconcile/done"
 Count = Annotated[int, Field(ge=0, lt=2**63)]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
+VideoKind = Literal["course", "practice", "file"]
+"""A lesson's video, a video of a user's own, or a lesson's file: kept and deleted like a video, but never played."""
+VideoStatus = Literal["processing", "ready", "error"]
+RenditionName = Literal["sd", "hd", "full_hd"]
+
 
 class Jwks(Out):
     """The keys that verify access tokens, as RFC 7517 writes them."""
@@ -80,7 +85,14 @@ class AccessAnswer(Out):
 
 # --- node -> VPS: what may this teacher upload? -----------------------------------------------------
 
-UploadRefusal = Literal["signed_out", "not_a_teacher", "not_enough_followers", "lesson_not_found", "lesson_has_video"]
+UploadRefusal = Literal[
+    "signed_out",
+    "not_a_teacher",
+    "not_enough_followers",
+    "lesson_not_found",
+    "lesson_has_video",
+    "replacement_under_way",
+]
 
 
 class StandingQuestion(Asker):
@@ -102,11 +114,26 @@ class StandingAnswer(Out):
 
 
 class UploadQuestion(Asker):
-    lesson_id: UUID
+    """A video into a lesson (`replace`: in place of the one it has), a file beside it, or a practice video."""
+
+    kind: VideoKind = "course"
+    lesson_id: UUID | None = None
+    replace: bool = False
+
+    @model_validator(mode="after")
+    def _names_a_lesson_if_there_is_one(self) -> Self:
+        if (self.lesson_id is None) != (self.kind == "practice"):
+            raise ValueError("a practice video has no lesson, anything else needs one")
+        return self
 
 
 class UploadAnswer(Out):
-    """Asked before every upload and never cached: a demotion must bite at once."""
+    """Asked before every upload and never cached: a demotion must bite at once.
+
+    `replaces` is the lesson's present video, to be played until the new one is ready. Of a practice video
+    `course_id` is its owner's id, `quota_bytes` what its owner may keep in all and `used_elsewhere_bytes` what
+    other nodes hold of that.
+    """
 
     allowed: bool
     reason: UploadRefusal | None
@@ -114,6 +141,9 @@ class UploadAnswer(Out):
     required: int
     course_id: UUID | None = None
     teacher_username: str | None = None
+    replaces: UUID | None = None
+    quota_bytes: Count = 0
+    used_elsewhere_bytes: Count = 0
     as_of: Position
 
 
@@ -145,16 +175,39 @@ class DeletionAnswer(Out):
 # --- node -> VPS: something happened to a video ------------------------------------------------------
 
 
+class RenditionMade(Body):
+    """Of a video: what a player may choose. `bitrate` in bits per second."""
+
+    name: RenditionName
+    width: Count
+    height: Count
+    size: Count
+    bitrate: Count
+
+
 class VideoStored(Body):
+    """A video as its node has it now: told when it was stored, and again whenever its state changed.
+
+    Of a practice video there is no lesson, and `course_id` is its owner's id. `title` is a practice video's title or
+    a file's name. `reason` is why it could not be processed, for its owner to read. `replaces` is the video that
+    plays in its lesson until this one is ready.
+    """
+
     kind: Literal["video_stored"] = "video_stored"
     video_id: UUID
-    lesson_id: UUID
+    video_kind: VideoKind = "course"
+    title: str = ""
+    lesson_id: UUID | None
     course_id: UUID
     owner_id: UUID
     size: Count
     sha256: str
     media_type: str
     duration_s: Seconds
+    status: VideoStatus = "processing"
+    reason: str = ""
+    renditions: list[RenditionMade] = []
+    replaces: UUID | None = None
     stored_at: Moment
 
 
@@ -236,7 +289,7 @@ class NodeOrders(Out):
 
 
 class CourseDigest(Body):
-    """The videos of a course that a node holds: how many, and the SHA-256 over their sorted ids and contents."""
+    """The videos of a course that a node holds: how many, and the SHA-256 over their ids, contents and states."""
 
     course_id: UUID
     videos: int
@@ -261,6 +314,7 @@ class VideoHeld(Body):
     video_id: UUID
     size: Count
     sha256: str
+    status: VideoStatus
 
 
 class VideosHeld(Body):
@@ -271,8 +325,8 @@ class VideosHeld(Body):
 class VideosCompared(Out):
     """What is to be done about the videos of one course.
 
-    `unknown` were never announced; `gone` are deleted, or never will be wanted; `missing` the VPS believes to be on
-    this node, or to be of another content there: it shows them as missing.
+    `unknown` were never announced, or not in the state they are in; `gone` are deleted, or never will be wanted;
+    `missing` the VPS believes to be on this node, or to be of another content there: it shows them as missing.
     """
 
     unknown: list[UUID]
@@ -316,7 +370,7 @@ class Received(Out):
     """Nothing more to say."""
 
 
-def course_digest(videos: Iterable[tuple[UUID, str]]) -> str:
-    """Of the ids and SHA-256s of a course's videos, the same on both sides whatever their order."""
-    lines = sorted(f"{video_id} {sha256}\n" for video_id, sha256 in videos)
+def course_digest(videos: Iterable[tuple[UUID, str, VideoStatus]]) -> str:
+    """Of the ids, SHA-256s and states of a course's videos, the same on both sides whatever their order."""
+    lines = sorted(f"{video_id} {sha256} {status}\n" for video_id, sha256, status in videos)
     return hashlib.sha256("".join(lines).encode()).hexdigest()

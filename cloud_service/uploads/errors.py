@@ -16,6 +16,14 @@ class LessonHasVideo(Conflict):
     code, title = "lesson_has_video", "This lesson has a video already"
 
 
+class ReplacementUnderWay(Conflict):
+    code, title = "replacement_under_way", "Another video is about to take the place of this lesson's video"
+
+
+class QuotaExceeded(TooLarge):
+    code, title = "quota_exceeded", "Your practice videos would take more room than you have"
+
+
 class UploadInProgress(Conflict):
     code, title = "upload_in_progress", "A video is being uploaded into this lesson right now"
 
@@ -55,4 +63,5 @@ REFUSALS: dict[UploadRefusal, type[AppError]] = {
     "not_enough_followers": UploadNotAllowed,
     "lesson_not_found": LessonNotFound,
     "lesson_has_video": LessonHasVideo,
+    "replacement_under_way": ReplacementUnderWay,
 }

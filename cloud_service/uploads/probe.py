@@ -13,12 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cloud_service.uploads.boxes import is_cut_short
-from cloud_service.uploads.containers import HEAD_BYTES, MP4, QUICKTIME, media_type_of
+from cloud_service.uploads.containers import HEAD_BYTES, MP4, QUICKTIME, WEBM, media_type_of
 
 TIMEOUT_S = 20
 CPU_S = 15
 MEMORY_BYTES = 2 * 2**30
 OPTIONS = {"format_whitelist": "mov,matroska,webm,avi,mpegts", "protocol_whitelist": "file"}
+PLAYABLE = {MP4: ({"h264", "av1"}, {"aac", "mp3"}), WEBM: ({"vp8", "libvpx", "vp9", "av1"}, {"vorbis", "opus"})}
+"""Codecs of picture and sound that browsers play, by media type. QuickTime files and others are not promised to."""
+PLAYABLE_PIXELS = ("yuv420p", "yuvj420p")
 
 
 class NoVideo(Exception):
@@ -27,9 +30,12 @@ class NoVideo(Exception):
 
 @dataclass(frozen=True)
 class Probed:
+    """`plays` says whether browsers play the file as it is."""
+
     duration_s: float
     width: int
     height: int
+    plays: bool
 
 
 async def probe(path: Path) -> Probed:
@@ -68,7 +74,8 @@ def _look(path: str) -> dict[str, object]:
 
     cover = Disposition.attached_pic
     with Path(path).open("rb") as file:
-        if media_type_of(file.read(HEAD_BYTES)) in (MP4, QUICKTIME) and is_cut_short(file):
+        media_type = media_type_of(file.read(HEAD_BYTES))
+        if media_type in (MP4, QUICKTIME) and is_cut_short(file):
             return {"reason": "The file is cut short."}
     try:
         with av.open(f"file:{path}", options=OPTIONS) as container:
@@ -80,7 +87,14 @@ def _look(path: str) -> dict[str, object]:
             if frame is None:
                 return {"reason": "The file has no picture that can be decoded."}
             duration = (container.duration or 0) / av.time_base
-            return {"duration_s": duration, "width": frame.width, "height": frame.height}
+            sound = {stream.codec_context.name for stream in container.streams.audio}
+            plays = (
+                media_type in PLAYABLE
+                and video.codec_context.name in PLAYABLE[media_type][0]
+                and frame.format.name in PLAYABLE_PIXELS
+                and sound <= PLAYABLE[media_type][1]
+            )
+            return {"duration_s": duration, "width": frame.width, "height": frame.height, "plays": plays}
     except (av.FFmpegError, ValueError):
         return {"reason": "The file is damaged, cut short, or not a video."}
 

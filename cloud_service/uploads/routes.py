@@ -10,6 +10,7 @@ from cloud_service.access.current_viewer import CurrentViewer
 from cloud_service.node import CurrentNode, DatabaseUnusable
 from cloud_service.uploads import errors
 from cloud_service.uploads.actions import receive_video
+from cloud_service.uploads.places import Place
 from cloud_service.uploads.rules import permission
 from cloud_service.uploads.schemas import UploadPermission
 from cloud_service.videos.schemas import VideoOut
@@ -65,9 +66,9 @@ async def upload_video(
     """The raw file is the body, in one request. When it is answered, the video is on disk for good and plays."""
     length = request.headers.get("content-length")
     declared = int(length) if length else None
-    video = await receive_video(node, viewer, lesson_id, declared, _body(request))
+    video = await receive_video(node, viewer, Place("course", lesson_id), declared, _body(request))
     response.headers["Location"] = f"/videos/{video.id}"
-    return VideoOut.from_stored(video)
+    return VideoOut.from_stored(video, percent_done=0)
 
 
 async def _body(request: Request) -> AsyncIterator[bytes]:

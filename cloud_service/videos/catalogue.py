@@ -1,12 +1,12 @@
 """The videos on this node: rows in SQLite, and in memory for every request."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from itertools import chain
 
 from cloud_service.db import WHOLE, Database, Transaction
-from cloud_service.videos.models import StoredVideo
+from cloud_service.processing.queue import dequeue
+from cloud_service.videos.models import COLUMNS, StoredVideo
 
-COLUMNS = tuple(name for name in StoredVideo.__dataclass_fields__ if name != "etag")
 UNCONFIRMED = "catalogue_unconfirmed"
 
 
@@ -30,7 +30,7 @@ class Catalogue:
         unconfirmed = await self._database.fetch("SELECT 1 FROM remembered WHERE name = ?", (UNCONFIRMED,))
         self.is_confirmed = not unconfirmed
         for row in await self._database.fetch(f"SELECT {', '.join(COLUMNS)} FROM videos"):  # noqa: S608
-            video = StoredVideo(**dict(row))
+            video = StoredVideo.from_row(dict(row))
             (self._shown if self.is_confirmed else self._hidden)[video.id] = video
 
     def get(self, video_id: str) -> StoredVideo | None:
@@ -50,8 +50,9 @@ class Catalogue:
     def of_course(self, course_id: str) -> list[StoredVideo]:
         return [video for video in self if video.course_id == course_id]
 
-    def of_lesson(self, lesson_id: str) -> StoredVideo | None:
-        return next((video for video in self if video.lesson_id == lesson_id), None)
+    def of_lesson(self, lesson_id: str) -> list[StoredVideo]:
+        """Its video, and perhaps the one that will take that one's place."""
+        return [video for video in self if video.kind == "course" and video.lesson_id == lesson_id]
 
     def hide_all(self) -> None:
         """Nothing is served from here for now: the database beneath is gone, or who was deleted is in doubt."""
@@ -95,6 +96,20 @@ class Catalogue:
         await self._insert(transaction, video)
         transaction.on_commit(lambda: self._shown.__setitem__(video.id, video))
 
+    async def read_again(self, video_ids: Collection[str]) -> None:
+        """Somebody else has changed these rows: shown from now on as they are there."""
+        marks = ", ".join("?" for _ in video_ids)
+        async with self._database.transaction() as transaction:
+            changed = f"SELECT {', '.join(COLUMNS)} FROM videos WHERE id IN ({marks})"  # noqa: S608
+            videos = [StoredVideo.from_row(dict(row)) for row in await transaction.fetch(changed, video_ids)]
+            transaction.on_commit(lambda: self._replace(videos))
+
+    def _replace(self, videos: Iterable[StoredVideo]) -> None:
+        for video in videos:
+            for where in (self._shown, self._hidden):
+                if video.id in where:
+                    where[video.id] = video
+
     async def remove(self, video: StoredVideo) -> None:
         """Shown to nobody at once, then its row goes."""
         self._going[video.id] = video
@@ -103,6 +118,8 @@ class Catalogue:
         async with self._database.transaction(durable=True) as transaction:
             transaction.on_commit(lambda: self._forget(video))
             await transaction.execute("DELETE FROM videos WHERE id = ?", (video.id,))
+            await transaction.execute("DELETE FROM captions WHERE video_id = ?", (video.id,))
+            await dequeue(transaction, video.id)
 
     def _forget(self, video: StoredVideo) -> None:
         self._going.pop(video.id, None)
@@ -114,8 +131,7 @@ class Catalogue:
     @staticmethod
     async def _insert(transaction: Transaction, video: StoredVideo, or_else: str = "") -> None:
         marks = ", ".join("?" for _ in COLUMNS)
-        values = [getattr(video, name) for name in COLUMNS]
         await transaction.execute(
             f"INSERT {or_else} INTO videos ({', '.join(COLUMNS)}) VALUES ({marks})",  # noqa: S608
-            values,
+            video.to_row(),
         )

@@ -5,6 +5,7 @@ from fastapi import APIRouter
 from cloud_service.access.actions import KeyRequired, RightsUnknown, VideoNotFound
 from cloud_service.access.current_viewer import CurrentViewer
 from cloud_service.node import CurrentNode, DatabaseUnusable
+from cloud_service.processing.queue import percent_done
 from cloud_service.videos import actions
 from cloud_service.videos.schemas import VideoOut
 from cloud_service.vps import VpsUnreachable
@@ -24,7 +25,7 @@ async def show_video(video_id: UUID, viewer: CurrentViewer, node: CurrentNode) -
     if video is None:
         raise VideoNotFound if node.catalogue.is_confirmed else RightsUnknown
     await node.access.check(viewer, video)
-    return VideoOut.from_stored(video)
+    return VideoOut.from_stored(video, await percent_done(node.database, video))
 
 
 @router.delete(

@@ -1,18 +1,36 @@
 from datetime import UTC, datetime
-from typing import Literal
 from uuid import UUID
 
 from cloud_service.videos.models import StoredVideo
+from shared.contract import RenditionName, VideoStatus
 from shared.schemas import Moment, Out
 
 
+class RenditionOut(Out):
+    """`size` in bytes, `bitrate` in bits per second."""
+
+    name: RenditionName
+    width: int
+    height: int
+    frame_rate: float
+    size: int
+    bitrate: int
+
+
 class VideoOut(Out):
-    """`renditions` are what can be played now; `size` in bytes."""
+    """`size` of the original, in bytes.
+
+    `plays_original` says whether browsers play it as it was uploaded, which they can as long as nothing else is ready.
+    Of a practice video `lesson_id` and `course_id` are null. `replaces` is the lesson's video that this one will take
+    the place of. `reason` says why a video could not be processed.
+    """
 
     id: UUID
-    lesson_id: UUID
-    course_id: UUID
-    status: Literal["processing", "ready", "error"]
+    title: str
+    lesson_id: UUID | None
+    course_id: UUID | None
+    status: VideoStatus
+    reason: str | None
     percent_done: int
     size: int
     sha256: str
@@ -20,12 +38,29 @@ class VideoOut(Out):
     duration_s: float
     width: int
     height: int
-    renditions: list[Literal["original"]]
+    plays_original: bool
+    renditions: list[RenditionOut]
+    replaces: UUID | None
     stored_at: Moment
 
     @classmethod
-    def from_stored(cls, video: StoredVideo) -> "VideoOut":
-        """A stored video plays in its original form, so it is ready."""
-        fields = {name: getattr(video, name) for name in cls.model_fields if hasattr(video, name)}
-        fields["stored_at"] = datetime.fromtimestamp(video.stored_at, UTC)
-        return cls(status="ready", percent_done=100, renditions=["original"], **fields)
+    def from_stored(cls, video: StoredVideo, percent_done: int) -> "VideoOut":
+        return cls(
+            id=UUID(video.id),
+            title=video.title,
+            lesson_id=UUID(video.lesson_id) if video.lesson_id else None,
+            course_id=UUID(video.course_id) if video.kind == "course" else None,
+            status=video.status,
+            reason=video.reason or None,
+            percent_done=percent_done,
+            size=video.size,
+            sha256=video.sha256,
+            media_type=video.media_type,
+            duration_s=video.duration_s,
+            width=video.width,
+            height=video.height,
+            plays_original=video.plays,
+            renditions=[RenditionOut.model_validate(made, from_attributes=True) for made in video.renditions],
+            replaces=UUID(video.replaces) if video.replaces else None,
+            stored_at=datetime.fromtimestamp(video.stored_at, UTC),
+        )

@@ -1,14 +1,15 @@
-"""The media folder: `videos/{owner}/{video}/original` for good, `scratch/{upload}` on the way there.
+"""The media folder: `videos/{owner}/{video}/` for good, `scratch/{upload}` on the way there.
 
-Beside each original lies `video.json`, its row once more: what a node whose database is lost begins again from.
+In a video's folder lie `original`, `video.json` (its row once more: what a node whose database is lost begins again
+from), and what was made of it: `sd.mp4` and other renditions with a playlist each (`sd.m3u8`), `master.m3u8`,
+`poster.jpg`, `storyboard.jpg` with `storyboard.vtt`, and `captions.{language}.vtt`.
 """
 
-import json
 import logging
 import os
 import shutil
 from collections.abc import Iterable
-from dataclasses import asdict
+from contextlib import suppress
 from pathlib import Path
 
 from cloud_service.videos.models import StoredVideo
@@ -16,10 +17,12 @@ from cloud_service.videos.models import StoredVideo
 log = logging.getLogger(__name__)
 
 ORIGINAL, ROW = "original", "video.json"
+GOING = "going-"
 
 
 class VideoStore:
     def __init__(self, folder: Path) -> None:
+        folder = folder.absolute()
         self._videos = folder / "videos"
         self._scratch = folder / "scratch"
         self._videos.mkdir(parents=True, exist_ok=True)
@@ -30,6 +33,9 @@ class VideoStore:
 
     def original(self, owner_id: str, video_id: str) -> Path:
         return self._videos / owner_id / video_id / ORIGINAL
+
+    def folder(self, video: StoredVideo) -> Path:
+        return self._videos / video.owner_id / video.id
 
     def path(self, video: StoredVideo) -> str:
         return f"{self._videos}/{video.owner_id}/{video.id}/original"
@@ -44,8 +50,15 @@ class VideoStore:
             _sync_folder(folder)
 
     def remove(self, owner_id: str, video_id: str) -> None:
-        """Nothing to remove is no error: a deletion may be repeated."""
-        shutil.rmtree(self._videos / owner_id / video_id, ignore_errors=True)
+        """All at once: what a worker still adds meanwhile has nowhere to go. Nothing to remove is no error."""
+        going = self._scratch / f"{GOING}{video_id}"
+        with suppress(FileNotFoundError):
+            (self._videos / owner_id / video_id).rename(going)
+        shutil.rmtree(going, ignore_errors=True)
+
+    def keep_row(self, video: StoredVideo) -> None:
+        """The video has another state now. Raises FileNotFoundError for one that was deleted."""
+        _write_row(self.folder(video) / ROW, video)
 
     def add_missing_rows(self, known: Iterable[StoredVideo]) -> None:
         """For videos from before there were any."""
@@ -63,7 +76,10 @@ class VideoStore:
         """Remove unfinished uploads. Says what went."""
         gone = []
         for leftover in self._scratch.iterdir():
-            leftover.unlink()
+            if leftover.is_dir():
+                shutil.rmtree(leftover)
+            else:
+                leftover.unlink()
             gone.append(leftover.name)
         return gone
 
@@ -95,8 +111,8 @@ class VideoStore:
 def _read_row(path: Path) -> StoredVideo | None:
     """None for one that is not there or makes no sense. Raises OSError when that cannot be seen."""
     try:
-        return StoredVideo(**json.loads(path.read_bytes()))
-    except (FileNotFoundError, ValueError, TypeError):
+        return StoredVideo.from_json(path.read_bytes())
+    except (FileNotFoundError, ValueError):
         return None
 
 
@@ -106,10 +122,9 @@ def _has_bytes(path: Path, size: int) -> bool:
 
 def _write_row(path: Path, video: StoredVideo) -> None:
     """Whole or not at all."""
-    fields = {name: value for name, value in asdict(video).items() if name != "etag"}
     partial = path.with_suffix(".partial")
-    with partial.open("w") as file:
-        json.dump(fields, file)
+    with partial.open("wb") as file:
+        file.write(video.to_json())
         file.flush()
         os.fsync(file.fileno())
     partial.rename(path)

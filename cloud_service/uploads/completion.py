@@ -1,0 +1,84 @@
+"""From bytes that are all there to a video that is known: looked into, put in its place, announced, queued."""
+
+import asyncio
+import time
+from pathlib import Path
+
+from cloud_service.access import marks
+from cloud_service.access.models import ANY, Grant, Scope
+from cloud_service.clock import uptime
+from cloud_service.node import Node
+from cloud_service.processing.queue import enqueue
+from cloud_service.uploads.errors import LessonNotFound, NotAVideo
+from cloud_service.uploads.places import Admission
+from cloud_service.uploads.probe import NoVideo, Probed, probe
+from cloud_service.videos.models import StoredVideo
+from shared.killpoints import killpoint
+
+NOT_LOOKED_INTO = Probed(duration_s=0, width=0, height=0, plays=False)
+
+
+async def complete(
+    node: Node, admission: Admission, video_id: str, scratch: Path, *, size: int, sha256: str, media_type: str
+) -> StoredVideo:
+    """The stored video. `scratch` is synced to the disk, and gone from its place when this returns.
+
+    Raises NotAVideo, and LessonNotFound for a course that was deleted meanwhile; what was moved by then, the caller
+    removes (`VideoStore.remove`).
+    """
+    place = admission.place
+    found = NOT_LOOKED_INTO if place.kind == "file" else await _look_into(node, scratch)
+    video = StoredVideo(
+        id=video_id,
+        kind=place.kind,
+        title=place.title,
+        lesson_id=str(place.lesson_id or ""),
+        course_id=admission.course_id,
+        owner_id=admission.viewer.id,
+        teacher_username=admission.teacher_username,
+        size=size,
+        sha256=sha256,
+        media_type=media_type,
+        duration_s=found.duration_s,
+        width=found.width,
+        height=found.height,
+        plays=found.plays,
+        replaces=admission.replaces,
+        status="ready" if place.kind == "file" else "processing",
+        stored_at=int(time.time()),
+    )
+    await _keep(node, video, scratch, admission)
+    return video
+
+
+async def _look_into(node: Node, scratch: Path) -> Probed:
+    try:
+        async with node.probing:
+            return await probe(scratch)
+    except NoVideo as error:
+        raise NotAVideo(str(error)) from None
+
+
+async def _keep(node: Node, video: StoredVideo, scratch: Path, admission: Admission) -> None:
+    """File first, then row, announcement and job together: a crash between leaves a file that the sweep removes.
+
+    The owner's grant is from when the rights were asked for; after long nobody knows any more what ended meanwhile.
+    """
+    await asyncio.to_thread(node.store.keep, scratch, video)
+    killpoint("upload.renamed")
+    async with node.database.transaction(durable=True) as transaction:
+        if await node.catalogue.was_deleted(transaction, video.course_id):
+            raise LessonNotFound("The course was deleted meanwhile.")
+        if uptime() - admission.asked_at < marks.KEPT_S:
+            await node.rights.remember_in(transaction, _owner_grant(admission), admission.as_of.epoch)
+        await node.catalogue.add(transaction, video)
+        await node.outbox.add(transaction, video.announcement())
+        if video.status == "processing":
+            await enqueue(transaction, video)
+    killpoint("upload.committed")
+
+
+def _owner_grant(admission: Admission) -> Grant:
+    viewer = admission.viewer
+    scope = Scope(viewer.id, admission.course_id, ANY)
+    return Grant(scope, admission.teacher_username, "owner", admission.as_of.number, viewer.generation)

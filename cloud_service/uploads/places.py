@@ -1,0 +1,117 @@
+"""Where an upload is to go, whether it may, and that nobody else is filling the same place meanwhile."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from uuid import UUID
+
+from cloud_service.access.models import Viewer
+from cloud_service.clock import uptime
+from cloud_service.db import Database
+from cloud_service.node import Node
+from cloud_service.uploads.errors import REFUSALS, LessonHasVideo, QuotaExceeded, UploadInProgress
+from shared.contract import UPLOAD_RIGHTS, Position, UploadAnswer, UploadQuestion, VideoKind
+from shared.problems import NotAuthenticated
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What the client wants: a lesson's video (`replace`: in place of the one it has) or file, or a practice video.
+
+    `title` is a practice video's title or a file's name.
+    """
+
+    kind: VideoKind
+    lesson_id: UUID | None = None
+    title: str = ""
+    replace: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """The VPS's yes to an upload. Ids are text; `asked_at` in seconds of uptime."""
+
+    place: Place
+    viewer: Viewer
+    course_id: str
+    teacher_username: str
+    replaces: str
+    as_of: Position
+    asked_at: float
+    room_bytes: int | None
+    """What is left of a quota, if there is one."""
+
+
+async def admit(node: Node, viewer: Viewer, place: Place) -> Admission:
+    """Always asked of the VPS: a teacher who was demoted a second ago must not upload. Raises what forbids it."""
+    asked_at = uptime()
+    question = UploadQuestion(
+        kind=place.kind, lesson_id=place.lesson_id, replace=place.replace, **viewer.asker().model_dump()
+    )
+    answer = await node.vps.post(UPLOAD_RIGHTS, question, UploadAnswer)
+    if answer.reason == "signed_out":
+        raise NotAuthenticated
+    if answer.reason:
+        refusal = REFUSALS[answer.reason]
+        counted = f"{answer.followers} of {answer.required} followers."
+        raise refusal(counted if answer.reason == "not_enough_followers" else None)
+    replaces = str(answer.replaces or "")
+    if place.kind == "course" and any(here.id != replaces for here in node.catalogue.of_lesson(str(place.lesson_id))):
+        raise LessonHasVideo  # one that the VPS has not heard of yet
+    return Admission(
+        place=place,
+        viewer=viewer,
+        course_id=str(answer.course_id),
+        teacher_username=answer.teacher_username or "",
+        replaces=replaces,
+        as_of=answer.as_of,
+        asked_at=asked_at,
+        room_bytes=_room(node, viewer, answer) if place.kind == "practice" else None,
+    )
+
+
+def _room(node: Node, viewer: Viewer, answer: UploadAnswer) -> int:
+    """What this user may still keep of practice videos, uploads under way not counted."""
+    here = sum(video.size for video in node.catalogue if video.kind == "practice" and video.owner_id == viewer.id)
+    return answer.quota_bytes - answer.used_elsewhere_bytes - here
+
+
+def check_quota(admission: Admission, size: int) -> None:
+    """Raises QuotaExceeded."""
+    if admission.room_bytes is not None and size > admission.room_bytes:
+        raise QuotaExceeded(f"{max(0, admission.room_bytes)} bytes are left for practice videos.")
+
+
+@asynccontextmanager
+async def claimed(node: Node, video_id: str, admission: Admission) -> AsyncIterator[None]:
+    """Of two uploads into one place at once, one is refused. Raises UploadInProgress."""
+    try:
+        async with node.database.transaction() as transaction:
+            await transaction.execute(
+                "INSERT INTO uploads (id, place, owner_id) VALUES (?, ?, ?)",
+                (video_id, _claim(admission.place, video_id), admission.viewer.id),
+            )
+    except sqlite3.IntegrityError:
+        raise UploadInProgress from None
+    try:
+        yield
+    finally:
+        await asyncio.shield(_release(node, video_id))
+
+
+def _claim(place: Place, video_id: str) -> str:
+    """A lesson takes one video at a time; of anything else there may be many."""
+    return str(place.lesson_id) if place.kind == "course" else video_id
+
+
+async def forget_claims(database: Database) -> None:
+    """At the start: whoever claimed a place has ended with the process that received it."""
+    async with database.transaction() as transaction:
+        await transaction.execute("DELETE FROM uploads")
+
+
+async def _release(node: Node, video_id: str) -> None:
+    async with node.database.transaction() as transaction:
+        await transaction.execute("DELETE FROM uploads WHERE id = ?", (video_id,))
