@@ -4,6 +4,7 @@ import json
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -13,28 +14,48 @@ from cloud_service.db import FIRST, MIGRATIONS, Database
 from cloud_service.opening import FILE, open_node
 from cloud_service.outbox import Outbox
 from cloud_service.settings import CloudSettings
-from cloud_service.videos.catalogue import COLUMNS, Catalogue
+from cloud_service.videos.catalogue import Catalogue
 from cloud_service.vps import Vps
-from shared.contract import EVENTS, Event
+from shared.contract import EVENTS
 from tests.cloud.made_up import MadeUpVps, bodies
 from tests.cloud.things import COURSE, USER, video
 
 pytestmark = pytest.mark.anyio
 
 FILM = video()
+ROW = {
+    "id": FILM.id,
+    "lesson_id": FILM.lesson_id,
+    "course_id": FILM.course_id,
+    "owner_id": FILM.owner_id,
+    "teacher_username": "omar",
+    "size": 5,
+    "sha256": "ab" * 32,
+    "media_type": "video/mp4",
+    "duration_s": 1.0,
+    "width": 160,
+    "height": 90,
+    "stored_at": 0,
+}
+ABOUT = {
+    "kind": "video_stored",
+    "video_id": FILM.id,
+    **{name: value for name, value in ROW.items() if name not in ("id", "teacher_username", "width", "height")},
+    "stored_at": "1970-01-01T00:00:00Z",
+}
 
 
-def make_first_release(path: Path) -> Event:
+def make_first_release(path: Path) -> dict[str, Any]:
     """A file as the first release left it, with one of everything; the event in it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    event = Event(id=uuid4(), about=FILM.announcement())
+    event = {"id": str(uuid4()), "about": ABOUT}
     with closing(sqlite3.connect(path)) as old, old:
         old.executescript(f"{FIRST} PRAGMA user_version = 1; PRAGMA journal_mode = WAL;")
-        values = [getattr(FILM, column) for column in COLUMNS]
-        old.execute(f"INSERT INTO videos ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})", values)
+        old.execute(f"INSERT INTO videos ({', '.join(ROW)}) VALUES ({', '.join('?' * len(ROW))})", [*ROW.values()])
         old.execute("INSERT INTO deleted_videos VALUES ('v0', 'omar')")
-        old.execute("INSERT INTO outbox (event) VALUES (?)", (event.model_dump_json(),))
-        old.execute("INSERT INTO outbox (event, set_aside) VALUES (?, '422 no')", (event.model_dump_json(),))
+        old.execute("INSERT INTO uploads VALUES ('u1', 'lesson', 'omar')")
+        old.execute("INSERT INTO outbox (event) VALUES (?)", (json.dumps(event),))
+        old.execute("INSERT INTO outbox (event, set_aside) VALUES (?, '422 no')", (json.dumps(event),))
         old.execute("INSERT INTO grants VALUES (?, ?, '', 'omar', 'key', 7)", (str(USER), str(COURSE)))
         old.execute("INSERT INTO ended VALUES ('', ?, '', 3)", (str(COURSE),))
         old.execute("INSERT INTO teachers VALUES ('omar', '{}')")
@@ -68,6 +89,9 @@ async def test_videos_stay_and_need_not_be_confirmed(path: Path) -> None:
         assert await catalogue.is_whole()
         await catalogue.load()
         assert (list(catalogue), catalogue.is_confirmed, catalogue.get(FILM.id)) == ([FILM], True, FILM)
+        assert [tuple(row) for row in await database.fetch("SELECT video_id, owner_id FROM jobs")] == [
+            (FILM.id, FILM.owner_id)
+        ]  # it is processed like any other
     finally:
         await database.close()
 
@@ -100,7 +124,9 @@ async def test_announcements_stay_with_the_video_they_are_about(path: Path, vps:
         rows = await database.fetch("SELECT DISTINCT video_id FROM outbox")
         assert [row["video_id"] for row in rows] == [FILM.id]
         await outbox.deliver()
-        assert bodies(route) == [json.loads(event.model_dump_json())]
+        (sent,) = bodies(route)
+        assert sent["id"] == event["id"]
+        assert sent["about"] == json.loads(FILM.announcement().model_dump_json())
     finally:
         await database.close()
 
