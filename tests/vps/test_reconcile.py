@@ -18,6 +18,7 @@ from shared.contract import (
     GrantsHeld,
     Reconciliation,
     VideosHeld,
+    VideoStatus,
     course_digest,
 )
 from tests.vps.nodes import another_node
@@ -41,8 +42,8 @@ pytestmark = pytest.mark.anyio
 SHA256 = "ab" * 32
 
 
-def digest(course: Course, *videos: UUID, sha256: str = SHA256) -> CourseDigest:
-    held = course_digest([(video, sha256) for video in videos])
+def digest(course: Course, *videos: UUID, sha256: str = SHA256, status: VideoStatus = "processing") -> CourseDigest:
+    held = course_digest([(video, sha256, status) for video in videos])
     return CourseDigest(course_id=UUID(course.id), videos=len(videos), digest=held)
 
 
@@ -52,9 +53,10 @@ async def differing(node: Node, *courses: CourseDigest, **bounds: UUID) -> list[
     return found
 
 
-async def compared(node: Node, course: Course, *videos: UUID, size: int = 1_000_000, sha256: str = SHA256) -> Any:
+async def compared(node: Node, course: Course, *videos: UUID, **other: Any) -> Any:
     """What is to be done about the course's videos, without what is nothing."""
-    held = {"course_id": course.id, "videos": [{"video_id": v, "size": size, "sha256": sha256} for v in videos]}
+    state = {"size": 1_000_000, "sha256": SHA256, "status": "processing"} | other
+    held = {"course_id": course.id, "videos": [{"video_id": video, **state} for video in videos]}
     answer = done(await node.post(RECONCILE_VIDEOS, VideosHeld.model_validate(held)))
     return {name: found for name, found in answer.items() if found}
 

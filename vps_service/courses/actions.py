@@ -178,7 +178,7 @@ async def delete_course(session: AsyncSession, teacher: User, course_id: UUID) -
 async def delete_video(session: AsyncSession, teacher: User, video_id: UUID) -> None:
     """Raises VideoNotFound, also for somebody else's. Deleting again changes nothing."""
     video = await session.get(Video, video_id, with_for_update=True)
-    if video is None or video.teacher_id != teacher.id:
+    if video is None or video.owner_id != teacher.id:
         raise VideoNotFound
     if video.is_deleted:
         return

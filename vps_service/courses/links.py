@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from vps_service import changes
 from vps_service.courses.models import Lesson, Section, Video
+from vps_service.courses.queries import is_current
 from vps_service.courses.schemas import VideoLink
 from vps_service.nodes.models import Node
 
@@ -17,7 +18,7 @@ async def video_links(session: AsyncSession, course_id: UUID) -> list[VideoLink]
     wanted = (
         select(Lesson.id, Lesson.title, Video.id.label("video_id"), Video.node_id, Node.url)
         .join(Section, Section.id == Lesson.section_id)
-        .join(Video, (Video.lesson_id == Lesson.id) & Video.deleted_at.is_(None))
+        .join(Video, (Video.lesson_id == Lesson.id) & is_current)
         .join(Node, Node.id == Video.node_id)
         .where(Lesson.course_id == course_id, Node.url.is_not(None))
         .order_by(Section.position, Lesson.position)

@@ -1,10 +1,12 @@
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, Computed, Float, ForeignKey, Index
-from sqlalchemy.dialects.postgresql import TSVECTOR
+from sqlalchemy import BigInteger, CheckConstraint, Computed, Float, ForeignKey, Index, String
+from sqlalchemy.dialects.postgresql import JSONB, TSVECTOR
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from shared.contract import VideoKind, VideoStatus
 from shared.schemas import Money
 from vps_service.accounts.models import User
 from vps_service.db import Row
@@ -73,22 +75,45 @@ class Lesson(Row):
 
 
 class Video(Row):
-    """What the VPS knows of a video that a node holds; a lesson has at most one that is not deleted.
+    """What the VPS knows of a video or file that a node holds.
 
-    `missing_since` is when its node, asked, turned out not to have it.
+    A lesson has at most one current video, which plays, and at most one living other that `replaces_id` it once it is
+    ready; files as many as its teacher likes. A practice video has neither lesson nor course. `status`, `reason` and
+    `renditions` are as its node last told; `missing_since` is when its node, asked, turned out not to have it.
     """
 
     __tablename__ = "videos"
-    __table_args__ = (Index("uq_videos_lesson_id", "lesson_id", unique=True, postgresql_where="deleted_at IS NULL"),)
+    __table_args__ = (
+        CheckConstraint("kind IN ('course', 'practice', 'file')", name="kind"),
+        CheckConstraint("status IN ('processing', 'ready', 'error')", name="status"),
+        CheckConstraint(
+            "(kind = 'practice') = (lesson_id IS NULL) AND (kind = 'practice') = (course_id IS NULL)", name="place"
+        ),
+        CheckConstraint("kind = 'course' OR replaces_id IS NULL", name="replaces"),
+        Index(
+            "uq_videos_lesson_id",
+            "lesson_id",
+            unique=True,
+            postgresql_where="kind = 'course' AND replaces_id IS NULL AND deleted_at IS NULL",
+        ),
+        Index("uq_videos_replaces_id", "replaces_id", unique=True, postgresql_where="deleted_at IS NULL"),
+        Index("ix_videos_practice", "owner_id", "id", postgresql_where="kind = 'practice' AND deleted_at IS NULL"),
+    )
 
-    lesson_id: Mapped[UUID] = mapped_column(ForeignKey("lessons.id"))
-    course_id: Mapped[UUID] = mapped_column(ForeignKey("courses.id"), index=True)
-    teacher_id: Mapped[UUID] = mapped_column(ForeignKey("teachers.user_id"))
+    kind: Mapped[VideoKind] = mapped_column(String)
+    title: Mapped[str]
+    lesson_id: Mapped[UUID | None] = mapped_column(ForeignKey("lessons.id"))
+    course_id: Mapped[UUID | None] = mapped_column(ForeignKey("courses.id"), index=True)
+    owner_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
     node_id: Mapped[str]
     size: Mapped[int] = mapped_column(BigInteger)
     sha256: Mapped[str]
     media_type: Mapped[str]
     duration_s: Mapped[float] = mapped_column(Float)
+    status: Mapped[VideoStatus] = mapped_column(String)
+    reason: Mapped[str]
+    renditions: Mapped[list[dict[str, Any]]] = mapped_column(JSONB)
+    replaces_id: Mapped[UUID | None] = mapped_column(ForeignKey("videos.id"))
     missing_since: Mapped[datetime | None]
     deleted_at: Mapped[datetime | None]
 

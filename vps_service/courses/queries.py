@@ -1,7 +1,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, and_, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import joinedload
 
@@ -9,6 +9,9 @@ from vps_service.accounts.models import User
 from vps_service.courses import rules
 from vps_service.courses.errors import CourseNotFound, LessonNotFound, SectionNotFound
 from vps_service.courses.models import Course, Lesson, Section, Video
+
+is_current = and_(Video.kind == "course", Video.replaces_id.is_(None), Video.deleted_at.is_(None))
+"""The video that plays in its lesson."""
 
 
 def _courses() -> Select[Course]:
@@ -114,7 +117,7 @@ async def lessons_of(session: AsyncSession, course_id: UUID) -> list[tuple[Lesso
     wanted = (
         select(Lesson, Video)
         .join(Section, Section.id == Lesson.section_id)
-        .outerjoin(Video, (Video.lesson_id == Lesson.id) & Video.deleted_at.is_(None))
+        .outerjoin(Video, (Video.lesson_id == Lesson.id) & is_current)
         .where(Lesson.course_id == course_id)
         .order_by(Section.position, Lesson.position)
     )
@@ -144,8 +147,8 @@ async def playable(session: AsyncSession, video_id: UUID) -> tuple[Lesson, Cours
 
 
 async def video_of(session: AsyncSession, lesson_id: UUID) -> Video | None:
-    wanted = select(Video).where(Video.lesson_id == lesson_id, Video.deleted_at.is_(None))
-    return (await session.scalars(wanted)).one_or_none()
+    """The lesson's current one."""
+    return (await session.scalars(select(Video).where(Video.lesson_id == lesson_id, is_current))).one_or_none()
 
 
 async def next_position(session: AsyncSession, kind: type[Section] | type[Lesson], parent_id: UUID) -> int:

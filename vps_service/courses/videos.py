@@ -18,6 +18,8 @@ async def store_video(session: AsyncSession, node_id: str, stored: VideoStored) 
     if lesson is None or course is None:
         return "unknown"
     if known := await session.get(Video, stored.video_id):
+        known.status, known.reason, known.duration_s = stored.status, stored.reason, stored.duration_s
+        known.renditions = [made.model_dump() for made in stored.renditions]
         return "unwanted" if known.is_deleted or course.is_deleted else "applied"
     if course.is_deleted or lesson.course_id != course.id or course.teacher_id != stored.owner_id:
         return "unwanted"
@@ -37,13 +39,18 @@ async def _add(session: AsyncSession, node_id: str, stored: VideoStored) -> UUID
     """None when the lesson has a video already."""
     row = insert(Video).values(
         id=stored.video_id,
+        kind=stored.video_kind,
+        title=stored.title,
         lesson_id=stored.lesson_id,
         course_id=stored.course_id,
-        teacher_id=stored.owner_id,
+        owner_id=stored.owner_id,
         node_id=node_id,
         size=stored.size,
         sha256=stored.sha256,
         media_type=stored.media_type,
         duration_s=stored.duration_s,
+        status=stored.status,
+        reason=stored.reason,
+        renditions=[made.model_dump() for made in stored.renditions],
     )
     return (await session.execute(row.on_conflict_do_nothing().returning(Video.id))).scalar_one_or_none()

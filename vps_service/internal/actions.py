@@ -87,9 +87,9 @@ async def answer_upload(session: AsyncSession, question: UploadQuestion, require
     if user is None:
         return UploadAnswer(allowed=False, reason="signed_out", followers=0, required=required, as_of=as_of)
     teacher = await session.get(Teacher, user.id) if user.has_role("teacher") else None
-    found = await queries.lesson_and_course(session, question.lesson_id)
+    found = await queries.lesson_and_course(session, question.lesson_id) if question.lesson_id else None
     course = found[1] if found else None
-    has_video = await queries.video_of(session, question.lesson_id) is not None
+    has_video = found is not None and await queries.video_of(session, found[0].id) is not None
     refusal = rules.may_upload(teacher, course, has_video=has_video)
     return UploadAnswer(
         allowed=refusal is None,

@@ -16,6 +16,7 @@ from shared.contract import (
     GrantsHeld,
     VideosCompared,
     VideosHeld,
+    VideoStatus,
     course_digest,
 )
 from vps_service.accounts.models import User
@@ -26,7 +27,7 @@ from vps_service.keys.models import Key
 
 async def compare_courses(session: AsyncSession, node_id: str, held: CoursesHeld) -> CoursesCompared:
     wanted = (
-        select(Video.course_id, Video.id, Video.sha256)
+        select(Course.id, Video.id, Video.sha256, Video.status)
         .join(Course, Course.id == Video.course_id)
         .where(Video.node_id == node_id, Video.deleted_at.is_(None), Course.deleted_at.is_(None))
         .where(Video.missing_since.is_(None))
@@ -35,9 +36,9 @@ async def compare_courses(session: AsyncSession, node_id: str, held: CoursesHeld
         wanted = wanted.where(Video.course_id > held.after)
     if held.up_to:
         wanted = wanted.where(Video.course_id <= held.up_to)
-    known: dict[UUID, list[tuple[UUID, str]]] = defaultdict(list)
-    for course_id, video_id, sha256 in await session.execute(wanted):
-        known[course_id].append((video_id, sha256))
+    known: dict[UUID, list[tuple[UUID, str, VideoStatus]]] = defaultdict(list)
+    for course_id, video_id, sha256, status in await session.execute(wanted):
+        known[course_id].append((video_id, sha256, status))
     here = {course_id: (len(videos), course_digest(videos)) for course_id, videos in known.items()}
     there = {course.course_id: (course.videos, course.digest) for course in held.courses}
     differing = [course_id for course_id in here.keys() | there.keys() if here.get(course_id) != there.get(course_id)]
@@ -50,7 +51,11 @@ async def compare_videos(session: AsyncSession, node_id: str, held: VideosHeld) 
     there = {video.video_id: video for video in held.videos}
     of_course = (Video.course_id == held.course_id) & (Video.node_id == node_id)
     rows = {row.id: row for row in await session.scalars(select(Video).where(or_(of_course, Video.id.in_(there))))}
-    unknown = [video_id for video_id in there if video_id not in rows]
+    unknown = [
+        video_id
+        for video_id, video in there.items()
+        if video_id not in rows or (rows[video_id].node_id == node_id and rows[video_id].status != video.status)
+    ]
     gone = [
         video_id
         for video_id in there
