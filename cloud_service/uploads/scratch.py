@@ -3,7 +3,12 @@
 import asyncio
 import hashlib
 import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hashlib import _Hash as Digest
 
 BLOCK_BYTES = 2**20
 WRITE_BYTES = 256 * 1024
@@ -13,42 +18,55 @@ SEND_ON_BYTES = 32 * 2**20
 
 
 class ScratchFile:
-    """Two blocks of memory, used over and over: one is being filled while the other is being written."""
+    """Two blocks of memory, used over and over: one is being filled while the other is being written.
 
-    def __init__(self, path: Path) -> None:
+    A file of its own, or one that is there already and goes on behind its first `offset` bytes. `digests` are kept up
+    to date with what is written; without any it is a SHA-256 of the file.
+    """
+
+    def __init__(self, path: Path, *, offset: int | None = None, digests: "Sequence[Digest] | None" = None) -> None:
         self.path = path
-        self.size = 0
-        self._digest = hashlib.sha256()
-        self._handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        self.size = offset or 0
+        self._digests = (hashlib.sha256(),) if digests is None else tuple(digests)
+        self._handle = os.open(path, os.O_WRONLY | (os.O_CREAT | os.O_EXCL if offset is None else 0), 0o600)
+        os.lseek(self._handle, self.size, os.SEEK_SET)
         self._filling, self._spare = memoryview(bytearray(BLOCK_BYTES)), memoryview(bytearray(BLOCK_BYTES))
         self._filled = 0
         self._writing: asyncio.Task[None] | None = None
-        self._stored = self._sent_on = 0
+        self._stored = self._sent_on = self.size
 
     async def write(self, chunk: bytes) -> None:
-        """Raises OSError, perhaps of an earlier chunk."""
-        self.size += len(chunk)
+        """Raises OSError, perhaps of an earlier chunk. When it is cancelled, `size` tells how much was taken."""
         rest = memoryview(chunk)
         while rest:
             fits = min(len(rest), BLOCK_BYTES - self._filled)
             self._filling[self._filled : self._filled + fits] = rest[:fits]
             self._filled += fits
+            self.size += fits
             rest = rest[fits:]
             if self._filled == BLOCK_BYTES:
                 await self._hand_over()
 
     async def finish(self) -> str:
         """Everything is on disk when this returns; the SHA-256 in hexadecimal."""
+        await self.sync()
+        return self._digests[0].hexdigest()
+
+    async def sync(self) -> None:
+        """Everything is on disk when this returns, and nothing more can be written."""
         await self._hand_over()
         await self._written()
         await asyncio.to_thread(os.fsync, self._handle)
         os.close(self._handle)
         self._handle = -1
-        return self._digest.hexdigest()
 
     async def discard(self) -> None:
         """Away with it, at once."""
         self.path.unlink(missing_ok=True)
+        await self.close()
+
+    async def close(self) -> None:
+        """As it is; what was not written yet is lost."""
         if self._writing:
             await asyncio.wait([self._writing])
         if self._handle >= 0:
@@ -67,7 +85,8 @@ class ScratchFile:
             self._writing = None
 
     def _store(self, block: memoryview) -> None:
-        self._digest.update(block)
+        for digest in self._digests:
+            digest.update(block)
         while block:
             written = os.write(self._handle, block[:WRITE_BYTES])
             self._stored += written
