@@ -59,7 +59,8 @@ def test_an_upload_is_announced_to_the_vps(toptank: TopTank, teacher: Person, st
 def test_the_state_of_a_video_is_shown_to_whoever_may_watch(toptank: TopTank, teacher: Person, clips: Clips) -> None:
     _, video_id = published_course(toptank, teacher, clips.film)
     shown = done(teacher.cloud.get(f"/videos/{video_id}"))
-    assert (shown["status"], shown["percent_done"], shown["renditions"]) == ("ready", 100, ["original"])
+    assert (shown["status"], shown["percent_done"], shown["renditions"]) == ("processing", 0, [])
+    assert shown["plays_original"]
     assert (shown["size"], shown["width"], shown["height"]) == (len(clips.film), 160, 90)
     assert shown["duration_s"] == pytest.approx(1, abs=0.2)
     refused(make_student(toptank).cloud.get(f"/videos/{video_id}"), 403, "key_required")

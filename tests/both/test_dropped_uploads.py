@@ -23,7 +23,7 @@ def course(toptank: TopTank, teacher: Person) -> Course:
 
 
 def reserved(toptank: TopTank) -> list[tuple[str]]:
-    return toptank.node_sql("SELECT lesson_id FROM uploads")
+    return toptank.node_sql("SELECT place FROM uploads")
 
 
 def nothing_is_left(toptank: TopTank) -> bool:

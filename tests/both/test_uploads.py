@@ -32,7 +32,7 @@ def test_an_upload_is_stored_whole_and_answered_with_what_it_is(
     response = teacher.upload(course.lesson_id, clips.large)
     video = done(response, 201)
     assert response.headers["location"] == f"/videos/{video['id']}"
-    assert (video["size"], video["media_type"], video["status"]) == (len(clips.large), "video/mp4", "ready")
+    assert (video["size"], video["media_type"], video["status"]) == (len(clips.large), "video/mp4", "processing")
     assert toptank.originals[teacher.id, video["id"]] == len(clips.large)
     assert teacher.watch(video["id"]).content == clips.large
 

@@ -44,7 +44,7 @@ def unknown(response: httpx.Response) -> None:
 def test_a_cached_viewer_watches_on(scene: Scene, clips: Clips) -> None:
     for _ in range(3):
         assert scene.cached.watch(scene.video_id).content == clips.film
-    assert done(scene.cached.cloud.get(f"/videos/{scene.video_id}"))["status"] == "ready"
+    assert done(scene.cached.cloud.get(f"/videos/{scene.video_id}"))["status"] == "processing"
 
 
 def test_an_unknown_viewer_is_told_to_come_back(scene: Scene) -> None:

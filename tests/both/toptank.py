@@ -6,6 +6,7 @@ import os
 import signal
 import sqlite3
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ from vps_service.nodes.operator import add_node
 from vps_service.settings import DatabaseSettings
 
 FOLLOWERS_REQUIRED = 3
+PICTURES = {"master.m3u8", "poster.jpg", "storyboard.jpg", "storyboard.vtt"}
+"""What is made of a video besides its renditions."""
 SOON_S = 10.0
 
 
@@ -150,12 +153,39 @@ class Node(Service):
         """Files and rows are one to one, each with what a lost database would be rebuilt from; nothing is half done."""
         rows = {(owner, video): size for owner, video, size in self.sql("SELECT owner_id, id, size FROM videos")}
         assert self.originals == rows
-        kept = (self.folder / "media" / "videos").glob("*/*/*")
-        assert {path.parts[-3:] for path in kept} == {
-            (*video, name) for video in rows for name in ("original", "video.json")
-        }
+        self._check_files_of_videos()
         assert self.scratch == []
         assert self.sql("SELECT * FROM uploads") == []
+        unfinished = {upload for (upload,) in self.sql("SELECT id FROM resumable_uploads WHERE finished_at IS NULL")}
+        assert {path.name for path in self._lying_in("parts")} == unfinished
+        assert {path.name for path in self._lying_in("work")} <= self._videos_in("SELECT video_id FROM jobs")
+        assert self._videos_in("SELECT video_id FROM jobs") == self._videos_in(
+            "SELECT id FROM videos WHERE status = 'processing'"
+        )
+        assert self._videos_in("SELECT video_id FROM captions") <= {video for _, video in rows}
+
+    def _lying_in(self, name: str) -> list[Path]:
+        folder = self.folder / "media" / name
+        return list(folder.iterdir()) if folder.exists() else []
+
+    def _videos_in(self, question: str) -> set[str]:
+        return {video for (video,) in self.sql(question)}
+
+    def _check_files_of_videos(self) -> None:
+        """Each has what its row and its captions say, and nothing else but pictures of it."""
+        captions = defaultdict[str, set[str]](set)
+        for video, language in self.sql("SELECT video_id, language FROM captions"):
+            captions[video].add(f"captions.{language}.vtt")
+        kept = defaultdict[str, set[str]](set)
+        for path in (self.folder / "media" / "videos").glob("*/*/*"):
+            kept[path.parent.name].add(path.name)
+        for video, status, renditions in self.sql("SELECT id, status, renditions FROM videos"):
+            made = {f"{one['name']}.{ending}" for one in json.loads(renditions) for ending in ("mp4", "m3u8")}
+            wanted = {"original", "video.json"} | made | captions[video]
+            assert wanted <= kept[video] <= wanted | (PICTURES if status == "ready" or made else set()), (
+                video,
+                kept[video],
+            )
 
 
 class TopTank:
