@@ -1,25 +1,64 @@
-"""The outermost boxes of an MP4 or MOV (ISO 14496-12 4.2): decoders open a file that was cut short without a word."""
+"""The boxes of an MP4 or MOV (ISO 14496-12 4.2), as far as FFmpeg keeps silent about them."""
 
-from typing import BinaryIO
+from collections.abc import Iterator
+from typing import BinaryIO, NamedTuple
 
-NEEDED_WHOLE = (b"moov", b"mdat", b"moof")
+MAX_BOXES = 400_000
+"""Side by side. A file has some tens, and two for every fragment."""
+ENCRYPTED = (b"encv", b"enca", b"drmi", b"drms")
 
 
-def is_cut_short(file: BinaryIO) -> bool:
-    """Whether a box with the index or with pictures goes on beyond the file's end."""
-    end = file.seek(0, 2)
-    start = 0
-    while start < end:
+class Box(NamedTuple):
+    """`start` is where its content begins, `end` where it says that it ends, in bytes of the file."""
+
+    kind: bytes
+    start: int
+    end: int
+
+
+def boxes(file: BinaryIO, start: int, end: int) -> Iterator[Box]:
+    """Those side by side that begin between these two places, up to the first that is none."""
+    for _ in range(MAX_BOXES):
+        if start + 8 > end:
+            return
         file.seek(start)
         header = file.read(16)
-        size, kind = int.from_bytes(header[:4], "big"), header[4:8]
+        size, kind, begins = int.from_bytes(header[:4], "big"), header[4:8], 8
         if size == 1:
-            size = int.from_bytes(header[8:16], "big")
+            size, begins = int.from_bytes(header[8:16], "big"), 16
         elif size == 0:  # up to the end, wherever that is
-            return False
-        if size < 8:
-            return False  # no box: something that was appended
-        if start + size > end:
-            return kind in NEEDED_WHOLE
+            size = end - start
+        if size < begins:
+            return
+        yield Box(kind, start + begins, start + size)
         start += size
+
+
+def is_encrypted(file: BinaryIO) -> bool:
+    """Whether a track can only be decoded with a key (ISO 23001-7, FairPlay)."""
+    tables = _found(file, b"mdia", b"minf", b"stbl", b"stsd")
+    return any(entry.kind in ENCRYPTED for table in tables for entry in boxes(file, table.start + 8, table.end))
+
+
+def is_elsewhere(file: BinaryIO) -> bool:
+    """Whether a track's pictures or sound are in another file (ISO 14496-12 8.7.2)."""
+    for table in _found(file, b"mdia", b"minf", b"dinf", b"dref"):
+        for reference in boxes(file, table.start + 8, table.end):
+            file.seek(reference.start)
+            flags = file.read(4)
+            if len(flags) == 4 and not flags[3] & 1:
+                return True
     return False
+
+
+def _found(file: BinaryIO, *path: bytes) -> Iterator[Box]:
+    """The boxes that are so deep in a track."""
+    found = [Box(b"", 0, file.seek(0, 2))]
+    for kind in (b"moov", b"trak", *path):
+        found = [
+            inner._replace(end=min(inner.end, outer.end))
+            for outer in found
+            for inner in boxes(file, outer.start, outer.end)
+            if inner.kind == kind
+        ]
+    return iter(found)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from cloud_service.uploads.boxes import is_cut_short
-from cloud_service.uploads.containers import HEAD_BYTES, media_type_of
+from cloud_service.uploads.containers import HEAD_BYTES, MP4, media_type_of
 from cloud_service.uploads.probe import NoVideo, probe
+from cloud_service.uploads.truncation import is_cut_short
 from tests.clips import Clips, padded
 
 
@@ -69,13 +69,13 @@ def test_every_beginning_of_a_video_is_its_kind_or_not_known_yet(clips: Clips) -
 
 def test_a_whole_mp4_is_not_cut_short(clips: Clips) -> None:
     for whole in (clips.film, clips.index_last, clips.container("mov"), padded(clips.film, 100_000)):
-        assert not is_cut_short(io.BytesIO(whole))
+        assert not is_cut_short(io.BytesIO(whole), MP4)
 
 
 @pytest.mark.parametrize("share", [0.05, 0.5, 0.99])
 def test_a_cut_through_index_or_pictures_is_seen(clips: Clips, share: float) -> None:
     for whole in (clips.film, clips.index_last):
-        assert is_cut_short(io.BytesIO(whole[: int(len(whole) * share)]))
+        assert is_cut_short(io.BytesIO(whole[: int(len(whole) * share)]), MP4)
 
 
 @pytest.mark.parametrize(
@@ -93,12 +93,12 @@ def test_a_cut_through_index_or_pictures_is_seen(clips: Clips, share: float) -> 
     ],
 )
 def test_odd_boxes_are_left_to_the_decoder(boxes: bytes) -> None:
-    assert not is_cut_short(io.BytesIO(boxes))
+    assert not is_cut_short(io.BytesIO(boxes), MP4)
 
 
 def test_a_box_of_64_bit_size_is_measured_too() -> None:
     beyond = b"\0\0\0\x01mdat" + (1 << 40).to_bytes(8, "big") + bytes(100)
-    assert is_cut_short(io.BytesIO(beyond))
+    assert is_cut_short(io.BytesIO(beyond), MP4)
 
 
 @pytest.mark.anyio

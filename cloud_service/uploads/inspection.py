@@ -1,0 +1,192 @@
+"""Look into one file, as a process that is given nothing else: `python -m cloud_service.uploads.inspection FILE`.
+
+Writes what it found as JSON: what `Probed` holds, or the `reason` why it is no video that is taken.
+"""
+
+import json
+import os
+import resource
+import sys
+import time
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import BinaryIO
+
+import av
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from av.packet import Packet
+from av.stream import Disposition
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from cloud_service.uploads import limits
+from cloud_service.uploads.boxes import is_elsewhere, is_encrypted
+from cloud_service.uploads.containers import DEMUXERS, HEAD_BYTES, MP4, QUICKTIME, WEBM, media_type_of
+from cloud_service.uploads.truncation import is_cut_short
+
+CPU_S = 15
+MEMORY_BYTES = 2 * 2**30
+NICENESS = 10
+UNDECODABLE_PACKETS = 500
+"""How many are skipped in search of the first picture: a recording may begin between two key frames."""
+COUNTING_S = 5
+"""How long to look for the end of a file that does not say how long it lasts."""
+OPTIONS = {
+    "format_whitelist": ",".join(sorted(set(DEMUXERS.values()))),
+    "protocol_whitelist": "file",
+    "codec_whitelist": limits.DECODERS,
+}
+
+PLAYED = {MP4: ({"h264", "av1"}, {"aac", "mp3"}), WEBM: ({"vp8", "vp9", "av1"}, {"vorbis", "opus"})}
+"""Codecs of picture and sound that browsers play, by media type. QuickTime files and others are not promised to."""
+PLAYED_PIXELS = ("yuv420p", "yuvj420p")
+PLAYED_H264_LEVEL = 52
+
+Packets = Iterator["Packet[VideoStream]"]
+
+
+class Refused(Exception):
+    """Not taken; the message says why, for a teacher to read."""
+
+
+def look(path: Path) -> dict[str, object]:
+    """Raises Refused."""
+    with path.open("rb") as file:
+        media_type = media_type_of(file.read(HEAD_BYTES))
+        if media_type is None:
+            raise Refused("The file does not begin as MP4, MOV, MKV, WebM, AVI or MPEG-TS does.")
+        _check_outside(file, media_type)
+        try:
+            with av.open(
+                f"file:{path}", format=DEMUXERS[media_type], options=OPTIONS, metadata_errors="replace"
+            ) as container:
+                return _judge(container, media_type, file)
+        except (av.FFmpegError, ValueError):
+            raise Refused("The file is damaged, cut short, or not a video.") from None
+        except MemoryError:
+            raise Refused("The file takes too much memory to open.") from None
+
+
+def _check_outside(file: BinaryIO, media_type: str) -> None:
+    """What the container itself tells. Raises Refused."""
+    if is_cut_short(file, media_type):
+        raise Refused("The file is cut short: its end is missing.")
+    if media_type in (MP4, QUICKTIME) and is_encrypted(file):
+        raise Refused("The video is encrypted or protected against copying.")
+
+
+def _judge(container: InputContainer, media_type: str, file: BinaryIO) -> dict[str, object]:
+    if len(container.streams) > limits.MAX_STREAMS:
+        raise Refused(f"The file has {len(container.streams)} streams; at most {limits.MAX_STREAMS} are taken.")
+    video = next((one for one in container.streams.video if not one.disposition & Disposition.attached_pic), None)
+    if video is None:
+        raise Refused("The file has no video stream.")
+    _check_codecs(container, video)
+    _check_size(video.codec_context.width, video.codec_context.height)
+    duration_s = max(0, container.duration or 0) / av.time_base
+    _check_duration(duration_s)
+    packets = container.demux(video)
+    picture = _first_picture(packets)
+    if picture is None:
+        elsewhere = media_type in (MP4, QUICKTIME) and is_elsewhere(file)
+        raise Refused(
+            "The file only points at its pictures, which are in another file."
+            if elsewhere
+            else "The file has no picture that can be decoded."
+        )
+    _check_size(picture.width, picture.height)
+    if not duration_s:
+        duration_s = _counted(packets, picture)
+        _check_duration(duration_s)
+    return {
+        "duration_s": duration_s,
+        "width": picture.width,
+        "height": picture.height,
+        "plays": _plays(container, media_type, video, picture),
+    }
+
+
+def _check_codecs(container: InputContainer, video: VideoStream) -> None:
+    """Of the picture and of the sound that is made anything of, which is the first."""
+    for stream, allowed, what in (
+        (video, limits.PICTURE_CODECS, "picture"),
+        (next(iter(container.streams.audio), None), limits.SOUND_CODECS, "sound"),
+    ):
+        name = _codec(stream) if stream else ""
+        if stream and name not in allowed:
+            raise Refused(f"The {what} is in a format that is not taken ({name or 'unknown'}). Save it as MP4 (H.264).")
+
+
+def _codec(stream: VideoStream | AudioStream) -> str:
+    """The codec's name, whichever decoder there is for it."""
+    return stream.codec_context.codec.canonical_name
+
+
+def _check_size(width: int, height: int) -> None:
+    small, large = sorted((width, height))
+    if not width or not height:
+        return  # not told by the container; the first picture will
+    if small < limits.MIN_SIDE:
+        raise Refused(f"The picture is {width} x {height} pixels; at least {limits.MIN_SIDE} a side are needed.")
+    if large > limits.MAX_SIDE or width * height > limits.MAX_PIXELS:
+        megapixels = limits.MAX_PIXELS // 1_000_000
+        raise Refused(
+            f"The picture is {width} x {height} pixels;"
+            f" at most {limits.MAX_SIDE} a side and {megapixels} million in all are taken."
+        )
+
+
+def _check_duration(duration_s: float) -> None:
+    if duration_s > limits.MAX_DURATION_S:
+        raise Refused(f"The video lasts longer than the {limits.MAX_DURATION_S // 3600} hours that are taken.")
+
+
+def _first_picture(packets: Packets) -> VideoFrame | None:
+    for packet in islice(packets, UNDECODABLE_PACKETS):
+        try:
+            pictures = packet.decode()
+        except (av.InvalidDataError, av.error.PatchWelcomeError):
+            continue
+        if pictures:
+            return pictures[0]
+    return None
+
+
+def _counted(packets: Packets, first: VideoFrame) -> float:
+    """How long a file lasts that does not say so, in seconds; 0 if that takes too long to find out."""
+    until = time.monotonic() + COUNTING_S
+    begin = end = first.pts or 0
+    for packet in packets:
+        if packet.pts is not None:
+            end = max(end, packet.pts + (packet.duration or 0))
+        if time.monotonic() > until:
+            return 0
+    return float((end - begin) * (first.time_base or 0))
+
+
+def _plays(container: InputContainer, media_type: str, video: VideoStream, picture: VideoFrame) -> bool:
+    if media_type not in PLAYED or picture.format.name not in PLAYED_PIXELS:
+        return False
+    codecs, sounds = PLAYED[media_type]
+    if _codec(video) == "h264" and video.codec_context.level > PLAYED_H264_LEVEL:
+        return False
+    return _codec(video) in codecs and {_codec(stream) for stream in container.streams.audio} <= sounds
+
+
+def main() -> None:
+    os.nice(NICENESS)
+    resource.setrlimit(resource.RLIMIT_CPU, (CPU_S, CPU_S))
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    try:
+        found = look(Path(sys.argv[1]))
+    except Refused as refusal:
+        found = {"reason": str(refusal)}
+    sys.stdout.write(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()
