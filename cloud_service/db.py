@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterat
 from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import aiosqlite
 
@@ -153,12 +154,14 @@ CREATE TABLE jobs (
     lease TEXT,
     leased_until REAL NOT NULL DEFAULT 0,
     boot TEXT NOT NULL DEFAULT '', -- since which start of the machine its times count
-    step TEXT NOT NULL DEFAULT '',
+    step TEXT NOT NULL DEFAULT '', -- as far as its worker has come with it
     percent INTEGER NOT NULL DEFAULT 0,
     speed REAL NOT NULL DEFAULT 0, -- seconds of video a second
     log TEXT NOT NULL DEFAULT '[]' -- JSON, one entry a step
 ) STRICT;
 INSERT INTO jobs (video_id, owner_id, added_at) SELECT id, owner_id, stored_at FROM videos;
+-- What was done about videos that wait no more.
+CREATE TABLE processed (video_id TEXT PRIMARY KEY, log TEXT NOT NULL) STRICT;
 -- When each owner last had a turn: whoever waited longest is next.
 CREATE TABLE turns (owner_id TEXT PRIMARY KEY, number INTEGER NOT NULL) STRICT;
 -- Which videos the workers changed; the node looks here, and puts what it reads into its memory.
@@ -178,6 +181,10 @@ def is_damage(error: sqlite3.Error) -> bool:
 
 class NewerSchema(Exception):
     """The file was written by a later release."""
+
+
+class OtherSchema(Exception):
+    """The file is not, or not yet, of this release."""
 
 
 class Transaction:
@@ -219,15 +226,33 @@ class Database:
     async def open(cls, path: Path) -> "Database":
         """Raises sqlite3.DatabaseError for a file that is damaged, NewerSchema for one of a later release."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        writer = await _connect(path)
+        return await cls._opened(path, "rwc", _migrate)
+
+    @classmethod
+    async def join(cls, path: Path) -> "Database":
+        """A file that another process made and keeps. Raises sqlite3.Error, OSError, or OtherSchema until it has."""
+        return await cls._opened(path, "rw", _check_is_ours)
+
+    @classmethod
+    async def _opened(
+        cls, path: Path, mode: str, prepare: Callable[[aiosqlite.Connection], Awaitable[None]]
+    ) -> "Database":
+        writer = await _connect(path, mode)
         try:
-            await _migrate(writer)
+            await prepare(writer)
+            reader = await _connect(path, "rw")
         except BaseException:
             await writer.close()
             raise
-        reader = await _connect(path)
         await reader.execute("PRAGMA query_only = ON")
         return cls(path, writer, reader)
+
+    def is_there(self) -> bool:
+        """SQLite goes on writing into a file that was deleted or replaced under it."""
+        try:
+            return self.path.stat().st_ino == self.inode
+        except OSError:
+            return False
 
     def _check_open(self) -> None:
         """Raises sqlite3.OperationalError for whoever still holds on to a database that was replaced."""
@@ -304,8 +329,9 @@ async def _to_its_end(step: Awaitable[Any]) -> None:
         raise
 
 
-async def _connect(path: Path) -> aiosqlite.Connection:
-    connection = await aiosqlite.connect(path, isolation_level=None, timeout=5)
+async def _connect(path: Path, mode: str) -> aiosqlite.Connection:
+    address = f"file:{quote(str(path.absolute()))}?mode={mode}"
+    connection = await aiosqlite.connect(address, uri=True, isolation_level=None, timeout=5)
     try:
         connection.row_factory = aiosqlite.Row
         await connection.execute("PRAGMA journal_mode = WAL")
@@ -326,6 +352,14 @@ def check_release(path: Path) -> None:
 def _check_version(version: int) -> None:
     if version > len(MIGRATIONS):
         raise NewerSchema(f"the node's database has schema {version}, this release knows {len(MIGRATIONS)}")
+
+
+async def _check_is_ours(connection: aiosqlite.Connection) -> None:
+    """Raises OtherSchema."""
+    async with connection.execute("PRAGMA user_version") as cursor:
+        (version,) = await cursor.fetchone() or (0,)
+    if version != len(MIGRATIONS):
+        raise OtherSchema(f"the node's database has schema {version}, this release has {len(MIGRATIONS)}")
 
 
 async def _migrate(connection: aiosqlite.Connection) -> None:

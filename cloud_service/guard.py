@@ -23,7 +23,7 @@ async def watch(database: Database) -> None:
     next_check = time.monotonic() + CHECK_EVERY_S
     while not database.broken.is_set():
         await asyncio.sleep(LOOK_EVERY_S)
-        if not _is_there(database):
+        if not database.is_there():
             log.error("the database file is gone")
             database.broken.set()
         elif time.monotonic() >= next_check:
@@ -33,14 +33,6 @@ async def watch(database: Database) -> None:
                 database.broken.set()
             took = time.monotonic() - started
             next_check = time.monotonic() + max(CHECK_EVERY_S, took / MOST_SHARE)
-
-
-def _is_there(database: Database) -> bool:
-    """SQLite goes on writing into a file that was deleted or replaced under it."""
-    try:
-        return database.path.stat().st_ino == database.inode
-    except OSError:
-        return False
 
 
 def damage_of(path: Path) -> str | None:

@@ -34,6 +34,15 @@ class Backlog:
     set_aside: int
 
 
+async def announce(transaction: Transaction, about: VideoStored) -> None:
+    """To be sent by whoever runs the node's outbox."""
+    event = Event(id=uuid7(), about=about)
+    await transaction.execute(
+        "INSERT INTO outbox (event, video_id, added_at) VALUES (?, ?, ?)",
+        (event.model_dump_json(), str(about.video_id), int(time.time())),
+    )
+
+
 class Outbox:
     """The events of one video go in the order they came; one that fails holds up its own video and no other.
 
@@ -46,12 +55,12 @@ class Outbox:
         self._sending = asyncio.Lock()
 
     async def add(self, transaction: Transaction, about: VideoStored) -> None:
-        event = Event(id=uuid7(), about=about)
-        await transaction.execute(
-            "INSERT INTO outbox (event, video_id, added_at) VALUES (?, ?, ?)",
-            (event.model_dump_json(), str(about.video_id), int(time.time())),
-        )
-        transaction.on_commit(self._news.set)
+        await announce(transaction, about)
+        transaction.on_commit(self.wake)
+
+    def wake(self) -> None:
+        """There is something to send, be it of another process."""
+        self._news.set()
 
     async def announce_again(self, about: VideoStored) -> None:
         """In place of whatever was set aside about this video."""

@@ -10,7 +10,19 @@ from shared.settings import HttpUrl, PrivateKey, PublicKeys, Settings
 GIB = 2**30
 
 
-class CloudSettings(Settings):
+class NodeSettings(Settings):
+    """What every process of a node is told."""
+
+    cloud_data_dir: Path | None = None
+    node_id: str = "node-1"
+
+    @property
+    def folder(self) -> Path:
+        """Where this node keeps its database and its videos."""
+        return self.cloud_data_dir or self.data_dir / self.node_id
+
+
+class CloudSettings(NodeSettings):
     """`vps_internal_url` is how this node reaches the VPS, `cloud_url` where clients reach this node.
 
     An upload has to bring `upload_min_bytes_per_s` over every 30 seconds and end within `upload_deadline_s`; one that
@@ -21,10 +33,8 @@ class CloudSettings(Settings):
     cloud_host: str = "127.0.0.1"
     cloud_port: int = Field(8001, ge=1, le=65535)
     cloud_url: HttpUrl = "http://localhost:8001"
-    cloud_data_dir: Path | None = None
     vps_internal_url: HttpUrl = "http://127.0.0.1:8000"
 
-    node_id: str = "node-1"
     node_key: PrivateKey
     vps_public_key: PublicKeys
 
@@ -47,7 +57,24 @@ class CloudSettings(Settings):
             raise ValueError("TOPTANK_TRUST_STARTING_S must be at least twice TOPTANK_FEED_WAIT_S")
         return self
 
-    @property
-    def folder(self) -> Path:
-        """Where this node keeps its database and its videos."""
-        return self.cloud_data_dir or self.data_dir / self.node_id
+
+class WorkerSettings(NodeSettings):
+    """What is made of videos, and how long that may take; a worker needs no secret and no network.
+
+    `processing_stalled_s` without getting on end an ffmpeg, as does anything over `processing_at_most_s` and
+    `processing_at_most_durations` times the video's length, whichever is longer; `processing_memory_bytes` are what
+    it may address. `processing_reserve_bytes` of the disk are left free: below that, jobs wait. A job whose worker
+    says nothing for `processing_lease_s` is another's; a failed one is tried again after `processing_retry_s`, then
+    after twice as long, and so on. `confinement_required`: not to work on a kernel that cannot hide files from
+    ffmpeg. `worker_alive_file` is touched every second or so, for whoever watches over the worker.
+    """
+
+    processing_stalled_s: float = Field(60, gt=0)
+    processing_at_most_s: float = Field(600, gt=0)
+    processing_at_most_durations: float = Field(20, gt=0)
+    processing_memory_bytes: int = Field(4 * GIB, ge=2**26)
+    processing_reserve_bytes: int = Field(GIB // 4, ge=0)
+    processing_lease_s: float = Field(15, ge=2)
+    processing_retry_s: float = Field(10, ge=0)
+    confinement_required: bool = False
+    worker_alive_file: Path | None = None

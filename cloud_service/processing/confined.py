@@ -146,8 +146,7 @@ def _limit(limits: Limits) -> None:
     ):
         _, hard = resource.getrlimit(kind)
         most = most if hard == resource.RLIM_INFINITY else min(most, hard)
-        # At the lower of two limits of time it is told (SIGXCPU), at the higher one it is just gone.
-        resource.setrlimit(kind, (most, most + 1 if kind == resource.RLIMIT_CPU and most != hard else most))
+        resource.setrlimit(kind, (most, most))
 
 
 def _restrict_files(version: int, reads: Iterable[Path], writes: Iterable[Path], runs: Iterable[Path]) -> None:

@@ -109,8 +109,6 @@ class Ffmpeg:
             raise FfmpegFailed("The program that converts videos could not be started.", last)
         if code == -signal.SIGXFSZ:
             raise FfmpegFailed("What was made of the video grew beyond all measure.", last)
-        if code == -signal.SIGXCPU:
-            raise FfmpegFailed("The video takes too long to convert.", last)
         if code is not None and code < 0:
             raise FfmpegFailed("The conversion was ended from outside.", f"signal {-code}\n{last}")
         raise FfmpegFailed("The video could not be converted.", last)
