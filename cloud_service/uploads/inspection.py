@@ -1,11 +1,10 @@
-"""Look into one file, as a process that is given nothing else: `python -m cloud_service.uploads.inspection FILE`.
+"""Look into one file, as a process that can open no other: `python -m cloud_service.uploads.inspection PARENT FILE`.
 
-Writes what it found as JSON: what `Probed` holds, or the `reason` why it is no video that is taken.
+Writes what it found as JSON: what `Probed` holds, or the `reason` why it is no video that is taken. It ends with
+the process PARENT.
 """
 
 import json
-import os
-import resource
 import sys
 import time
 from collections.abc import Iterator
@@ -21,14 +20,15 @@ from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from cloud_service.processing.confined import FAILED, CannotConfine, Limits, confine, die_with
 from cloud_service.uploads import limits
 from cloud_service.uploads.boxes import is_elsewhere, is_encrypted
 from cloud_service.uploads.containers import DEMUXERS, HEAD_BYTES, MP4, QUICKTIME, WEBM, media_type_of
 from cloud_service.uploads.truncation import is_cut_short
 
-CPU_S = 15
-MEMORY_BYTES = 2 * 2**30
-NICENESS = 10
+LIMITS = Limits(memory_bytes=2 * 2**30, cpu_s=15, file_bytes=0)
+LOADED_LATER = (Path(json.__file__).parents[1], Path(av.__file__).parent)
+"""Where Python and PyAV have what they load only when they need it."""
 UNDECODABLE_PACKETS = 500
 """How many are skipped in search of the first picture: a recording may begin between two key frames."""
 COUNTING_S = 5
@@ -175,18 +175,19 @@ def _plays(container: InputContainer, media_type: str, video: VideoStream, pictu
     return _codec(video) in codecs and {_codec(stream) for stream in container.streams.audio} <= sounds
 
 
-def main() -> None:
-    os.nice(NICENESS)
-    resource.setrlimit(resource.RLIMIT_CPU, (CPU_S, CPU_S))
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+def main(parent: str, file: str) -> None:
+    die_with(int(parent))
+    path = Path(file)
     try:
-        found = look(Path(sys.argv[1]))
+        confine(LIMITS, reads=[path, *LOADED_LATER])
+        found = look(path)
+    except CannotConfine as error:
+        sys.stderr.write(f"not confined: {error}\n")
+        sys.exit(FAILED)
     except Refused as refusal:
         found = {"reason": str(refusal)}
     sys.stdout.write(json.dumps(found))
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1], sys.argv[2])

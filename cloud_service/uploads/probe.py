@@ -1,15 +1,18 @@
 """Look into an uploaded file: is there a video that can be decoded, how long, how large?
 
 A decoder may have faults and the file may be made to find them, so this is done in a process of its own, bounded in
-time, processor and memory, with the allowed containers and decoders and no network: cloud_service.uploads.inspection.
+time, processor and memory, which can open this one file and no socket: cloud_service.uploads.inspection.
 """
 
 import asyncio
 import json
+import os
 import signal
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+
+from cloud_service.processing.confined import FAILED, CannotConfine
 
 TIMEOUT_S = 20
 
@@ -29,27 +32,30 @@ class Probed:
 
 
 async def probe(path: Path) -> Probed:
-    """Raises NoVideo."""
+    """Raises NoVideo, and CannotConfine where this machine cannot look into files safely."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-I",
         "-m",
         "cloud_service.uploads.inspection",
+        str(os.getpid()),
         str(path),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
         env={},
     )
     try:
         async with asyncio.timeout(TIMEOUT_S):
-            output, _ = await process.communicate()
+            output, said = await process.communicate()
     except TimeoutError:
         raise NoVideo("The file takes too long to open.") from None
     finally:
         if process.returncode is None:
             process.send_signal(signal.SIGKILL)
             await process.wait()
+    if process.returncode == FAILED:
+        raise CannotConfine(said.decode(errors="replace").strip())
     if process.returncode != 0:
         raise NoVideo("The file cannot be opened as a video.")
     found = json.loads(output)
