@@ -1,0 +1,135 @@
+"""What an original is: asked of it before anything is made from it, in a confined process with limits of its own."""
+
+import asyncio
+import json
+import logging
+import os
+import sys
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Literal
+
+from cloud_service.uploads.containers import AVI, MATROSKA, MP4, MPEG_TS, QUICKTIME, WEBM
+
+log = logging.getLogger(__name__)
+
+TIMEOUT_S = 180
+LONGEST_S = 12 * 3600
+SEGMENT_S = 4
+SIDE, PIXELS = 8192, 36_000_000
+"""The largest picture: pixels on a side, and in all."""
+
+FORMATS = {MP4: "mov", QUICKTIME: "mov", MATROSKA: "matroska", WEBM: "matroska", AVI: "avi", MPEG_TS: "mpegts"}
+"""FFmpeg's name of the one format that a file may be opened as, by media type."""
+_PICTURE_DECODERS = (
+    "h264 hevc av1 libdav1d vp8 vp9 libvpx libvpx-vp9 mpeg4 msmpeg4 msmpeg4v1 msmpeg4v2 mpeg1video mpeg2video mpegvideo"
+    " h263 h263p mjpeg mjpegb prores dnxhd cfhd dvvideo wmv1 wmv2 wmv3 vc1 theora ffv1 ffvhuff huffyuv utvideo magicyuv"
+    " rawvideo v210 qtrle svq3 tscc2 vvc"
+)
+_SOUND_DECODERS = (
+    "aac aac_latm mp1 mp1float mp2 mp2float mp3 mp3float ac3 eac3 dca truehd mlp opus libopus vorbis libvorbis flac"
+    " alac wavpack wmav1 wmav2 wmapro amrnb amrwb adpcm_ms adpcm_ima_wav adpcm_ima_qt s302m pcm_alaw pcm_mulaw pcm_u8"
+    " pcm_s8 pcm_s16le pcm_s16be pcm_s24le pcm_s24be pcm_s32le pcm_s32be pcm_f32le pcm_f32be pcm_f64le pcm_bluray"
+    " pcm_dvd"
+)
+PICTURE_DECODERS, SOUND_DECODERS = frozenset(_PICTURE_DECODERS.split()), frozenset(_SOUND_DECODERS.split())
+"""What cameras, editors and screen recorders write. FFmpeg knows hundreds more, which nobody looks after."""
+USUAL_RATES = (*map(Fraction, (10, 12, 15, 20, 24, 25, 30, 48, 50, 60)),)
+NTSC_RATES = (*(Fraction(rate * 1000, 1001) for rate in (24, 30, 60)),)
+
+
+Colours = Literal["said", "unsaid", "rgb"]
+"""Whether the picture says how its colours are coded; red, green and blue need no saying."""
+
+
+class CannotProcess(Exception):
+    """Trying again would not help; the message says why, for a teacher to read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """The video stream. `width` and `height` are as displayed: turned upright, pixels square.
+
+    `frame_rate` is what to make it at, at most 60 a second. `as_it_is` says that players take the stream as it is
+    if its size and bitrate (bits per second) suit. `starts_s` and `ends_s` count from the file's first moment,
+    `keyframes_within_s` is the longest time without one.
+    """
+
+    index: int
+    codec: str
+    width: int
+    height: int
+    frame_rate: Fraction
+    bitrate: int
+    starts_s: float
+    ends_s: float
+    keyframes_within_s: float
+    interlaced: bool
+    colours: Colours
+    as_it_is: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """The audio stream that is heard first."""
+
+    index: int
+    codec: str
+    channels: int
+    sample_rate: int
+    starts_s: float
+    ends_s: float
+    as_it_is: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    media_type: str
+    picture: Picture
+    sound: Sound | None
+
+    @property
+    def duration_s(self) -> float:
+        return max(self.picture.ends_s, self.sound.ends_s if self.sound else 0)
+
+    @classmethod
+    def from_json(cls, found: dict[str, Any]) -> "Source":
+        picture = found["picture"] | {"frame_rate": Fraction(found["picture"]["frame_rate"])}
+        sound = Sound(**found["sound"]) if found["sound"] else None
+        return cls(found["media_type"], Picture(**picture), sound)
+
+
+async def inspect(original: Path, media_type: str) -> Source:
+    """`media_type` is what its first bytes said. Raises CannotProcess."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-I",
+        "-m",
+        "cloud_service.processing.inspection",
+        str(os.getpid()),
+        media_type,
+        str(original),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env={},
+    )
+    try:
+        async with asyncio.timeout(TIMEOUT_S):
+            output, said = await process.communicate()
+    except TimeoutError:
+        raise CannotProcess("The video takes too long to read.") from None
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    if process.returncode != 0:
+        log.warning(
+            "an inspection failed", extra={"code": process.returncode, "said": said.decode(errors="replace")[-2000:]}
+        )
+        raise CannotProcess("The file cannot be read as a video.")
+    found = json.loads(output)
+    if reason := found.get("reason"):
+        raise CannotProcess(reason)
+    return Source.from_json(found)

@@ -1,0 +1,154 @@
+"""What is made of a video, one step after the other; each leaves finished files, or none."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cloud_service.processing import commands
+from cloud_service.processing.ffmpeg import Ffmpeg, FfmpegFailed, Progress
+from cloud_service.processing.fragments import Fragmented, NotFragmented, read_fragmented
+from cloud_service.processing.ladder import Target, targets
+from cloud_service.processing.playlists import master_playlist, media_playlist, peak_bitrate
+from cloud_service.processing.source import SEGMENT_S, CannotProcess, Source, inspect
+from cloud_service.processing.storyboard import cues, sheet_for
+from cloud_service.videos.models import Rendition
+
+__all__ = ["CannotProcess", "Made", "Source", "Step", "carry_out", "inspect", "plan"]
+
+POSTER, STORYBOARD = "poster", "storyboard"
+MASTER = "master.m3u8"
+OFF_S, OFF_SHARE = 1.0, 0.005
+"""How far a rendition's length may be from its source's: sources are damaged, and say so nowhere."""
+
+OnProgress = Callable[[float, float], None]
+"""Told the share of the step that is done, from 0 to 1, and the speed in seconds of video a second."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """`weight` is the share it takes of all the work, in no unit."""
+
+    name: str
+    weight: float
+    target: Target | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """Names of finished files, in the order in which to put them in their place: a playlist after what it lists."""
+
+    rendition: Rendition | None
+    files: Sequence[str]
+
+
+def plan(source: Source) -> list[Step]:
+    """The first rendition comes early: with it the video plays everywhere."""
+    first, *others = [Step(target.name, _weight(target, source), target) for target in targets(source)]
+    seconds = max(1.0, source.duration_s)
+    return [Step(POSTER, 10), first, Step(STORYBOARD, 10 + seconds / 20), *others]
+
+
+def _weight(target: Target, source: Source) -> float:
+    """About the seconds that a processor takes."""
+    if target.copies_picture:
+        return 1 + source.duration_s / 100
+    reading = source.picture.width * source.picture.height
+    pixels = target.width * target.height * 2 + reading
+    return 1 + source.duration_s * float(target.frame_rate) * pixels / 5e7
+
+
+async def carry_out(
+    step: Step,
+    source: Source,
+    original: Path,
+    folder: Path,
+    ffmpeg: Ffmpeg,
+    made: Sequence[Rendition],
+    on_progress: OnProgress,
+) -> Made:
+    """Into `folder`; `made` are the renditions there are already. Raises what `Ffmpeg.run` raises."""
+
+    def told(progress: Progress) -> None:
+        on_progress(min(1.0, progress.seconds / max(source.duration_s, 0.001)), progress.speed)
+
+    if step.target:
+        return await _make_rendition(step.target, source, original, folder, ffmpeg, made, told)
+    if step.name == POSTER:
+        return await _make_poster(source, original, folder, ffmpeg)
+    return await _make_storyboard(source, original, folder, ffmpeg, told)
+
+
+async def _make_rendition(
+    target: Target,
+    source: Source,
+    original: Path,
+    folder: Path,
+    ffmpeg: Ffmpeg,
+    made: Sequence[Rendition],
+    on_progress: Callable[[Progress], None],
+) -> Made:
+    output = folder / f"{target.name}.mp4"
+    arguments = commands.rendition(original, source, target, output)
+    try:
+        said = await ffmpeg.run(arguments, reads=[original], writes=folder, on_progress=on_progress)
+        file = _checked(output, source, target, said)
+    except BaseException:
+        output.unlink(missing_ok=True)
+        raise
+    rendition = Rendition(
+        name=target.name,
+        width=file.width,
+        height=file.height,
+        frame_rate=round(float(target.frame_rate), 3),
+        size=file.size,
+        bitrate=peak_bitrate(file.segments),
+        codecs=file.codecs,
+    )
+    others = [other for other in made if other.name != target.name]
+    (folder / f"{target.name}.m3u8").write_text(media_playlist(target.name, file))
+    (folder / MASTER).write_text(master_playlist([*others, rendition], source.duration_s))
+    return Made(rendition, [output.name, f"{target.name}.m3u8", MASTER])
+
+
+def _checked(output: Path, source: Source, target: Target, said: str) -> Fragmented:
+    """FFmpeg may end well with half a video. Raises FfmpegFailed."""
+    try:
+        file = read_fragmented(output)
+    except (NotFragmented, OSError) as error:
+        raise FfmpegFailed("The conversion made no video.", f"{error}\n{said}") from None
+    expected_s = source.picture.ends_s if target.copies_picture else source.duration_s
+    if abs(file.duration_s - expected_s) > max(OFF_S, OFF_SHARE * expected_s):
+        detail = f"{file.duration_s:.3f} s of {expected_s:.3f} s\n{said}"
+        raise FfmpegFailed("The video is damaged: only a part of it could be converted.", detail)
+    if (file.width, file.height) != (target.width, target.height) or ("mp4a" in file.codecs) != bool(source.sound):
+        detail = f"{file.width} by {file.height}, {file.codecs}\n{said}"
+        raise FfmpegFailed("The conversion did not make what it should have.", detail)
+    longest_s = max(segment.duration_s for segment in file.segments)
+    if longest_s > SEGMENT_S + 1.5 / float(target.frame_rate):
+        raise FfmpegFailed("The conversion made no even segments.", f"one of {longest_s:.3f} s\n{said}")
+    return file
+
+
+async def _make_poster(source: Source, original: Path, folder: Path, ffmpeg: Ffmpeg) -> Made:
+    """From a tenth into it; what is black there is looked for elsewhere, and shown if there is nothing else."""
+    output = folder / "poster.jpg"
+    for share, any_frame in ((0.1, False), (0.4, False), (0.7, False), (0.0, False), (0.1, True), (0.0, True)):
+        at_s = share * source.picture.ends_s
+        arguments = commands.poster(original, source, at_s, output, any_frame=any_frame)
+        said = await ffmpeg.run(arguments, reads=[original], writes=folder)
+        if output.exists() and output.stat().st_size:
+            return Made(None, [output.name])
+    raise FfmpegFailed("The video has no picture that can be shown.", said)
+
+
+async def _make_storyboard(
+    source: Source, original: Path, folder: Path, ffmpeg: Ffmpeg, on_progress: Callable[[Progress], None]
+) -> Made:
+    output, index = folder / "storyboard.jpg", folder / "storyboard.vtt"
+    sheet = sheet_for(source.duration_s, source.picture.width, source.picture.height)
+    arguments = commands.storyboard(original, source, sheet, output)
+    said = await ffmpeg.run(arguments, reads=[original], writes=folder, on_progress=on_progress)
+    if not output.exists() or not output.stat().st_size:
+        raise FfmpegFailed("The conversion made no storyboard.", said)
+    index.write_text(cues(sheet, source.duration_s, output.name))
+    return Made(None, [output.name, index.name])
