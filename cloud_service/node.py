@@ -17,6 +17,8 @@ from cloud_service.outbox import Outbox
 from cloud_service.reconcile import Reconciler
 from cloud_service.reports import Reports
 from cloud_service.settings import CloudSettings
+from cloud_service.uploads.idempotency import IdempotencyKeys
+from cloud_service.uploads.space import Space
 from cloud_service.videos.catalogue import Catalogue
 from cloud_service.videos.store import VideoStore
 from cloud_service.vps import Vps
@@ -44,6 +46,8 @@ class Node:
     reconciler: Reconciler
     reports: Reports
     probing: asyncio.Semaphore
+    space: Space
+    keys: IdempotencyKeys
 
 
 async def current_node(request: Request) -> Node:

@@ -21,7 +21,9 @@ from cloud_service.processing.queue import enqueue_missing
 from cloud_service.reconcile import Reconciler
 from cloud_service.reports import Reports
 from cloud_service.settings import CloudSettings
+from cloud_service.uploads.idempotency import IdempotencyKeys
 from cloud_service.uploads.places import forget_claims
+from cloud_service.uploads.space import Space
 from cloud_service.videos.actions import deleted_videos, remove_video
 from cloud_service.videos.catalogue import Catalogue
 from cloud_service.videos.models import StoredVideo
@@ -155,6 +157,8 @@ async def _loaded(settings: CloudSettings, database: Database) -> Node:
         reconciler=reconciler,
         reports=Reports(settings, vps, clock, store, catalogue, rights, freshness, outbox, reconciler),
         probing=asyncio.Semaphore(PROBES),
+        space=Space(settings.folder / "media", settings.disk_reserve_bytes),
+        keys=IdempotencyKeys(database),
     )
 
 

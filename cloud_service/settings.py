@@ -25,9 +25,9 @@ class NodeSettings(Settings):
 class CloudSettings(NodeSettings):
     """`vps_internal_url` is how this node reaches the VPS, `cloud_url` where clients reach this node.
 
-    An upload has to bring `upload_min_bytes_per_s` over every 30 seconds and end within `upload_deadline_s`; one that
-    can be resumed is kept `upload_kept_s` after its last byte. `disk_reserve_bytes` are left free by uploads, for the
-    database and for what is made of them.
+    An upload has to bring `upload_min_bytes_per_s` over every `upload_rate_window_s`, and end within
+    `upload_deadline_s`; one that can be resumed is kept `upload_kept_s` after its last byte. `disk_reserve_bytes` are
+    left free by uploads, for the database and for what is made of them.
     """
 
     cloud_host: str = "127.0.0.1"
@@ -41,6 +41,7 @@ class CloudSettings(NodeSettings):
     upload_bytes: int = Field(20 * GIB, ge=1)
     upload_idle_s: float = Field(15, gt=0)
     upload_min_bytes_per_s: int = Field(64 * 1024, ge=0)
+    upload_rate_window_s: float = Field(30, gt=0)
     upload_deadline_s: float = Field(24 * 3600, gt=0)
     upload_kept_s: int = Field(24 * 3600, ge=0)
     disk_reserve_bytes: int = Field(GIB, ge=0)

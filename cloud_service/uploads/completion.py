@@ -1,15 +1,18 @@
 """From bytes that are all there to a video that is known: looked into, put in its place, announced, queued."""
 
 import asyncio
+import sqlite3
 import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from cloud_service.access import marks
 from cloud_service.access.models import ANY, Grant, Scope
 from cloud_service.clock import uptime
+from cloud_service.db import Transaction
 from cloud_service.node import Node
 from cloud_service.processing.queue import enqueue
-from cloud_service.uploads.errors import LessonNotFound, NotAVideo
+from cloud_service.uploads.errors import LessonHasVideo, LessonNotFound, NotAVideo
 from cloud_service.uploads.places import Admission
 from cloud_service.uploads.probe import NoVideo, Probed, probe
 from cloud_service.videos.models import StoredVideo
@@ -18,16 +21,34 @@ from shared.killpoints import killpoint
 NOT_LOOKED_INTO = Probed(duration_s=0, width=0, height=0, plays=False)
 
 
+Within = Callable[[Transaction, StoredVideo], Awaitable[None]]
+
+
 async def complete(
-    node: Node, admission: Admission, video_id: str, scratch: Path, *, size: int, sha256: str, media_type: str
+    node: Node,
+    admission: Admission,
+    video_id: str,
+    scratch: Path,
+    *,
+    size: int,
+    sha256: str,
+    media_type: str,
+    synced: Callable[[], Awaitable[None]] | None = None,
+    within: Within | None = None,
 ) -> StoredVideo:
-    """The stored video. `scratch` is synced to the disk, and gone from its place when this returns.
+    """The stored video. `scratch` is gone from its place when this returns.
+
+    It is synced to the disk, or is as soon as `synced` returns: meanwhile it can be looked into. `within` the
+    transaction that stores the video others write what belongs to it.
 
     Raises NotAVideo, and LessonNotFound for a course that was deleted meanwhile; what was moved by then, the caller
     removes (`VideoStore.remove`).
     """
     place = admission.place
     found = NOT_LOOKED_INTO if place.kind == "file" else await _look_into(node, scratch)
+    if synced:
+        await synced()
+    killpoint("upload.synced")
     video = StoredVideo(
         id=video_id,
         kind=place.kind,
@@ -47,7 +68,7 @@ async def complete(
         status="ready" if place.kind == "file" else "processing",
         stored_at=int(time.time()),
     )
-    await _keep(node, video, scratch, admission)
+    await _keep(node, video, scratch, admission, within)
     return video
 
 
@@ -59,7 +80,7 @@ async def _look_into(node: Node, scratch: Path) -> Probed:
         raise NotAVideo(str(error)) from None
 
 
-async def _keep(node: Node, video: StoredVideo, scratch: Path, admission: Admission) -> None:
+async def _keep(node: Node, video: StoredVideo, scratch: Path, admission: Admission, within: Within | None) -> None:
     """File first, then row, announcement and job together: a crash between leaves a file that the sweep removes.
 
     The owner's grant is from when the rights were asked for; after long nobody knows any more what ended meanwhile.
@@ -71,10 +92,15 @@ async def _keep(node: Node, video: StoredVideo, scratch: Path, admission: Admiss
             raise LessonNotFound("The course was deleted meanwhile.")
         if uptime() - admission.asked_at < marks.KEPT_S:
             await node.rights.remember_in(transaction, _owner_grant(admission), admission.as_of.epoch)
-        await node.catalogue.add(transaction, video)
+        try:
+            await node.catalogue.add(transaction, video)
+        except sqlite3.IntegrityError:
+            raise LessonHasVideo from None
         await node.outbox.add(transaction, video.announcement())
         if video.status == "processing":
             await enqueue(transaction, video)
+        if within:
+            await within(transaction, video)
     killpoint("upload.committed")
 
 

@@ -1,7 +1,7 @@
 """How an upload may end other than well."""
 
 from shared.contract import UploadRefusal
-from shared.problems import AppError, Conflict, Forbidden, Invalid, NotFound, TooLarge
+from shared.problems import AppError, BadRequest, Conflict, Forbidden, Invalid, NotFound, TooLarge, Unavailable
 
 
 class UploadNotAllowed(Forbidden):
@@ -44,6 +44,37 @@ class UploadStalled(AppError):
     status, code, title = 408, "upload_stalled", "Nothing more arrived"
 
 
+class UploadTooSlow(AppError):
+    status, code, title = 408, "upload_too_slow", "The bytes arrive too slowly"
+
+
+class UploadTooLong(AppError):
+    status, code, title = 408, "upload_deadline_passed", "The upload takes too long"
+
+
+class NodeStopping(Unavailable):
+    code, title = "node_stopping", "The node is being restarted"
+
+
+class InvalidDigest(BadRequest):
+    code, title = "invalid_repr_digest", "The Repr-Digest field cannot be read"
+
+
+class DigestMismatch(AppError):
+    status, code, title = 422, "digest_mismatch", "The bytes that arrived are not those that were sent"
+
+
+class IdempotencyKeyReused(AppError):
+    status, code, title = 422, "idempotency_key_reused", "This Idempotency-Key was used for another upload"
+
+
+class IdempotencyKeyInUse(Conflict):
+    code, title = "idempotency_key_in_use", "The upload with this Idempotency-Key is still under way"
+
+    def __init__(self) -> None:
+        super().__init__(headers={"Retry-After": "1"})
+
+
 class LengthMismatch(AppError):
     status, code, title = 400, "length_mismatch", "The body is not as long as was declared"
 
@@ -65,3 +96,26 @@ REFUSALS: dict[UploadRefusal, type[AppError]] = {
     "lesson_has_video": LessonHasVideo,
     "replacement_under_way": ReplacementUnderWay,
 }
+
+OF_UPLOADS: tuple[type[AppError], ...] = (
+    UploadNotAllowed,
+    LessonNotFound,
+    LessonHasVideo,
+    ReplacementUnderWay,
+    UploadInProgress,
+    EmptyUpload,
+    NotAVideo,
+    UploadTooLarge,
+    QuotaExceeded,
+    UploadStalled,
+    UploadTooSlow,
+    UploadTooLong,
+    LengthMismatch,
+    InvalidDigest,
+    DigestMismatch,
+    IdempotencyKeyReused,
+    IdempotencyKeyInUse,
+    StorageFull,
+    NodeStopping,
+)
+"""Whatever an upload in one request may be refused with."""

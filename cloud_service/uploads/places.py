@@ -11,7 +11,13 @@ from cloud_service.access.models import Viewer
 from cloud_service.clock import uptime
 from cloud_service.db import Database
 from cloud_service.node import Node
-from cloud_service.uploads.errors import REFUSALS, LessonHasVideo, QuotaExceeded, UploadInProgress
+from cloud_service.uploads.errors import (
+    REFUSALS,
+    LessonHasVideo,
+    QuotaExceeded,
+    ReplacementUnderWay,
+    UploadInProgress,
+)
 from shared.contract import UPLOAD_RIGHTS, Position, UploadAnswer, UploadQuestion, VideoKind
 from shared.problems import NotAuthenticated
 
@@ -40,8 +46,8 @@ class Admission:
     replaces: str
     as_of: Position
     asked_at: float
-    room_bytes: int | None
-    """What is left of a quota, if there is one."""
+    quota_bytes: int | None
+    """What its user may keep on this node in all, where there is a bound."""
 
 
 async def admit(node: Node, viewer: Viewer, place: Place) -> Admission:
@@ -58,8 +64,8 @@ async def admit(node: Node, viewer: Viewer, place: Place) -> Admission:
         counted = f"{answer.followers} of {answer.required} followers."
         raise refusal(counted if answer.reason == "not_enough_followers" else None)
     replaces = str(answer.replaces or "")
-    if place.kind == "course" and any(here.id != replaces for here in node.catalogue.of_lesson(str(place.lesson_id))):
-        raise LessonHasVideo  # one that the VPS has not heard of yet
+    if place.kind == "course":
+        _check_lesson(node, str(place.lesson_id), replaces)
     return Admission(
         place=place,
         viewer=viewer,
@@ -68,20 +74,32 @@ async def admit(node: Node, viewer: Viewer, place: Place) -> Admission:
         replaces=replaces,
         as_of=answer.as_of,
         asked_at=asked_at,
-        room_bytes=_room(node, viewer, answer) if place.kind == "practice" else None,
+        quota_bytes=answer.quota_bytes - answer.used_elsewhere_bytes if place.kind == "practice" else None,
     )
 
 
-def _room(node: Node, viewer: Viewer, answer: UploadAnswer) -> int:
-    """What this user may still keep of practice videos, uploads under way not counted."""
-    here = sum(video.size for video in node.catalogue if video.kind == "practice" and video.owner_id == viewer.id)
-    return answer.quota_bytes - answer.used_elsewhere_bytes - here
+def _check_lesson(node: Node, lesson_id: str, replaces: str) -> None:
+    """What is here, and the VPS may not have heard of yet."""
+    for video in node.catalogue.of_lesson(lesson_id):
+        if video.id != replaces:
+            raise ReplacementUnderWay if video.replaces else LessonHasVideo
 
 
-def check_quota(admission: Admission, size: int) -> None:
-    """Raises QuotaExceeded."""
-    if admission.room_bytes is not None and size > admission.room_bytes:
-        raise QuotaExceeded(f"{max(0, admission.room_bytes)} bytes are left for practice videos.")
+def take_room(node: Node, admission: Admission, upload_id: str, size: int, up_to: int = 0) -> int:
+    """Room for `size` bytes in all, and for as many more `up_to` as there are; how many it may bring for now.
+
+    Before the first byte, and again by whoever needs more. `node.space` is to be told what was written, and when the
+    upload is over (`release`). Raises QuotaExceeded, StorageFull.
+    """
+    user_id = admission.viewer.id
+    if admission.quota_bytes is None:
+        return node.space.reserve(upload_id, size, up_to)
+    mine = [video for video in node.catalogue if video.kind == "practice" and video.owner_id == user_id]
+    under_way = node.space.charged(user_id, {upload_id, *(video.id for video in mine)})
+    left = admission.quota_bytes - under_way - sum(video.size for video in mine)
+    if size > left or left <= 0:
+        raise QuotaExceeded(f"{max(0, left)} bytes are left for your practice videos.")
+    return node.space.reserve(upload_id, size, min(up_to, left), quota_of=user_id)
 
 
 @asynccontextmanager

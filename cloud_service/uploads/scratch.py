@@ -2,10 +2,12 @@
 
 import asyncio
 import hashlib
+import mmap
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hashlib import _Hash as Digest
@@ -15,6 +17,8 @@ WRITE_BYTES = 256 * 1024
 """Larger writes have Linux look for large pages to cache them in, and can take many times as long."""
 SEND_ON_BYTES = 32 * 2**20
 """How much may wait in memory before the disk is set to work, so that little is left for the end."""
+THREADS = ThreadPoolExecutor(8, thread_name_prefix="upload")
+"""Of uploads' own: a disk that is slow to sync holds up no viewer who waits for a thread to read."""
 
 
 class ScratchFile:
@@ -30,10 +34,15 @@ class ScratchFile:
         self._digests = (hashlib.sha256(),) if digests is None else tuple(digests)
         self._handle = os.open(path, os.O_WRONLY | (os.O_CREAT | os.O_EXCL if offset is None else 0), 0o600)
         os.lseek(self._handle, self.size, os.SEEK_SET)
-        self._filling, self._spare = memoryview(bytearray(BLOCK_BYTES)), memoryview(bytearray(BLOCK_BYTES))
+        self._filling, self._spare = _block(), _block()
         self._filled = 0
-        self._writing: asyncio.Task[None] | None = None
-        self._stored = self._sent_on = self.size
+        self._writing: asyncio.Future[None] | None = None
+        self.stored = self._sent_on = self.size
+        """How much of it the disk was given."""
+
+    @property
+    def is_closed(self) -> bool:
+        return self._handle < 0
 
     async def write(self, chunk: bytes) -> None:
         """Raises OSError, perhaps of an earlier chunk. When it is cancelled, `size` tells how much was taken."""
@@ -54,9 +63,20 @@ class ScratchFile:
 
     async def sync(self) -> None:
         """Everything is on disk when this returns, and nothing more can be written."""
+        await self.write_out()
+        self.begin_sync()
+        await self.synced()
+
+    async def write_out(self) -> None:
+        """Nothing waits in memory when this returns: the digests are those of all of it."""
         await self._hand_over()
         await self._written()
-        await asyncio.to_thread(os.fsync, self._handle)
+
+    def begin_sync(self) -> None:
+        self._writing = self._in_thread(os.fsync, self._handle)
+
+    async def synced(self) -> None:
+        await self._written()
         os.close(self._handle)
         self._handle = -1
 
@@ -68,7 +88,7 @@ class ScratchFile:
     async def close(self) -> None:
         """As it is; what was not written yet is lost."""
         if self._writing:
-            await asyncio.wait([self._writing])
+            await asyncio.gather(self._writing, return_exceptions=True)
         if self._handle >= 0:
             os.close(self._handle)
             self._handle = -1
@@ -77,7 +97,11 @@ class ScratchFile:
         await self._written()
         full = self._filling[: self._filled]
         self._filling, self._spare, self._filled = self._spare, self._filling, 0
-        self._writing = asyncio.ensure_future(asyncio.to_thread(self._store, full))
+        self._writing = self._in_thread(self._store, full)
+
+    @staticmethod
+    def _in_thread(work: Callable[..., None], *arguments: Any) -> asyncio.Future[None]:
+        return asyncio.get_running_loop().run_in_executor(THREADS, work, *arguments)
 
     async def _written(self) -> None:
         if self._writing:
@@ -89,9 +113,14 @@ class ScratchFile:
             digest.update(block)
         while block:
             written = os.write(self._handle, block[:WRITE_BYTES])
-            self._stored += written
+            self.stored += written
             block = block[written:]
-        if self._stored - self._sent_on >= SEND_ON_BYTES:
+        if self.stored - self._sent_on >= SEND_ON_BYTES:
             # For pages that are dirty this starts their way to the disk, without waiting (Linux).
-            os.posix_fadvise(self._handle, self._sent_on, self._stored - self._sent_on, os.POSIX_FADV_DONTNEED)
-            self._sent_on = self._stored
+            os.posix_fadvise(self._handle, self._sent_on, self.stored - self._sent_on, os.POSIX_FADV_DONTNEED)
+            self._sent_on = self.stored
+
+
+def _block() -> memoryview:
+    """Memory that is not taken before it is written to, and given back with it: most of it may never be needed."""
+    return memoryview(mmap.mmap(-1, BLOCK_BYTES))

@@ -8,7 +8,7 @@ import pytest
 from cloud_service.access import marks
 from cloud_service.clock import uptime
 from cloud_service.settings import CloudSettings
-from cloud_service.uploads.actions import receive_video
+from cloud_service.uploads.actions import Upload, receive_video
 from cloud_service.uploads.places import Place
 from shared.contract import UPLOAD_RIGHTS, UploadAnswer
 from tests.clips import Clips
@@ -48,7 +48,7 @@ async def test_only_a_short_upload_leaves_its_teacher_a_right_to_watch_without_a
 
     async with opened(settings) as node:
         await node.rights.reset(position(5), MARK)
-        video = await receive_video(node, viewer(TEACHER), Place("course", VIDEO), None, arriving())
+        video = (await receive_video(node, viewer(TEACHER), Upload(Place("course", VIDEO)), arriving())).video
         assert node.catalogue.get(video.id) == video
         assert (node.rights.grant_for(str(TEACHER), video) is not None) is is_remembered
         assert len(await node.database.fetch("SELECT 1 FROM grants")) == is_remembered

@@ -1,0 +1,109 @@
+"""Sending away a client that brings too little: nothing for a while, too little over a window, or not all in time."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from cloud_service.settings import CloudSettings
+from cloud_service.uploads.errors import NodeStopping, UploadStalled, UploadTooLong, UploadTooSlow
+from shared.problems import AppError
+from shared.serving import is_stopping
+
+LOOK_EVERY_S = 1.0
+FINISH_WITHIN_S = 2.0
+"""How long an upload may go on once the process is to end."""
+
+
+class Pace:
+    """Only the time during which the client is waited for counts, except in the total: our own disk may be slow."""
+
+    def __init__(self, settings: CloudSettings, now: Callable[[], float]) -> None:
+        self._settings, self._now = settings, now
+        self._began = now()
+        self._waits_since: float | None = self._began
+        self._counted_until = self._began
+        self._waited_s = 0.0  # in this window, as are the bytes
+        self._bytes = 0
+        self._stops_at = float("inf")
+
+    def arrived(self, size: int) -> None:
+        """So many bytes, which are now being taken care of."""
+        self._count_waiting()
+        self._waits_since = None
+        self._bytes += size
+
+    def ready(self) -> None:
+        """For more: from now on it is the client's time again."""
+        self._waits_since = self._counted_until = self._now()
+
+    def _count_waiting(self) -> None:
+        if self._waits_since is not None:
+            now = self._now()
+            self._waited_s += now - self._counted_until
+            self._counted_until = now
+
+    def _silent_s(self) -> float:
+        return 0.0 if self._waits_since is None else self._now() - self._waits_since
+
+    def verdict(self) -> AppError | None:
+        """Why it has to end now, if it has."""
+        settings, now = self._settings, self._now()
+        if is_stopping():
+            self._stops_at = min(self._stops_at, now + FINISH_WITHIN_S)
+        if now >= self._stops_at:
+            return NodeStopping()
+        if now - self._began >= settings.upload_deadline_s:
+            return UploadTooLong(f"An upload may take {settings.upload_deadline_s:g} seconds.")
+        if self._silent_s() >= settings.upload_idle_s:
+            return UploadStalled(f"Nothing arrived for {settings.upload_idle_s:g} seconds.")
+        self._count_waiting()
+        return self._end_window() if self._waited_s >= settings.upload_rate_window_s else None
+
+    def _end_window(self) -> AppError | None:
+        least = self._settings.upload_min_bytes_per_s
+        if self._bytes < least * self._waited_s:
+            came = f"{self._bytes} bytes arrived within {self._waited_s:.0f} seconds"
+            return UploadTooSlow(f"{came}; at least {least} a second are needed.")
+        self._bytes, self._waited_s = 0, 0.0
+        return None
+
+    def look_again_in_s(self) -> float:
+        """No later than the next verdict can be due."""
+        settings, now = self._settings, self._now()
+        due_s = (
+            settings.upload_idle_s - self._silent_s(),
+            settings.upload_rate_window_s - self._waited_s,
+            settings.upload_deadline_s - (now - self._began),
+            self._stops_at - now,
+        )
+        return min(LOOK_EVERY_S, max(0.01, min(due_s)))
+
+
+@asynccontextmanager
+async def paced(settings: CloudSettings) -> AsyncIterator[Pace]:
+    """Raises UploadStalled, UploadTooSlow, UploadTooLong, NodeStopping out of whatever the block waits for."""
+    loop = asyncio.get_running_loop()
+    pace = Pace(settings, loop.time)
+    ended: AppError | None = None
+    timer: asyncio.TimerHandle | None = None
+    try:
+        async with asyncio.timeout(None) as end:
+
+            def look() -> None:
+                nonlocal ended, timer
+                ended = pace.verdict()
+                if ended:
+                    end.reschedule(loop.time())
+                else:
+                    timer = loop.call_later(pace.look_again_in_s(), look)
+
+            look()
+            try:
+                yield pace
+            finally:
+                if timer:
+                    timer.cancel()
+    except TimeoutError:
+        if ended is None:
+            raise
+        raise ended from None
