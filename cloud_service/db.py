@@ -18,6 +18,7 @@ import aiosqlite
 
 log = logging.getLogger(__name__)
 
+FILE = "node.sqlite3"
 DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 """Result codes that speak of what is in the file. A lock, a full disk or too many open files are no damage."""
 
@@ -115,15 +116,14 @@ CREATE UNIQUE INDEX videos_of_lesson ON videos (lesson_id, replaces) WHERE kind 
 DROP TABLE uploads;
 CREATE TABLE uploads (id TEXT PRIMARY KEY, place TEXT NOT NULL UNIQUE, owner_id TEXT NOT NULL) STRICT;
 
--- Uploads that can be resumed; how far each one is, its part in the scratch folder tells.
+-- Uploads that can be resumed, until they expire. How far each one is, its part in the media folder tells.
 CREATE TABLE resumable_uploads (
     id TEXT PRIMARY KEY, -- the video's, later on
     owner_id TEXT NOT NULL,
     length INTEGER NOT NULL,
     metadata TEXT NOT NULL, -- as the client sent it
     created_at INTEGER NOT NULL,
-    expires_at INTEGER NOT NULL,
-    finished_at INTEGER -- Unix seconds; its bytes are a video since
+    sure_bytes INTEGER -- while more than these are being checked: what a crash leaves of it
 ) STRICT;
 
 CREATE TABLE idempotency_keys (
@@ -330,7 +330,7 @@ async def _to_its_end(step: Awaitable[Any]) -> None:
 
 
 async def _connect(path: Path, mode: str) -> aiosqlite.Connection:
-    address = f"file:{quote(str(path.absolute()))}?mode={mode}"
+    address = f"file:{quote(str(path))}?mode={mode}"
     connection = await aiosqlite.connect(address, uri=True, isolation_level=None, timeout=5)
     try:
         connection.row_factory = aiosqlite.Row

@@ -1,0 +1,121 @@
+"""What crashes and strangers' hands leave: files that no row knows go, renditions that are not there are made again."""
+
+import asyncio
+import logging
+import shutil
+import time
+from collections.abc import Collection
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from cloud_service.clock import boot, uptime
+from cloud_service.db import Database
+from cloud_service.processing.playlists import master_playlist
+from cloud_service.processing.queue import enqueue
+from cloud_service.processing.results import Writing, save
+from cloud_service.processing.steps import MASTER
+from cloud_service.videos.models import COLUMNS, Rendition, StoredVideo
+from cloud_service.videos.store import ORIGINAL, ROW, VideoStore
+
+log = logging.getLogger(__name__)
+
+PICTURES = ("poster.jpg", "storyboard.jpg", "storyboard.vtt")
+PARTIAL = ".partial"
+CAPTIONS = "captions."
+"""Files that begin so are looked after elsewhere."""
+SETTLED_S = 60.0
+"""A partial file that is younger may be somebody's who is just writing it."""
+ROWS = f"SELECT {', '.join(COLUMNS)} FROM videos WHERE kind != 'file'"  # noqa: S608
+
+
+async def sweep(database: Database, writing: Writing, store: VideoStore, work: Path) -> None:
+    """At the start of a worker, and by timer."""
+    await _sweep_work(database, work)
+    videos = [StoredVideo.from_row(dict(row)) for row in await database.fetch(ROWS)]
+    for video_id in await asyncio.to_thread(_amiss, store, videos):
+        await _put_right(writing, store, video_id)
+
+
+async def _sweep_work(database: Database, work: Path) -> None:
+    """Folders of attempts that nobody is at. Listed before the leases are read: a lease is older than its folder."""
+    folders = await asyncio.to_thread(lambda: sorted(work.glob("*/*/")))
+    running = "SELECT lease FROM jobs WHERE lease IS NOT NULL AND boot = ? AND leased_until > ?"
+    leases = {row["lease"] for row in await database.fetch(running, (boot(), uptime()))}
+    for folder in folders:
+        if folder.name not in leases:
+            await asyncio.to_thread(remove_attempt, folder)
+    for empty in await asyncio.to_thread(lambda: sorted(work.glob("*/"))):
+        with suppress(OSError):
+            empty.rmdir()
+
+
+def remove_attempt(folder: Path) -> None:
+    """Its folder, and the video's around it unless another attempt is at work there."""
+    shutil.rmtree(folder, ignore_errors=True)
+    with suppress(OSError):
+        folder.parent.rmdir()
+
+
+def _amiss(store: VideoStore, videos: Collection[StoredVideo]) -> list[str]:
+    """Ids of videos whose folder and row do not agree, at first sight."""
+    return [video.id for video in videos if _unknown(store, video) or len(_whole(store, video)) < len(video.renditions)]
+
+
+def _unknown(store: VideoStore, video: StoredVideo) -> list[Path]:
+    known = {ORIGINAL, ROW, *PICTURES, *([MASTER] if video.renditions else [])}
+    known |= {f"{made.name}.{ending}" for made in video.renditions for ending in ("mp4", "m3u8")}
+    try:
+        files = list(store.folder(video).iterdir())
+    except FileNotFoundError:
+        return []
+    return [file for file in files if file.name not in known and not _is_looked_after(file)]
+
+
+def _is_looked_after(file: Path) -> bool:
+    if file.name.startswith(CAPTIONS):
+        return True
+    return file.suffix == PARTIAL and time.time() - file.stat().st_mtime < SETTLED_S
+
+
+def _whole(store: VideoStore, video: StoredVideo) -> tuple[Rendition, ...]:
+    return tuple(made for made in video.renditions if is_whole(store.folder(video), made))
+
+
+def is_whole(folder: Path, made: Rendition) -> bool:
+    """Whether its files are there as its row says."""
+    try:
+        return (folder / f"{made.name}.m3u8").is_file() and (folder / f"{made.name}.mp4").stat().st_size == made.size
+    except FileNotFoundError:
+        return False
+
+
+async def _put_right(writing: Writing, store: VideoStore, video_id: str) -> None:
+    """In one transaction, in which nobody adds files; what was half added when it began is added by now."""
+    async with writing() as transaction:
+        rows = await transaction.fetch(f"{ROWS} AND id = ?", (video_id,))
+        video = StoredVideo.from_row(dict(rows[0])) if rows else None
+        if video is None or not store.folder(video).is_dir():
+            return
+        unknown, whole = await asyncio.to_thread(lambda: (_unknown(store, video), _whole(store, video)))
+        for file in unknown:
+            file.unlink(missing_ok=True)
+        if unknown:
+            log.warning("leftovers removed", extra={"video_id": video.id, "files": [file.name for file in unknown]})
+        if len(whole) < len(video.renditions):
+            log.error("renditions are missing", extra={"video_id": video.id, "there": [made.name for made in whole]})
+            video = replace(video, renditions=whole)
+            await asyncio.to_thread(store.keep_row, video)
+            await save(transaction, video)
+            await enqueue(transaction, video)
+        await asyncio.to_thread(_list_anew, store.folder(video), video)
+
+
+def _list_anew(folder: Path, video: StoredVideo) -> None:
+    """A master playlist of what there is, or none."""
+    if not video.renditions:
+        (folder / MASTER).unlink(missing_ok=True)
+        return
+    partial = folder / f"{MASTER}{PARTIAL}"
+    partial.write_text(master_playlist(video.renditions, video.duration_s))
+    partial.rename(folder / MASTER)
