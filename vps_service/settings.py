@@ -54,6 +54,7 @@ class VpsSettings(DatabaseSettings):
     bcrypt_cost: int = Field(12, ge=4, le=16)
     currency: str = Field("EGP", pattern="^[A-Z]{3}$")
     platform_fee_percent: int = Field(0, ge=0, le=100)
+    practice_quota_bytes: int = Field(2 * 2**30, ge=0)
     image_bytes: int = Field(8 * 2**20, ge=1)
     image_pixels: int = Field(24_000_000, ge=1)
 

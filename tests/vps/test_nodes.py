@@ -113,6 +113,8 @@ async def test_an_upload_goes_where_most_room_is(vps: Vps) -> None:
     assert await upload_place(course) == {
         "node": NODE,
         "uri": f"http://node-1.test/videos?lesson_id={course.lesson_id}",
+        "resumable_uri": "http://node-1.test/uploads",
+        "files_uri": f"http://node-1.test/files?lesson_id={course.lesson_id}",
     }
     await another_node(vps, "node-2", bytes_free=60 * GIB)
     await another_node(vps, "node-3", bytes_free=55 * GIB)

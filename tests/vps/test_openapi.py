@@ -54,6 +54,8 @@ WHO_MAY = {
     "POST /api/admin/payments/{payment_id}/refund": ADMIN,
     "POST /api/admin/keys/{key_id}/void": ADMIN,
     "GET /api/lessons/{lesson_id}/upload-place": TEACHER,
+    "GET /api/users/me/upload-place": SIGNED_IN,
+    "GET /api/users/me/videos": SIGNED_IN,
     "GET /api/admin/nodes": ADMIN,
     "GET /internal/access-keys": NODE,
     "POST /internal/access": NODE,

@@ -16,6 +16,12 @@ async def user_by_login(session: AsyncSession, login: str) -> User | None:
     return (await session.scalars(select(User).where(wanted))).one_or_none()
 
 
+async def signed_in_user(session: AsyncSession, user_id: UUID, generation: int) -> User | None:
+    """The user, unless banned, or signed out everywhere since this generation of tokens."""
+    user = await session.get(User, user_id)
+    return user if user and user.is_active and user.generation == generation else None
+
+
 async def locked_user(session: AsyncSession, user_id: UUID) -> User:
     """The user as they are now, for a change of them. Raises UserNotFound.
 

@@ -11,8 +11,8 @@ from vps_service.accounts.errors import WrongRole
 from vps_service.accounts.models import User
 from vps_service.accounts.queries import unchanging_user
 from vps_service.courses import queries
-from vps_service.courses.errors import NothingToPublish, VideoNotFound, WrongStatus
-from vps_service.courses.models import Course, Lesson, Section, Video
+from vps_service.courses.errors import NothingToPublish, WrongStatus
+from vps_service.courses.models import Course, Lesson, Section
 from vps_service.keys import actions as keys
 
 
@@ -158,7 +158,7 @@ async def change_lesson(
         lesson.title = title
     if is_preview is not None and is_preview != lesson.is_preview:
         lesson.is_preview = is_preview
-        if video := await queries.video_of(session, lesson.id):
+        for video in await queries.videos_of_lesson(session, lesson.id):
             changes.record(session, "lesson_preview_changed", course_id=lesson.course_id, video_id=video.id)
     await session.flush()
     return lesson
@@ -173,15 +173,3 @@ async def delete_course(session: AsyncSession, teacher: User, course_id: UUID) -
         await session.flush()
         changes.record(session, "course_deleted", course_id=course.id)
     return course
-
-
-async def delete_video(session: AsyncSession, teacher: User, video_id: UUID) -> None:
-    """Raises VideoNotFound, also for somebody else's. Deleting again changes nothing."""
-    video = await session.get(Video, video_id, with_for_update=True)
-    if video is None or video.owner_id != teacher.id:
-        raise VideoNotFound
-    if video.is_deleted:
-        return
-    video.deleted_at = datetime.now(UTC)
-    await session.flush()
-    changes.record(session, "video_deleted", video_id=video.id, course_id=video.course_id)

@@ -1,12 +1,27 @@
 """A course as it is shown: its own fields, and its lessons with which of them this viewer may open."""
 
+from collections import defaultdict
+from collections.abc import Sequence
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from shared.contract import Via
 from vps_service.accounts.models import User
 from vps_service.courses import queries, rules
-from vps_service.courses.schemas import CourseDetail, CourseOut, LessonInCourse, SectionInCourse
+from vps_service.courses.links import Addresses, addresses
+from vps_service.courses.models import Lesson, Video
+from vps_service.courses.schemas import (
+    CourseDetail,
+    CourseOut,
+    LessonFile,
+    LessonInCourse,
+    LessonOut,
+    PracticeVideoOut,
+    RenditionOut,
+    SectionInCourse,
+    VideoOut,
+)
 from vps_service.keys.queries import active_key
 
 
@@ -14,21 +29,69 @@ async def course_detail(session: AsyncSession, viewer: User | None, course_id: U
     """Raises CourseNotFound."""
     course = await queries.visible_course(session, viewer, course_id)
     holds_key = viewer is not None and await active_key(session, viewer.id, course.id) is not None
+    nodes = await addresses(session)
     sections = {
         section.id: SectionInCourse(id=section.id, title=section.title, position=section.position, lessons=[])
         for section in await queries.sections_of(session, course.id)
     }
-    for lesson, video in await queries.lessons_of(session, course.id):
-        shown = LessonInCourse(
-            id=lesson.id,
-            section_id=lesson.section_id,
-            kind=lesson.kind,
-            title=lesson.title,
-            position=lesson.position,
-            is_preview=lesson.is_preview,
-            can_open=rules.may_watch(viewer, course, lesson, holds_key=holds_key) is not None,
-            video_id=video.id if video else None,
-            duration_s=video.duration_s if video else None,
-        )
-        sections[lesson.section_id].lessons.append(shown)
+    videos: dict[UUID | None, list[Video]] = defaultdict(list)
+    for video in await queries.videos_of_course(session, course.id):
+        videos[video.lesson_id].append(video)
+    for lesson in await queries.lessons_of(session, course.id):
+        via = rules.may_watch(viewer, course, lesson, holds_key=holds_key)
+        sections[lesson.section_id].lessons.append(_lesson(lesson, videos[lesson.id], via, nodes))
     return CourseDetail(**CourseOut.model_validate(course).__dict__, sections=list(sections.values()))
+
+
+def _lesson(lesson: Lesson, videos: Sequence[Video], via: Via | None, nodes: Addresses) -> LessonInCourse:
+    current = next((video for video in videos if video.is_current), None)
+    coming = next((video for video in videos if video.replaces_id), None)
+    sees_all = via in ("owner", "review")
+    return LessonInCourse(
+        **LessonOut.model_validate(lesson).__dict__,
+        can_open=via is not None,
+        video_id=current.id if current and via else None,
+        uri=nodes.uri(current) if current and via else None,
+        status=current.status if current else None,
+        reason=current.reason if current and sees_all else "",
+        duration_s=current.duration_s if current else None,
+        renditions=_renditions(current) if current else [],
+        replacement=_video(coming, nodes) if coming and sees_all else None,
+        files=[_file(video, via, nodes) for video in videos if video.kind == "file"],
+    )
+
+
+def _renditions(video: Video) -> list[RenditionOut]:
+    return [RenditionOut.model_validate(made) for made in video.renditions]
+
+
+def _video(video: Video, nodes: Addresses) -> VideoOut:
+    return VideoOut(
+        id=video.id,
+        status=video.status,
+        reason=video.reason,
+        duration_s=video.duration_s,
+        renditions=_renditions(video),
+        uri=nodes.uri(video),
+    )
+
+
+def _file(file: Video, via: Via | None, nodes: Addresses) -> LessonFile:
+    return LessonFile(
+        id=file.id if via else None,
+        title=file.title,
+        media_type=file.media_type,
+        size=file.size,
+        uri=nodes.uri(file) if via else None,
+    )
+
+
+def practice_video(video: Video, nodes: Addresses) -> PracticeVideoOut:
+    """As its owner sees it."""
+    return PracticeVideoOut(
+        **_video(video, nodes).__dict__,
+        title=video.title,
+        media_type=video.media_type,
+        size=video.size,
+        created_at=video.created_at,
+    )

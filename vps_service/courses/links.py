@@ -1,5 +1,7 @@
-"""Where a course's videos stream from: the public address of the node that holds each, and the video's id."""
+"""Where videos and files are found: the public address of the node that holds each, and its id."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from uuid import UUID
 
 from sqlalchemy import select
@@ -12,23 +14,40 @@ from vps_service.courses.schemas import VideoLink
 from vps_service.nodes.models import Node
 
 
-async def video_links(session: AsyncSession, course_id: UUID) -> list[VideoLink]:
-    """In the order of the lessons. `after` in an address keeps a node from answering by an older refusal."""
+@dataclass(frozen=True)
+class Addresses:
+    """Of the nodes. `known` is the newest change: `after` it, no node answers by an older refusal."""
+
+    urls: Mapping[str, str]
+    known: int
+
+    def uri(self, video: Video) -> str | None:
+        """None while nobody knows where its node is."""
+        if video.node_id not in self.urls:
+            return None
+        what = f"files/{video.id}" if video.kind == "file" else f"videos/{video.id}/stream"
+        return f"{self.urls[video.node_id]}/{what}?after={self.known}"
+
+
+async def addresses(session: AsyncSession) -> Addresses:
     known = (await changes.number_now(session)).number
+    found = await session.execute(select(Node.id, Node.url).where(Node.url.is_not(None)))
+    return Addresses({row.id: row.url for row in found}, known)
+
+
+async def video_links(session: AsyncSession, course_id: UUID) -> list[VideoLink]:
+    """In the order of the lessons."""
+    nodes = await addresses(session)
     wanted = (
-        select(Lesson.id, Lesson.title, Video.id.label("video_id"), Video.node_id, Node.url)
+        select(Lesson, Video)
         .join(Section, Section.id == Lesson.section_id)
-        .join(Video, (Video.lesson_id == Lesson.id) & is_current)
-        .join(Node, Node.id == Video.node_id)
-        .where(Lesson.course_id == course_id, Node.url.is_not(None))
+        .join(Video, Video.lesson_id == Lesson.id)
+        .where(Lesson.course_id == course_id, *is_current)
         .order_by(Section.position, Lesson.position)
     )
+    found = [(lesson, video, nodes.uri(video)) for lesson, video in await session.execute(wanted)]
     return [
-        VideoLink(
-            lesson_id=row.id,
-            title=row.title,
-            node=row.node_id,
-            uri=f"{row.url}/videos/{row.video_id}/stream?after={known}",
-        )
-        for row in await session.execute(wanted)
+        VideoLink(lesson_id=lesson.id, title=lesson.title, node=video.node_id, uri=uri)
+        for lesson, video, uri in found
+        if uri
     ]

@@ -120,3 +120,13 @@ class Video(Row):
     @property
     def is_deleted(self) -> bool:
         return self.deleted_at is not None
+
+    @property
+    def is_current(self) -> bool:
+        """Whether it is the one that plays in its lesson."""
+        return self.kind == "course" and self.replaces_id is None and not self.is_deleted
+
+    @property
+    def collection_id(self) -> UUID:
+        """Nodes keep videos by course, and practice videos by owner."""
+        return self.course_id or self.owner_id

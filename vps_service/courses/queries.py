@@ -1,7 +1,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import Select, and_, func, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import joinedload
 
@@ -10,7 +10,8 @@ from vps_service.courses import rules
 from vps_service.courses.errors import CourseNotFound, LessonNotFound, SectionNotFound
 from vps_service.courses.models import Course, Lesson, Section, Video
 
-is_current = and_(Video.kind == "course", Video.replaces_id.is_(None), Video.deleted_at.is_(None))
+is_living = Video.deleted_at.is_(None)
+is_current = (Video.kind == "course", Video.replaces_id.is_(None), is_living)
 """The video that plays in its lesson."""
 
 
@@ -112,16 +113,10 @@ async def sections_of(session: AsyncSession, course_id: UUID) -> Sequence[Sectio
     ).all()
 
 
-async def lessons_of(session: AsyncSession, course_id: UUID) -> list[tuple[Lesson, Video | None]]:
-    """The course's lessons in order, each with its video when one is stored."""
-    wanted = (
-        select(Lesson, Video)
-        .join(Section, Section.id == Lesson.section_id)
-        .outerjoin(Video, (Video.lesson_id == Lesson.id) & is_current)
-        .where(Lesson.course_id == course_id)
-        .order_by(Section.position, Lesson.position)
-    )
-    return [(lesson, video) for lesson, video in await session.execute(wanted)]
+async def lessons_of(session: AsyncSession, course_id: UUID) -> Sequence[Lesson]:
+    """In order."""
+    wanted = select(Lesson).join(Section, Section.id == Lesson.section_id).where(Lesson.course_id == course_id)
+    return (await session.scalars(wanted.order_by(Section.position, Lesson.position))).all()
 
 
 async def lesson_and_course(session: AsyncSession, lesson_id: UUID) -> tuple[Lesson, Course] | None:
@@ -134,21 +129,53 @@ async def lesson_and_course(session: AsyncSession, lesson_id: UUID) -> tuple[Les
     return (await session.execute(wanted)).one_or_none()
 
 
-async def playable(session: AsyncSession, video_id: UUID) -> tuple[Lesson, Course] | None:
-    """The lesson and the course of a video, unless the video or the course is deleted."""
-    wanted = (
-        select(Lesson, Course)
-        .join(Course, Course.id == Lesson.course_id)
-        .join(Video, Video.lesson_id == Lesson.id)
-        .where(Video.id == video_id, Video.deleted_at.is_(None), Course.deleted_at.is_(None))
-        .options(joinedload(Course.teacher))
-    )
-    return (await session.execute(wanted)).one_or_none()
+async def locked_course(session: AsyncSession, course_id: UUID) -> Course | None:
+    """Whosever it is, deleted or not, and none of its videos changes until this transaction ends."""
+    wanted = select(Course).where(Course.id == course_id).with_for_update(key_share=True)
+    return (await session.scalars(wanted.execution_options(populate_existing=True))).one_or_none()
+
+
+async def living_video(session: AsyncSession, video_id: UUID) -> Video | None:
+    return (await session.scalars(select(Video).where(Video.id == video_id, is_living))).one_or_none()
 
 
 async def video_of(session: AsyncSession, lesson_id: UUID) -> Video | None:
     """The lesson's current one."""
-    return (await session.scalars(select(Video).where(Video.lesson_id == lesson_id, is_current))).one_or_none()
+    wanted = select(Video).where(Video.lesson_id == lesson_id, *is_current)
+    return (await session.scalars(wanted)).one_or_none()
+
+
+async def replacement_of(session: AsyncSession, video_id: UUID) -> Video | None:
+    """The one that is on its way to take this one's place, or was, and failed."""
+    return (await session.scalars(select(Video).where(Video.replaces_id == video_id, is_living))).one_or_none()
+
+
+async def videos_of_lesson(session: AsyncSession, lesson_id: UUID) -> Sequence[Video]:
+    """Its current video, what is to replace that, and its files."""
+    wanted = select(Video).where(Video.lesson_id == lesson_id, is_living)
+    return (await session.scalars(wanted.order_by(Video.id))).all()
+
+
+async def videos_of_course(session: AsyncSession, course_id: UUID) -> Sequence[Video]:
+    """As `videos_of_lesson`, of all lessons."""
+    wanted = select(Video).where(Video.course_id == course_id, is_living)
+    return (await session.scalars(wanted.order_by(Video.id))).all()
+
+
+async def practice_videos(session: AsyncSession, owner_id: UUID, *, after: UUID | None, limit: int) -> Sequence[Video]:
+    """Newest first; one more than `limit`."""
+    wanted = select(Video).where(Video.owner_id == owner_id, Video.kind == "practice", is_living)
+    if after:
+        wanted = wanted.where(Video.id < after)
+    return (await session.scalars(wanted.order_by(Video.id.desc()).limit(limit + 1))).all()
+
+
+async def practice_bytes(session: AsyncSession, owner_id: UUID, *, not_on: str) -> int:
+    """What this user keeps of practice videos on other nodes than this one."""
+    kept = select(func.coalesce(func.sum(Video.size), 0)).where(
+        Video.owner_id == owner_id, Video.kind == "practice", is_living, Video.node_id != not_on
+    )
+    return int((await session.execute(kept)).scalar_one())
 
 
 async def next_position(session: AsyncSession, kind: type[Section] | type[Lesson], parent_id: UUID) -> int:

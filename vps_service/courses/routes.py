@@ -6,10 +6,11 @@ from fastapi import APIRouter, Query
 from shared.problems import NotAuthenticated, responses
 from shared.schemas import Page, Text
 from vps_service import paging
-from vps_service.accounts.current import CurrentTeacher, MaybeUser
+from vps_service.accounts.current import CurrentTeacher, CurrentUser, MaybeUser
 from vps_service.accounts.errors import WrongRole
 from vps_service.courses import actions, errors, queries
-from vps_service.courses.detail import course_detail
+from vps_service.courses.detail import course_detail, practice_video
+from vps_service.courses.links import addresses
 from vps_service.courses.schemas import (
     CourseDetail,
     CourseDraft,
@@ -19,6 +20,7 @@ from vps_service.courses.schemas import (
     LessonOut,
     LessonPatch,
     OwnCourseOut,
+    PracticeVideoOut,
     SectionDraft,
     SectionOut,
 )
@@ -131,3 +133,13 @@ async def add_lesson(section_id: UUID, draft: LessonDraft, teacher: CurrentTeach
 async def change_lesson(lesson_id: UUID, patch: LessonPatch, teacher: CurrentTeacher, session: Session) -> LessonOut:
     """Fields that are left out stay. A preview is open to anyone signed in, while the course is published."""
     return LessonOut.model_validate(await actions.change_lesson(session, teacher, lesson_id, **patch.changes()))
+
+
+@router.get("/users/me/videos", summary="My practice videos, newest first", responses=responses(NotAuthenticated))
+async def list_practice_videos(
+    user: CurrentUser, session: Session, limit: paging.Limit = 20, cursor: paging.Cursor = None
+) -> Page[PracticeVideoOut]:
+    """`GET /users/me/upload-place` says where to upload one."""
+    rows = await queries.practice_videos(session, user.id, after=paging.after(cursor), limit=limit)
+    nodes = await addresses(session)
+    return paging.page(rows, limit, lambda video: practice_video(video, nodes))

@@ -1,8 +1,10 @@
 """Who may watch, see and upload, as the VPS decides it: the one place where these rules are written."""
 
+from uuid import UUID
+
 from shared.contract import UploadRefusal, Via
 from vps_service.accounts.models import User
-from vps_service.courses.models import Course, Lesson
+from vps_service.courses.models import Course, Lesson, Video
 from vps_service.followers.models import Teacher
 
 
@@ -30,15 +32,36 @@ def may_watch_all(viewer: User | None, course: Course, *, holds_key: bool) -> Vi
     return "key" if holds_key else None
 
 
-def may_upload(teacher: Teacher | None, course: Course | None, *, has_video: bool) -> UploadRefusal | None:
-    """What forbids this teacher to upload into a lesson of this course, or None when nothing does."""
+def may_watch_practice(viewer: User | None, owner_id: UUID) -> Via | None:
+    """A practice video is its owner's, and admins may look into it."""
+    if viewer is None or not viewer.is_active:
+        return None
+    if viewer.id == owner_id:
+        return "owner"
+    return "review" if viewer.has_role("admin") else None
+
+
+def is_hidden(video: Video, via: Via | None) -> bool:
+    """Practice videos, and what is still to take another's place, are known to their owner and to admins only."""
+    return (video.kind == "practice" or video.replaces_id is not None) and via not in ("owner", "review")
+
+
+def may_upload(teacher: Teacher | None, course: Course | None) -> UploadRefusal | None:
+    """What forbids this teacher to upload into lessons of this course, or None when nothing does."""
     if teacher is None:
         return "not_a_teacher"
     if course is None or course.is_deleted or course.teacher_id != teacher.user_id:
         return "lesson_not_found"
-    if not teacher.is_verified:
-        return "not_enough_followers"
-    return "lesson_has_video" if has_video else None
+    return None if teacher.is_verified else "not_enough_followers"
+
+
+def takes_video(current: Video | None, replacement: Video | None, *, replace: bool) -> UploadRefusal | None:
+    """What forbids one more video in a lesson with these. A replacement that failed makes room for the next try."""
+    if current is None:
+        return None
+    if not replace:
+        return "lesson_has_video"
+    return "replacement_under_way" if replacement and replacement.status != "error" else None
 
 
 def may_see(viewer: User | None, course: Course) -> bool:

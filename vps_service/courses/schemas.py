@@ -3,6 +3,7 @@ from uuid import UUID
 
 from pydantic import Field
 
+from shared.contract import RenditionName, VideoStatus
 from shared.schemas import Body, Moment, Money, Out, Patch
 
 Title = Annotated[str, Field(min_length=1, max_length=200)]
@@ -68,12 +69,60 @@ class LessonOut(Out):
     is_preview: bool
 
 
+class RenditionOut(Out):
+    """What a player may choose; `size` in bytes, `bitrate` in bits per second."""
+
+    name: RenditionName
+    width: int
+    height: int
+    size: int
+    bitrate: int
+
+
+class VideoOut(Out):
+    """`reason` says why it could not be processed; `uri` is where it streams from, null while its node is unknown."""
+
+    id: UUID
+    status: VideoStatus
+    reason: str
+    duration_s: float
+    renditions: list[RenditionOut]
+    uri: str | None
+
+
+class PracticeVideoOut(VideoOut):
+    title: str
+    media_type: str
+    size: int
+    created_at: Moment
+
+
+class LessonFile(Out):
+    """`id` and `uri` null for whoever may not open the lesson."""
+
+    id: UUID | None
+    title: str
+    media_type: str
+    size: int
+    uri: str | None
+
+
 class LessonInCourse(LessonOut):
-    """`can_open`: whether this caller may watch it now; `video_id` null until a video is uploaded."""
+    """`can_open`: whether this caller may watch it now; `video_id` and `uri` are null for whoever may not.
+
+    They and the rest of the video are null or empty until one is uploaded. `reason` says to its teacher why it could
+    not be processed; `replacement`, to them too, what is to take the video's place once it is ready.
+    """
 
     can_open: bool
     video_id: UUID | None
+    uri: str | None
+    status: VideoStatus | None
+    reason: str
     duration_s: float | None
+    renditions: list[RenditionOut]
+    replacement: VideoOut | None
+    files: list[LessonFile]
 
 
 class SectionInCourse(SectionOut):

@@ -1,48 +1,91 @@
-"""What becomes of a video that a node says it has stored."""
+"""What becomes of a video that a node says it has, and of one whose owner wants it gone.
+
+A course's videos change one at a time, its row being locked first: which of a lesson's videos plays, and which is on
+its way to take that one's place, is decided by whoever holds it.
+"""
 
 from datetime import UTC, datetime
 from uuid import UUID
 
-from sqlalchemy import update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.contract import Verdict, VideoStored
+from vps_service import changes
+from vps_service.accounts.models import User
+from vps_service.courses import queries
+from vps_service.courses.errors import VideoNotFound
 from vps_service.courses.models import Course, Lesson, Video
 
 
 async def store_video(session: AsyncSession, node_id: str, stored: VideoStored) -> Verdict:
-    """Nothing is ever deleted for good here: a course that is unknown is one that this database has lost."""
-    lesson = await session.get(Lesson, stored.lesson_id)
-    course = await session.get(Course, stored.course_id, with_for_update={"read": True})
+    """Take over what its node tells. Nothing is deleted for good here: what is unknown, this database has lost."""
+    if stored.video_kind == "practice":
+        return await _store_practice(session, node_id, stored)
+    lesson = await session.get(Lesson, stored.lesson_id) if stored.lesson_id else None
+    course = await queries.locked_course(session, stored.course_id)
     if lesson is None or course is None:
         return "unknown"
     if known := await session.get(Video, stored.video_id):
-        known.status, known.reason, known.duration_s = stored.status, stored.reason, stored.duration_s
-        known.renditions = [made.model_dump() for made in stored.renditions]
-        return "unwanted" if known.is_deleted or course.is_deleted else "applied"
-    if course.is_deleted or lesson.course_id != course.id or course.teacher_id != stored.owner_id:
+        if known.is_deleted or course.is_deleted:
+            return "unwanted"
+        await _take_state(session, node_id, known, stored)
+        return "applied"
+    if course.is_deleted or not _belongs(stored, lesson, course):
         return "unwanted"
-    await _give_up_missing(session, lesson.id)
-    return "applied" if await _add(session, node_id, stored) else "unknown"
+    replaced = None
+    if stored.video_kind == "course":
+        current = await queries.video_of(session, lesson.id)
+        if current and not await _makes_room(session, current, stored):
+            return "unknown"
+        replaced = current if current and not current.is_deleted else None
+    return "applied" if await _add(session, node_id, stored, replaced) else "unknown"
 
 
-async def _give_up_missing(session: AsyncSession, lesson_id: UUID) -> None:
-    """A video that its node does not have any more makes room for the one that there is."""
-    lost = update(Video).where(
-        Video.lesson_id == lesson_id, Video.deleted_at.is_(None), Video.missing_since.is_not(None)
-    )
-    await session.execute(lost.values(deleted_at=datetime.now(UTC)))
+def _belongs(stored: VideoStored, lesson: Lesson, course: Course) -> bool:
+    return lesson.course_id == course.id and course.teacher_id == stored.owner_id
 
 
-async def _add(session: AsyncSession, node_id: str, stored: VideoStored) -> UUID | None:
-    """None when the lesson has a video already."""
+async def _makes_room(session: AsyncSession, current: Video, stored: VideoStored) -> bool:
+    """Whether the lesson takes a video beside its current one, or in its place.
+
+    One that is to replace it is taken, unless there is another already, and plays at once if it is ready. Any other is
+    taken only when the node of the current one does not have that any more.
+    """
+    if await queries.replacement_of(session, current.id):
+        return False
+    if stored.replaces == current.id:
+        if stored.status == "ready":
+            await _delete(session, current)
+        return True
+    if current.missing_since:
+        current.deleted_at = datetime.now(UTC)
+        await session.flush()
+        return True
+    return False
+
+
+async def _store_practice(session: AsyncSession, node_id: str, stored: VideoStored) -> Verdict:
+    if await session.get(User, stored.owner_id) is None:
+        return "unknown"
+    is_new = await _add(session, node_id, stored)
+    known = await session.get_one(Video, stored.video_id, with_for_update=True)
+    if known.is_deleted:
+        return "unwanted"
+    if not is_new:
+        await _take_state(session, node_id, known, stored)
+    return "applied"
+
+
+async def _add(session: AsyncSession, node_id: str, stored: VideoStored, replaced: Video | None = None) -> UUID | None:
+    """None when there is such a video, or there is no room for it."""
+    is_practice = stored.video_kind == "practice"
     row = insert(Video).values(
         id=stored.video_id,
         kind=stored.video_kind,
         title=stored.title,
-        lesson_id=stored.lesson_id,
-        course_id=stored.course_id,
+        lesson_id=None if is_practice else stored.lesson_id,
+        course_id=None if is_practice else stored.course_id,
         owner_id=stored.owner_id,
         node_id=node_id,
         size=stored.size,
@@ -52,5 +95,56 @@ async def _add(session: AsyncSession, node_id: str, stored: VideoStored) -> UUID
         status=stored.status,
         reason=stored.reason,
         renditions=[made.model_dump() for made in stored.renditions],
+        replaces_id=replaced.id if replaced else None,
     )
     return (await session.execute(row.on_conflict_do_nothing().returning(Video.id))).scalar_one_or_none()
+
+
+async def _take_state(session: AsyncSession, node_id: str, video: Video, stored: VideoStored) -> None:
+    """As its own node tells it. What was ready once is not made unready by a word from before, told again late."""
+    if video.node_id != node_id or (video.status == "ready" and stored.status == "processing"):
+        return
+    video.title, video.duration_s = stored.title, stored.duration_s
+    video.status, video.reason = stored.status, stored.reason
+    video.renditions = [made.model_dump() for made in stored.renditions]
+    if video.status == "ready" and video.replaces_id:
+        replaced = await session.get_one(Video, video.replaces_id)
+        await _delete(session, replaced)
+        await _take_place(session, video)
+    await session.flush()
+
+
+async def _take_place(session: AsyncSession, video: Video) -> None:
+    """It plays in its lesson from now on; the one before it is deleted by now."""
+    video.replaces_id = None
+    await session.flush()
+
+
+async def delete_video(session: AsyncSession, owner: User, video_id: UUID) -> None:
+    """Raises VideoNotFound, also for somebody else's. Deleting again changes nothing.
+
+    If another was on its way to take its place, the lesson has that one from now on, in whatever state it is.
+    """
+    video = await session.get(Video, video_id)
+    if video is None or video.owner_id != owner.id:
+        raise VideoNotFound
+    if video.course_id:
+        await queries.locked_course(session, video.course_id)
+    await session.refresh(video, with_for_update=True)
+    if video.is_deleted:
+        return
+    await _delete(session, video)
+    if replacement := await queries.replacement_of(session, video.id):
+        await _take_place(session, replacement)
+
+
+async def delete_failed_replacement(session: AsyncSession, failed: Video) -> None:
+    """So that there is room for another try. The caller has locked the course."""
+    assert failed.replaces_id, "what plays is deleted by its teacher only"
+    await _delete(session, failed)
+
+
+async def _delete(session: AsyncSession, video: Video) -> None:
+    video.deleted_at = datetime.now(UTC)
+    await session.flush()
+    changes.record(session, "video_deleted", video_id=video.id, course_id=video.collection_id)

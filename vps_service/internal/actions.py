@@ -1,4 +1,6 @@
-"""What the VPS answers to nodes: who may watch, who may upload, what may go, and what became of a video."""
+"""What the VPS answers to nodes: who may watch, how a teacher stands, what may go, and what became of a video."""
+
+from typing import Literal
 
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -13,25 +15,24 @@ from shared.contract import (
     EventAnswer,
     StandingAnswer,
     StandingQuestion,
-    UploadAnswer,
-    UploadQuestion,
+    Via,
 )
 from shared.killpoints import killpoint
 from vps_service import changes
 from vps_service.accounts.models import User
+from vps_service.accounts.queries import signed_in_user
 from vps_service.courses import queries, rules
-from vps_service.courses.actions import delete_course, delete_video
+from vps_service.courses.actions import delete_course
 from vps_service.courses.errors import CourseNotFound, VideoNotFound
-from vps_service.courses.videos import store_video
+from vps_service.courses.models import Video
+from vps_service.courses.videos import delete_video, store_video
 from vps_service.followers.models import Teacher
 from vps_service.keys.queries import active_key
 from vps_service.nodes.models import ReceivedEvent
 
 
 async def _signed_in(session: AsyncSession, asker: Asker) -> User | None:
-    """The user, unless banned, or signed out everywhere since the token was made."""
-    user = await session.get(User, asker.user_id)
-    return user if user and user.is_active and user.generation == asker.generation else None
+    return await signed_in_user(session, asker.user_id, asker.generation)
 
 
 async def answer_access(session: AsyncSession, question: AccessQuestion) -> AccessAnswer:
@@ -39,20 +40,31 @@ async def answer_access(session: AsyncSession, question: AccessQuestion) -> Acce
     viewer = await _signed_in(session, question)
     if viewer is None:
         return AccessAnswer(allowed=False, reason="signed_out", as_of=as_of)
-    found = await queries.playable(session, question.video_id)
-    if found is None:
+    video = await queries.living_video(session, question.video_id)
+    found = await _right(session, viewer, video) if video else None
+    if video is None or found is None or rules.is_hidden(video, found[0]):
         return AccessAnswer(allowed=False, reason="video_not_found", as_of=as_of)
-    lesson, course = found
-    holds_key = await active_key(session, viewer.id, course.id) is not None
-    via = rules.may_watch(viewer, course, lesson, holds_key=holds_key)
+    via, owner = found
     return AccessAnswer(
         allowed=via is not None,
         reason="granted" if via else "key_required",
         via=via,
-        course_id=course.id,
-        teacher_username=course.teacher.username,
+        course_id=video.collection_id,
+        teacher_username=owner.username,
         as_of=as_of,
     )
+
+
+async def _right(session: AsyncSession, viewer: User, video: Video) -> tuple[Via | None, User] | None:
+    """How this viewer has a right to it, if at all, and whose it is; None when its course is deleted."""
+    if video.lesson_id is None:
+        return rules.may_watch_practice(viewer, video.owner_id), await session.get_one(User, video.owner_id)
+    found = await queries.lesson_and_course(session, video.lesson_id)
+    if found is None or found[1].is_deleted:
+        return None
+    lesson, course = found
+    holds_key = await active_key(session, viewer.id, course.id) is not None
+    return rules.may_watch(viewer, course, lesson, holds_key=holds_key), course.teacher
 
 
 async def answer_standing(session: AsyncSession, question: StandingQuestion, required: int) -> StandingAnswer:
@@ -81,44 +93,22 @@ async def answer_standing(session: AsyncSession, question: StandingQuestion, req
     )
 
 
-async def answer_upload(session: AsyncSession, question: UploadQuestion, required: int) -> UploadAnswer:
-    as_of = await changes.position(session)
-    user = await _signed_in(session, question)
-    if user is None:
-        return UploadAnswer(allowed=False, reason="signed_out", followers=0, required=required, as_of=as_of)
-    teacher = await session.get(Teacher, user.id) if user.has_role("teacher") else None
-    found = await queries.lesson_and_course(session, question.lesson_id) if question.lesson_id else None
-    course = found[1] if found else None
-    has_video = found is not None and await queries.video_of(session, found[0].id) is not None
-    refusal = rules.may_upload(teacher, course, has_video=has_video)
-    return UploadAnswer(
-        allowed=refusal is None,
-        reason=refusal,
-        followers=teacher.followers if teacher else 0,
-        required=required,
-        course_id=course.id if course and refusal is None else None,
-        teacher_username=user.username if refusal is None else None,
-        as_of=as_of,
-    )
-
-
 async def agree_to_deletion(session: AsyncSession, question: DeletionQuestion) -> DeletionAnswer:
-    """Delete here first. What this teacher deleted before is agreed to again, so that a node can finish."""
-    teacher = await _signed_in(session, question)
-    if teacher is None:
+    """Delete here first. What this owner deleted before is agreed to again, so that a node can finish."""
+    owner = await _signed_in(session, question)
+    if owner is None:
         return DeletionAnswer(agreed=False, reason="signed_out", as_of=await changes.position(session))
-    if not teacher.has_role("teacher"):
-        return DeletionAnswer(agreed=False, reason="forbidden", as_of=await changes.position(session))
     try:
         if question.course_id:
-            await delete_course(session, teacher, question.course_id)
+            await delete_course(session, owner, question.course_id)
         elif question.video_id:
-            await delete_video(session, teacher, question.video_id)
+            await delete_video(session, owner, question.video_id)
     except (CourseNotFound, VideoNotFound):
-        return DeletionAnswer(agreed=False, reason="not_found", as_of=await changes.position(session))
+        reason: Literal["not_found", "forbidden"] = "not_found" if owner.has_role("teacher") else "forbidden"
+        return DeletionAnswer(agreed=False, reason=reason, as_of=await changes.position(session))
     as_of = await changes.number_now(session)
     killpoint("deletion.before_commit")
-    return DeletionAnswer(agreed=True, teacher_username=teacher.username, as_of=as_of)
+    return DeletionAnswer(agreed=True, teacher_username=owner.username, as_of=as_of)
 
 
 async def receive_event(session: AsyncSession, node_id: str, event: Event) -> EventAnswer:

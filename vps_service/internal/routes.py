@@ -10,7 +10,7 @@ from shared.serving import is_stopping
 from shared.tokens import public_jwk
 from vps_service import changes
 from vps_service.db import Session, Transactions
-from vps_service.internal import actions, reconcile
+from vps_service.internal import actions, reconcile, uploads
 from vps_service.nodes import actions as nodes
 from vps_service.nodes.calling import calling_node
 from vps_service.vps import CurrentVps
@@ -34,9 +34,11 @@ async def standing(question: contract.StandingQuestion, session: Session, vps: C
     return await actions.answer_standing(session, question, vps.settings.followers_required)
 
 
-@router.post(contract.UPLOAD_RIGHTS, summary="May this user upload into this lesson?")
-async def upload_rights(question: contract.UploadQuestion, session: Session, vps: CurrentVps) -> contract.UploadAnswer:
-    return await actions.answer_upload(session, question, vps.settings.followers_required)
+@router.post(contract.UPLOAD_RIGHTS, summary="May this user upload this, and to where?")
+async def upload_rights(
+    node_id: CallingNode, question: contract.UploadQuestion, session: Session, vps: CurrentVps
+) -> contract.UploadAnswer:
+    return await uploads.answer_upload(session, node_id, question, vps.settings)
 
 
 @router.post(contract.DELETIONS, summary="Delete a course or a video; the VPS decides")

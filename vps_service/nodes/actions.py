@@ -1,5 +1,5 @@
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -72,7 +72,15 @@ def reported(found: Reconciliation) -> dict[str, Any]:
 async def place_upload(session: AsyncSession, teacher: User, lesson_id: UUID) -> Node:
     """The node that takes this lesson's video. Raises LessonNotFound, NoNodeAvailable."""
     lesson = await owned_lesson(session, teacher, lesson_id)
-    held = await queries.videos_by_node(session, lesson.course_id)
+    return await _choose(session, await queries.videos_by_node(session, lesson.course_id))
+
+
+async def place_practice_upload(session: AsyncSession, user: User) -> Node:
+    """The node that takes this user's next practice video. Raises NoNodeAvailable."""
+    return await _choose(session, await queries.practice_videos_by_node(session, user.id))
+
+
+async def _choose(session: AsyncSession, held: Mapping[str, int]) -> Node:
     node = rules.choose(await queries.admitted_nodes(session), held, datetime.now(UTC))
     if node is None:
         raise NoNodeAvailable

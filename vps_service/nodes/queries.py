@@ -28,6 +28,16 @@ async def videos_by_node(session: AsyncSession, course_id: UUID) -> dict[str, in
     return {row.node_id: row.videos for row in await session.execute(counted)}
 
 
+async def practice_videos_by_node(session: AsyncSession, owner_id: UUID) -> dict[str, int]:
+    """How many of the user's practice videos each node holds."""
+    counted = (
+        select(Video.node_id, func.count().label("videos"))
+        .where(Video.owner_id == owner_id, Video.kind == "practice", Video.deleted_at.is_(None))
+        .group_by(Video.node_id)
+    )
+    return {row.node_id: row.videos for row in await session.execute(counted)}
+
+
 async def missing_by_node(session: AsyncSession) -> dict[str, int]:
     """How many videos each node should hold and does not."""
     counted = (

@@ -5,13 +5,13 @@ from fastapi import APIRouter
 
 from shared.problems import NotAuthenticated, responses
 from vps_service import changes
-from vps_service.accounts.current import CurrentAdmin, CurrentTeacher
+from vps_service.accounts.current import CurrentAdmin, CurrentTeacher, CurrentUser
 from vps_service.accounts.errors import WrongRole
 from vps_service.courses.errors import LessonNotFound
 from vps_service.db import Session
 from vps_service.nodes import actions, queries, rules
 from vps_service.nodes.errors import NoNodeAvailable
-from vps_service.nodes.schemas import NodeOut, UploadPlace
+from vps_service.nodes.schemas import LessonUploadPlace, NodeOut, UploadPlace
 
 router = APIRouter(prefix="/api", tags=["nodes"])
 
@@ -40,7 +40,16 @@ async def list_nodes(_: CurrentAdmin, session: Session) -> list[NodeOut]:
     summary="Where to upload a lesson's video",
     responses=responses(NotAuthenticated, WrongRole, LessonNotFound, NoNodeAvailable),
 )
-async def show_upload_place(lesson_id: UUID, teacher: CurrentTeacher, session: Session) -> UploadPlace:
+async def show_upload_place(lesson_id: UUID, teacher: CurrentTeacher, session: Session) -> LessonUploadPlace:
     """The node that holds the course's other videos, if it is up and has room, else the one with most room."""
-    node = await actions.place_upload(session, teacher, lesson_id)
-    return UploadPlace(node=node.id, uri=f"{node.url}/videos?lesson_id={lesson_id}")
+    return LessonUploadPlace.of_lesson(await actions.place_upload(session, teacher, lesson_id), lesson_id)
+
+
+@router.get(
+    "/users/me/upload-place",
+    summary="Where to upload a practice video",
+    responses=responses(NotAuthenticated, NoNodeAvailable),
+)
+async def show_practice_upload_place(user: CurrentUser, session: Session) -> UploadPlace:
+    """The node that holds this user's others, if it is up and has room. Add `&title=` to its `uri`."""
+    return UploadPlace.on(await actions.place_practice_upload(session, user), "kind=practice")

@@ -1,4 +1,5 @@
 from typing import Literal
+from uuid import UUID
 
 from shared.schemas import Moment, Out
 from vps_service.nodes.models import Node
@@ -44,7 +45,23 @@ class NodeOut(Out):
 
 
 class UploadPlace(Out):
-    """Where to send a lesson's video: POST the file's bytes to `uri`."""
+    """Where to send a video: POST its bytes to `uri`, or, to be able to resume, create it at `resumable_uri` (tus)."""
 
     node: str
     uri: str
+    resumable_uri: str
+
+    @classmethod
+    def on(cls, node: Node, query: str) -> "UploadPlace":
+        return cls(node=node.id, uri=f"{node.url}/videos?{query}", resumable_uri=f"{node.url}/uploads")
+
+
+class LessonUploadPlace(UploadPlace):
+    """`files_uri` takes the lesson's files."""
+
+    files_uri: str
+
+    @classmethod
+    def of_lesson(cls, node: Node, lesson_id: UUID) -> "LessonUploadPlace":
+        place, query = UploadPlace.on(node, f"lesson_id={lesson_id}"), f"lesson_id={lesson_id}"
+        return cls(**place.__dict__, files_uri=f"{node.url}/files?{query}")
