@@ -24,6 +24,7 @@ from cloud_service.settings import CloudSettings
 from cloud_service.uploads.idempotency import IdempotencyKeys
 from cloud_service.uploads.places import forget_claims
 from cloud_service.uploads.space import Space
+from cloud_service.uploads.sweeping import sweep_regularly
 from cloud_service.videos.actions import deleted_videos, remove_video
 from cloud_service.videos.catalogue import Catalogue
 from cloud_service.videos.models import StoredVideo
@@ -167,7 +168,12 @@ async def working(node: Node) -> AsyncIterator[None]:
     """Its jobs run as long as the block does; afterwards it serves nothing and is closed."""
     try:
         async with running(
-            node.feed.run(), node.outbox.run(), node.reconciler.run(), node.reports.run(), watch(node.database)
+            node.feed.run(),
+            node.outbox.run(),
+            node.reconciler.run(),
+            node.reports.run(),
+            sweep_regularly(node),
+            watch(node.database),
         ):
             yield
     finally:

@@ -9,7 +9,8 @@ from types import FrameType
 import uvicorn
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn._types import ASGIReceiveEvent
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from shared.problems import TooLarge, problem_response
 from shared.settings import stop
@@ -29,6 +30,22 @@ def bind(host: str, port: int) -> socket.socket:
         sock.close()
         raise
     return sock
+
+
+class WholeBody(RequestResponseCycle):
+    """Hands on the end of a body whose sender has left right behind it, and only then tells of the leaving."""
+
+    _is_told = False
+
+    async def receive(self) -> ASGIReceiveEvent:
+        message = await super().receive()
+        if message["type"] == "http.request":
+            self._is_told = not message.get("more_body", False)
+        elif not (self.more_body or self._is_told or self.response_complete):
+            self._is_told = True
+            rest, self.body = bytes(self.body), bytearray()
+            return {"type": "http.request", "body": rest, "more_body": False}
+        return message
 
 
 class BoundedHead(HttpToolsProtocol):
@@ -51,6 +68,7 @@ class BoundedHead(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._went_on = True
         super().on_headers_complete()
+        self.cycle.__class__ = WholeBody
 
     def on_body(self, body: bytes) -> None:
         self._went_on = True

@@ -8,7 +8,7 @@ from), and what was made of it: `sd.mp4` and other renditions with a playlist ea
 import logging
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -18,6 +18,7 @@ log = logging.getLogger(__name__)
 
 ORIGINAL, ROW = "original", "video.json"
 GOING = "going-"
+FOR_EVER = float("inf")
 
 
 class VideoStore:
@@ -72,27 +73,31 @@ class VideoStore:
         read = [_read_row(folder / ROW) for folder in self._videos.glob("*/*/")]
         return [video for video in read if video and _has_bytes(self.original(video.owner_id, video.id), video.size)]
 
-    def sweep_scratch(self) -> list[str]:
+    def sweep_scratch(self, before: float = FOR_EVER, besides: Container[str] = ()) -> list[str]:
         """Remove unfinished uploads. Says what went."""
         gone = []
         for leftover in self._scratch.iterdir():
+            if leftover.name.removeprefix(GOING) in besides or _changed_at(leftover) > before:
+                continue
             if leftover.is_dir():
-                shutil.rmtree(leftover)
+                shutil.rmtree(leftover, ignore_errors=True)
             else:
-                leftover.unlink()
+                leftover.unlink(missing_ok=True)
             gone.append(leftover.name)
         return gone
 
-    def sweep(self, known: Iterable[StoredVideo]) -> list[str]:
+    def sweep(self, known: Iterable[StoredVideo], before: float = FOR_EVER, besides: Container[str] = ()) -> list[str]:
         """Remove what no row knows: unfinished uploads, and videos whose row was never committed. Says what went.
+
+        While uploads are under way: what was not changed since `before` (Unix seconds), `besides` those.
 
         Bytes that do not fit a readable `video.json` are no leftover of an upload, which writes that first: they are
         kept, for somebody to look at. Raises OSError when the disk cannot be read.
         """
         kept = {(video.owner_id, video.id) for video in known}
-        gone = self.sweep_scratch()
+        gone = self.sweep_scratch(before, besides)
         for video in self._videos.glob("*/*/"):
-            if (video.parent.name, video.name) in kept:
+            if (video.parent.name, video.name) in kept or video.name in besides or _changed_at(video) > before:
                 continue
             row = _read_row(video / ROW)
             if (video / ORIGINAL).exists() and not (row and _has_bytes(video / ORIGINAL, row.size)):
@@ -101,6 +106,10 @@ class VideoStore:
             shutil.rmtree(video)
             gone.append(video.name)
         return gone
+
+    def without_bytes(self, known: Iterable[StoredVideo]) -> list[StoredVideo]:
+        """The videos whose original is not here in full."""
+        return [video for video in known if not _has_bytes(self.original(video.owner_id, video.id), video.size)]
 
     def capacity(self) -> tuple[int, int]:
         """Bytes of the disk in all, and those that are free."""
@@ -114,6 +123,14 @@ def _read_row(path: Path) -> StoredVideo | None:
         return StoredVideo.from_json(path.read_bytes())
     except (FileNotFoundError, ValueError):
         return None
+
+
+def _changed_at(path: Path) -> float:
+    """Unix seconds; of what is gone meanwhile, that it was just now."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return FOR_EVER
 
 
 def _has_bytes(path: Path, size: int) -> bool:
