@@ -9,6 +9,7 @@ COMMANDS = {
     "up": (["shared.stack"], "run the whole stack on this machine"),
     "vps": (["vps_service"], "run the VPS service"),
     "cloud": (["cloud_service"], "run a Cloud node"),
+    "worker": (["cloud_service.processing"], "make of a Cloud node's videos what players need"),
     "simulator": (["vps_service.simulator"], "run the payment simulator"),
     "migrate": (["vps_service.migrate"], "bring the database to this release's schema"),
     "make-secrets": (["shared.secrets"], "write the keys and secrets that are still missing into a folder"),

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import Self
@@ -46,12 +46,21 @@ EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 
 
 @dataclass(frozen=True)
-class Service:
+class Program:
+    """`node` is the number of the Cloud node that it is, or belongs to."""
+
     name: str
     command: str
+    about: str
+    node: int | None = field(default=None, kw_only=True)
+
+
+@dataclass(frozen=True)
+class Service(Program):
+    """A program that listens."""
+
     host: str
     port: int
-    about: str
 
     @property
     def url(self) -> str:
@@ -73,20 +82,22 @@ class Stack:
         self.folder = settings.data_dir.absolute()
         self.database = LocalDatabase(self.folder / "postgres")
         self.simulator = Service(
-            "simulator", "simulator", settings.simulator_host, settings.simulator_port, "payment simulator"
+            "simulator", "simulator", "payment simulator", settings.simulator_host, settings.simulator_port
         )
-        self.vps = Service("vps", "vps", settings.vps_host, settings.vps_port, "users, courses, payments, keys")
+        self.vps = Service("vps", "vps", "users, courses, payments, keys", settings.vps_host, settings.vps_port)
         self.nodes = [self._node(number) for number in range(1, nodes + 1)]
+        self.workers = [self._worker(number) for number in range(1, nodes + 1)]
         self.services = [self.simulator, self.vps, *self.nodes]
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def _node(self, number: int) -> Service:
         """The first is `cloud`; others have a number, and ports ten apart."""
-        name = of_node("cloud", number)
+        about = f"uploads and streaming ({self._node_id(number)})"
         port = self.settings.cloud_port + NODE_PORTS_APART * (number - 1)
-        return Service(
-            name, "cloud", self.settings.cloud_host, port, f"uploads and streaming ({self._node_id(number)})"
-        )
+        return Service(of_node("cloud", number), "cloud", about, self.settings.cloud_host, port, node=number)
+
+    def _worker(self, number: int) -> Program:
+        return Program(of_node("worker", number), "worker", f"processing ({self._node_id(number)})", node=number)
 
     def __enter__(self) -> Self:
         return self
@@ -120,16 +131,16 @@ class Stack:
             "TOPTANK_DATA_DIR": str(self.folder)
         }
 
-    def _environment_of(self, service: Service) -> dict[str, str]:
+    def _environment_of(self, program: Program) -> dict[str, str]:
         """Nodes but for the first have their own name, key and address."""
         environment = self.environment()
-        if service in self.nodes[1:]:
-            number = self.nodes.index(service) + 1
+        if program.node and program.node > 1:
+            node = self.nodes[program.node - 1]
             environment |= {
-                "TOPTANK_NODE_ID": self._node_id(number),
-                "TOPTANK_NODE_KEY_FILE": str(self._secret(of_node("node_key", number))),
-                "TOPTANK_CLOUD_PORT": str(service.port),
-                "TOPTANK_CLOUD_URL": service.url,
+                "TOPTANK_NODE_ID": self._node_id(program.node),
+                "TOPTANK_NODE_KEY_FILE": str(self._secret(of_node("node_key", program.node))),
+                "TOPTANK_CLOUD_PORT": str(node.port),
+                "TOPTANK_CLOUD_URL": node.url,
             }
         return environment
 
@@ -164,8 +175,8 @@ class Stack:
         self._run("migrate")
         for number in range(1, len(self.nodes) + 1):
             self._run("add-node", self._node_id(number), str(self._secret(of_node("node_public_key", number))))
-        for service in self.services:
-            self._start(service)
+        for program in (*self.services, *self.workers):
+            self._start(program)
         for service in self.services:
             self._wait_until_ready(service)
 
@@ -187,14 +198,14 @@ class Stack:
             setting = f"TOPTANK_{service.command.upper()}_PORT"
             stop(f"{service.host}:{service.port} is not free ({error.strerror}); set {setting} to another port")
 
-    def log_file(self, service: Service) -> Path:
-        return self.folder / "logs" / f"{service.name}.log"
+    def log_file(self, program: Program) -> Path:
+        return self.folder / "logs" / f"{program.name}.log"
 
-    def _start(self, service: Service) -> None:
-        with self.log_file(service).open("ab") as log:
-            self.processes[service.name] = subprocess.Popen(
-                self._command(service.command),
-                env=self._environment_of(service),
+    def _start(self, program: Program) -> None:
+        with self.log_file(program).open("ab") as log:
+            self.processes[program.name] = subprocess.Popen(
+                self._command(program.command),
+                env=self._environment_of(program),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -212,7 +223,7 @@ class Stack:
             except httpx.TransportError:
                 pass
             time.sleep(0.1)
-        blamed = next((other for other in self.services if other.name == self.fallen()), service)
+        blamed = next((other for other in (*self.services, *self.workers) if other.name == self.fallen()), service)
         last = self.log_file(blamed).read_text(errors="replace").strip().splitlines()[-1:]
         stop(f"{blamed.name} did not start: {''.join(last) or self.log_file(blamed)}")
 
@@ -245,6 +256,8 @@ def main() -> None:
             print(f"TopTank is running; its data is in {stack.folder}\n")
             for service in (stack.vps, *stack.nodes, stack.simulator):
                 print(f"  {service.url:24} {service.about}")
+            for worker in stack.workers:
+                print(f"  {'':24} {worker.about}")
             print("\nTry it in another terminal: .venv/bin/toptank demo\nCtrl-C stops it.", flush=True)
             while not (name := stack.fallen()):
                 time.sleep(0.5)

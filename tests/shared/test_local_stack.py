@@ -29,7 +29,7 @@ TRAP = "raise SystemExit('imported from the current folder')"
     ],
 )
 def test_a_service_is_reached_where_it_listens(host: str, reach: str, url: str) -> None:
-    service = Service("vps", "vps", host, 80, "")
+    service = Service("vps", "vps", "", host, 80)
     assert (service.reach, service.url) == (reach, url)
 
 
