@@ -7,6 +7,7 @@ from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, Gauge, generate_latest
 
 from cloud_service.node import CurrentNode, DatabaseUnusable
+from cloud_service.processing.queue import workload
 from shared.problems import responses
 
 router = APIRouter(tags=["service"])
@@ -19,6 +20,10 @@ outbox_set_aside = Gauge("toptank_outbox_set_aside", "Events that the VPS could 
 clock_skew = Gauge("toptank_clock_skew_seconds", "How far this machine's clock is ahead of the VPS's")
 grants = Gauge("toptank_grants", "Rights that are remembered")
 videos = Gauge("toptank_videos", "Videos that are stored here")
+jobs_waiting = Gauge("toptank_jobs_waiting", "Videos that wait to be processed")
+jobs_running = Gauge("toptank_jobs_running", "Videos that are being processed")
+jobs_oldest = Gauge("toptank_jobs_oldest_seconds", "How long the oldest of those that wait has done so")
+videos_failed = Gauge("toptank_videos_failed", "Videos that could not be processed")
 
 
 @router.get(
@@ -34,4 +39,9 @@ async def show_metrics(node: CurrentNode) -> Response:
     clock_skew.set(node.clock.skew_s() or 0)
     grants.set(len(node.rights))
     videos.set(len(node.catalogue))
+    load = await workload(node.database)
+    jobs_waiting.set(load.waiting)
+    jobs_running.set(load.running)
+    jobs_oldest.set(load.oldest_s)
+    videos_failed.set(load.failed)
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

@@ -289,9 +289,9 @@ def _is_idr(packet: "Packet[Any]", stream: Any) -> bool:
 
 
 def _colours(frame: Any) -> Colours:
-    if frame.colorspace == 0:  # ITU-T H.273, table 4
+    if frame.format.is_rgb:
         return "rgb"
-    return "unsaid" if frame.colorspace == 2 else "said"
+    return "unsaid" if frame.colorspace == 2 else "said"  # ITU-T H.273, table 4
 
 
 def main(parent: str, media_type: str, path: str) -> None:

@@ -102,6 +102,21 @@ async def percent_done(database: Database, video: StoredVideo) -> int:
     return int(rows[0]["percent"]) if rows else 0
 
 
+async def standing_of(database: Database, video: StoredVideo) -> tuple[int, Standing]:
+    """Which attempt it is at, or was at its end, and how far that came."""
+    rows = await database.fetch("SELECT attempts, step, percent, speed, log FROM jobs WHERE video_id = ?", (video.id,))
+    if rows:
+        (row,) = rows
+        return row["attempts"], Standing(row["step"], row["percent"], row["speed"], _log_from(row["log"]))
+    ended = await database.fetch("SELECT log FROM processed WHERE video_id = ?", (video.id,))
+    steps = _log_from(ended[0]["log"]) if ended else []
+    return max((done.attempt for done in steps), default=0), Standing(percent=100, log=steps)
+
+
+def _log_from(text: str) -> list[StepDone]:
+    return [StepDone(**done) for done in json.loads(text)]
+
+
 async def workload(database: Database) -> Workload:
     now = {"now": uptime(), "boot": boot()}
     is_running = "boot = :boot AND leased_until > :now"
@@ -147,7 +162,7 @@ async def take(transaction: Transaction, lease_s: float) -> Job | None:
 async def log_of(transaction: Transaction, job: Job) -> list[StepDone]:
     """What earlier attempts did."""
     rows = await transaction.fetch("SELECT log FROM jobs WHERE video_id = ?", (job.video_id,))
-    return [StepDone(**done) for done in json.loads(rows[0]["log"])] if rows else []
+    return _log_from(rows[0]["log"]) if rows else []
 
 
 async def keep(transaction: Transaction, job: Job, standing: Standing, lease_s: float) -> bool:

@@ -24,6 +24,7 @@ ROUTES = [
     ("GET", "/uploads/permission"),
     ("POST", f"/videos?lesson_id={SOME}"),
     ("GET", f"/videos/{SOME}"),
+    ("GET", f"/videos/{SOME}/processing"),
     ("GET", f"/videos/{SOME}/stream"),
     ("HEAD", f"/videos/{SOME}/stream"),
     ("DELETE", f"/videos/{SOME}"),
