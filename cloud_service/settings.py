@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 
 from shared.settings import HttpUrl, PrivateKey, PublicKeys, Settings
 
-GIB = 2**30
+MIB, GIB = 2**20, 2**30
 
 
 class NodeSettings(Settings):
@@ -39,6 +39,7 @@ class CloudSettings(NodeSettings):
     vps_public_key: PublicKeys
 
     upload_bytes: int = Field(20 * GIB, ge=1)
+    file_bytes: int = Field(200 * MIB, ge=1)
     upload_idle_s: float = Field(15, gt=0)
     upload_min_bytes_per_s: int = Field(64 * 1024, ge=0)
     upload_rate_window_s: float = Field(30, gt=0)

@@ -1,11 +1,13 @@
 """The streaming path in the OpenAPI document: it is answered before the framework, so it is described by hand."""
 
-from typing import Any
+from typing import Any, get_args
 
 from cloud_service.access.actions import KeyRequired, RightsUnknown, VideoNotFound
 from cloud_service.node import DatabaseUnusable
 from cloud_service.playback.send import RangeNotSatisfiable
+from cloud_service.playback.stream import ORIGINAL, RenditionNotFound
 from cloud_service.vps import VpsUnreachable
+from shared.contract import RenditionName
 from shared.problems import MEDIA_TYPE, NotAuthenticated, responses
 
 PATH = "/videos/{video_id}/stream"
@@ -13,6 +15,7 @@ ERRORS = responses(
     NotAuthenticated,
     KeyRequired,
     VideoNotFound,
+    RenditionNotFound,
     RangeNotSatisfiable,
     RightsUnknown,
     VpsUnreachable,
@@ -38,6 +41,14 @@ def _operation(method: str) -> dict[str, Any]:
                 "in": "path",
                 "required": True,
                 "schema": {"type": "string", "format": "uuid"},
+            },
+            {
+                "name": "rendition",
+                "in": "query",
+                "description": (
+                    "Without it: the original, where browsers play that or nothing else was made yet; else sd."
+                ),
+                "schema": {"type": "string", "enum": [ORIGINAL, *get_args(RenditionName)]},
             },
             {
                 "name": "after",

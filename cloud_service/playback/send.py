@@ -35,15 +35,15 @@ async def send_file(
     send: Send,
     file: Representation,
     *,
-    request_id: str,
+    also: Headers,
     may_go_on: Callable[[], bool],
 ) -> None:
-    """Answer a GET or HEAD. `may_go_on` is asked before every block after the first.
+    """Answer a GET or HEAD, with the headers `also`. `may_go_on` is asked before every block after the first.
 
     Raises RangeNotSatisfiable, and InternalError for a file that is missing, before anything is sent.
     """
     status, part, answer = _negotiated(scope["method"], dict(scope["headers"]), file)
-    answer.append((b"x-request-id", request_id.encode()))
+    answer += also
     if part is None:
         await send({"type": "http.response.start", "status": status, "headers": answer})
         await send({"type": "http.response.body", "body": b""})

@@ -1,5 +1,7 @@
 """`GET /videos/{id}/stream`: the hot path, a plain ASGI callable in front of the framework.
 
+Without `?rendition=` it is the original, where browsers play that, or nothing else was made yet; else sd.
+
 A warm request costs a dictionary look-up for its token, one for its video, one for its grant, and the read. While a
 long answer is being sent, every block is preceded by the same look-ups, so a right that ends, ends the answer.
 """
@@ -19,12 +21,17 @@ from cloud_service.videos.catalogue import Catalogue
 from cloud_service.videos.models import StoredVideo
 from cloud_service.videos.store import VideoStore
 from shared.logs import incoming_request_id
-from shared.problems import AppError, MethodNotAllowed, NotAuthenticated, problem_response
+from shared.problems import AppError, MethodNotAllowed, NotAuthenticated, NotFound, problem_response
 
 log = logging.getLogger(__name__)
 
 PREFIX, SUFFIX = "/videos/", "/stream"
 MOST_DIGITS = 19
+ORIGINAL = "original"
+
+
+class RenditionNotFound(NotFound):
+    code, title = "rendition_not_found", "The video has no such rendition, or not yet"
 
 
 def streams(scope: Scope) -> bool:
@@ -39,6 +46,26 @@ def change_known(scope: Scope) -> int:
     """The number in `?after=`, with which the VPS hands out addresses; 0 without a proper one."""
     (given,) = parse_qs(scope["query_string"].decode("latin-1")).get("after", ["0"])[:1]
     return int(given) if given.isascii() and given.isdigit() and len(given) < MOST_DIGITS else 0
+
+
+def asked_rendition(scope: Scope) -> str | None:
+    """What `?rendition=` says, if it is there."""
+    query: bytes = scope["query_string"]
+    if b"rendition=" not in query:
+        return None
+    return next(iter(parse_qs(query.decode("latin-1"), keep_blank_values=True).get("rendition", [])), None)
+
+
+def representation(store: VideoStore, video: StoredVideo, rendition: str | None) -> Representation:
+    """Raises RenditionNotFound."""
+    if rendition == ORIGINAL or (rendition is None and (video.plays or not video.renditions)):
+        return Representation(store.path(video), video.size, video.etag, video.stored_at, video.media_type)
+    made = video.rendition("sd" if rendition is None else rendition)
+    if made is None:
+        raise RenditionNotFound
+    etag = f'"{video.sha256[:32]}-{made.name}-{made.size:x}"'
+    path = store.folder(video) / f"{made.name}.mp4"
+    return Representation(str(path), made.size, etag, video.stored_at, "video/mp4")
 
 
 async def _refuse(error: AppError, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
@@ -68,21 +95,26 @@ class Stream:
         authorization = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
         viewer = await self._viewers.identify(authorization.decode("latin-1"))
         video = self._catalogue.get(scope["path"][len(PREFIX) : -len(SUFFIX)].lower())
-        if video is None:
+        if video is None or video.kind == "file":
             raise VideoNotFound if self._catalogue.is_confirmed else RightsUnknown
         if not self._access.granted(viewer, video):
             await self._access.check(viewer, video, after=change_known(scope))
-        file = Representation(self._store.path(video), video.size, video.etag, video.stored_at, video.media_type)
         await send_file(
-            scope, receive, send, file, request_id=request_id, may_go_on=lambda: self._may_go_on(viewer, video)
+            scope,
+            receive,
+            send,
+            representation(self._store, video, asked_rendition(scope)),
+            also=[(b"x-request-id", request_id.encode())],
+            may_go_on=lambda: may_go_on(self._catalogue, self._access, viewer, video),
         )
 
-    def _may_go_on(self, viewer: Viewer, video: StoredVideo) -> bool:
-        """The status has been sent: a right that ends now, or cannot be known any more, just ends the answer."""
-        try:
-            holds = self._catalogue.get(video.id) is not None and self._access.granted(viewer, video)
-        except (RightsUnknown, NotAuthenticated):
-            holds = False
-        if not holds:
-            log.info("right ended", extra={"video_id": video.id, "user_id": viewer.id})
-        return holds
+
+def may_go_on(catalogue: Catalogue, access: Access, viewer: Viewer, video: StoredVideo) -> bool:
+    """The status has been sent: a right that ends now, or cannot be known any more, just ends the answer."""
+    try:
+        holds = catalogue.get(video.id) is not None and access.granted(viewer, video)
+    except (RightsUnknown, NotAuthenticated):
+        holds = False
+    if not holds:
+        log.info("right ended", extra={"video_id": video.id, "user_id": viewer.id})
+    return holds

@@ -71,7 +71,7 @@ async def receive_video(node: Node, viewer: Viewer, upload: Upload, body: AsyncI
     `body` raises UploadDropped when the client goes away. Whatever goes wrong, the partial file is removed before it
     is answered, and the teacher's cached entry is reset.
     """
-    _check_declared(upload.declared, node.settings.upload_bytes)
+    _check_declared(upload.declared, _limit(node, upload.place))
     if upload.key is None:
         return Taken(await _receive_new(node, viewer, upload, body))
     with node.keys.held(upload.key):
@@ -173,9 +173,13 @@ async def _store(
             await asyncio.shield(_clean_up(node, scratch, admission.viewer, video_id))
 
 
+def _limit(node: Node, place: Place) -> int:
+    return node.settings.file_bytes if place.kind == "file" else node.settings.upload_bytes
+
+
 def _check_declared(declared: int | None, limit: int) -> None:
     if declared == 0:
-        raise EmptyUpload("Send the video's bytes as the body.")
+        raise EmptyUpload("Send the bytes as the body.")
     if declared is not None and declared > limit:
         raise UploadTooLarge(f"At most {limit} bytes are taken.")
 
@@ -200,7 +204,7 @@ async def _receive(
             node.space.wrote(scratch.path.name, scratch.stored)
             pace.ready()
     if scratch.size == 0:
-        raise EmptyUpload("Send the video's bytes as the body.")
+        raise EmptyUpload("Send the bytes as the body.")
     if upload.declared is not None and scratch.size != upload.declared:
         raise LengthMismatch
     if media_type is None:
@@ -210,7 +214,7 @@ async def _receive(
 
 def _more_room(node: Node, admission: Admission, scratch: ScratchFile, coming: int) -> int:
     """For a body of unknown length, a stretch at a time. Raises UploadTooLarge, QuotaExceeded, StorageFull."""
-    limit, size = node.settings.upload_bytes, scratch.size + coming
+    limit, size = _limit(node, admission.place), scratch.size + coming
     if size > limit:
         raise UploadTooLarge(f"At most {limit} bytes are taken.")
     return take_room(node, admission, scratch.path.name, size, min(limit, size + AHEAD_BYTES))

@@ -10,6 +10,8 @@ from cloud_service.access import marks
 from cloud_service.access.models import ANY, Grant, Scope
 from cloud_service.clock import uptime
 from cloud_service.db import Transaction
+from cloud_service.files.documents import document_type
+from cloud_service.files.names import with_ending
 from cloud_service.node import Node
 from cloud_service.processing.queue import enqueue
 from cloud_service.uploads.errors import LessonHasVideo, LessonNotFound, NotAVideo
@@ -41,18 +43,22 @@ async def complete(
     It is synced to the disk, or is as soon as `synced` returns: meanwhile it can be looked into. `within` the
     transaction that stores the video others write what belongs to it.
 
-    Raises NotAVideo, and LessonNotFound for a course that was deleted meanwhile; what was moved by then, the caller
-    removes (`VideoStore.remove`).
+    Raises NotAVideo, NotADocument, and LessonNotFound for a course that was deleted meanwhile; what was moved by
+    then, the caller removes (`VideoStore.remove`).
     """
-    place = admission.place
-    found = NOT_LOOKED_INTO if place.kind == "file" else await _look_into(node, scratch)
+    place, title, found = admission.place, admission.place.title, NOT_LOOKED_INTO
+    if place.kind == "file":
+        media_type = await asyncio.to_thread(document_type, scratch)
+        title = with_ending(title, media_type)
+    else:
+        found = await _look_into(node, scratch)
     if synced:
         await synced()
     killpoint("upload.synced")
     video = StoredVideo(
         id=video_id,
         kind=place.kind,
-        title=place.title,
+        title=title,
         lesson_id=str(place.lesson_id or ""),
         course_id=admission.course_id,
         owner_id=admission.viewer.id,

@@ -37,7 +37,7 @@ class NotAVideo(AppError):
 
 
 class UploadTooLarge(TooLarge):
-    code, title = "upload_too_large", "The video is larger than allowed"
+    code, title = "upload_too_large", "The upload is larger than allowed"
 
 
 class UploadStalled(AppError):
@@ -86,7 +86,7 @@ class UploadDropped(AppError):
 
 
 class StorageFull(AppError):
-    status, code, title = 507, "storage_full", "There is no room for this video"
+    status, code, title = 507, "storage_full", "There is no room for this upload"
 
 
 REFUSALS: dict[UploadRefusal, type[AppError]] = {

@@ -23,9 +23,17 @@ class DeletionNotAllowed(Forbidden):
 
 
 async def delete_video(node: Node, viewer: Viewer, video_id: UUID) -> None:
-    """Raises VideoNotFound, also for somebody else's. The VPS agrees again to what the same teacher deleted before.
+    """Raises VideoNotFound, also for somebody else's, and for a lesson's file."""
+    video = node.catalogue.find(str(video_id))
+    if video is not None and video.kind == "file":
+        raise VideoNotFound
+    await delete_stored(node, viewer, video_id)
 
-    The video may be on another node, which hears of it from the VPS.
+
+async def delete_stored(node: Node, viewer: Viewer, video_id: UUID) -> None:
+    """A video or a file. The VPS agrees again to what the same teacher deleted before.
+
+    It may be on another node, which hears of it from the VPS. Raises VideoNotFound, also for somebody else's.
     """
     video = node.catalogue.find(str(video_id))
     if video is not None and video.owner_id != viewer.id:

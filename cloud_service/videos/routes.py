@@ -4,6 +4,7 @@ from fastapi import APIRouter
 
 from cloud_service.access.actions import KeyRequired, RightsUnknown, VideoNotFound
 from cloud_service.access.current_viewer import CurrentViewer
+from cloud_service.captions.files import languages_of
 from cloud_service.node import CurrentNode, DatabaseUnusable
 from cloud_service.processing.queue import percent_done
 from cloud_service.videos import actions
@@ -22,10 +23,11 @@ router = APIRouter(tags=["videos"])
 async def show_video(video_id: UUID, viewer: CurrentViewer, node: CurrentNode) -> VideoOut:
     """For whoever may watch it."""
     video = node.catalogue.get(str(video_id))
-    if video is None:
+    if video is None or video.kind == "file":
         raise VideoNotFound if node.catalogue.is_confirmed else RightsUnknown
     await node.access.check(viewer, video)
-    return VideoOut.from_stored(video, await percent_done(node.database, video))
+    captions = await languages_of(node.database, video.id)
+    return VideoOut.from_stored(video, await percent_done(node.database, video), captions)
 
 
 @router.delete(

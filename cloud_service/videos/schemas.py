@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -22,7 +23,7 @@ class VideoOut(Out):
 
     `plays_original` says whether browsers play it as it was uploaded, which they can as long as nothing else is ready.
     Of a practice video `lesson_id` and `course_id` are null. `replaces` is the lesson's video that this one will take
-    the place of. `reason` says why a video could not be processed.
+    the place of. `captions` are language tags. `reason` says why a video could not be processed.
     """
 
     id: UUID
@@ -40,11 +41,12 @@ class VideoOut(Out):
     height: int
     plays_original: bool
     renditions: list[RenditionOut]
+    captions: list[str]
     replaces: UUID | None
     stored_at: Moment
 
     @classmethod
-    def from_stored(cls, video: StoredVideo, percent_done: int) -> "VideoOut":
+    def from_stored(cls, video: StoredVideo, percent_done: int, captions: Sequence[str] = ()) -> "VideoOut":
         return cls(
             id=UUID(video.id),
             title=video.title,
@@ -61,6 +63,7 @@ class VideoOut(Out):
             height=video.height,
             plays_original=video.plays,
             renditions=[RenditionOut.model_validate(made, from_attributes=True) for made in video.renditions],
+            captions=list(captions),
             replaces=UUID(video.replaces) if video.replaces else None,
             stored_at=datetime.fromtimestamp(video.stored_at, UTC),
         )

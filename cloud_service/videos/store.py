@@ -1,4 +1,4 @@
-"""The media folder: `videos/{owner}/{video}/` for good, `scratch/{upload}` on the way there.
+"""The media folder: `videos/{owner}/{video}/` for good, `scratch/{upload}` and `parts/{upload}` on the way there.
 
 In a video's folder lie `original`, `video.json` (its row once more: what a node whose database is lost begins again
 from), and what was made of it: `sd.mp4` and other renditions with a playlist each (`sd.m3u8`), `master.m3u8`,
@@ -26,11 +26,29 @@ class VideoStore:
         folder = folder.absolute()
         self._videos = folder / "videos"
         self._scratch = folder / "scratch"
+        self._parts = folder / "parts"
         self._videos.mkdir(parents=True, exist_ok=True)
         self._scratch.mkdir(parents=True, exist_ok=True)
+        self._parts.mkdir(parents=True, exist_ok=True)
 
     def scratch(self, upload_id: str) -> Path:
         return self._scratch / upload_id
+
+    def part(self, upload_id: str) -> Path:
+        """What there is of an upload that can be resumed."""
+        return self._parts / upload_id
+
+    def begin_part(self, upload_id: str) -> None:
+        """Empty; durable when this returns."""
+        self.part(upload_id).touch(mode=0o600, exist_ok=False)
+        sync_folder(self._parts)
+
+    def take_back(self, owner_id: str, upload_id: str) -> None:
+        """To where it was before `keep`, from a place that no row knows. Nothing to take back is no error."""
+        with suppress(FileNotFoundError):
+            self.original(owner_id, upload_id).rename(self.part(upload_id))
+            sync_folder(self._parts)
+            self.remove(owner_id, upload_id)
 
     def original(self, owner_id: str, video_id: str) -> Path:
         return self._videos / owner_id / video_id / ORIGINAL
@@ -48,7 +66,7 @@ class VideoStore:
         _write_row(place.with_name(ROW), video)
         scratch.rename(place)
         for folder in (place.parent, place.parent.parent, self._videos):
-            _sync_folder(folder)
+            sync_folder(folder)
 
     def remove(self, owner_id: str, video_id: str) -> None:
         """All at once: what a worker still adds meanwhile has nowhere to go. Nothing to remove is no error."""
@@ -111,6 +129,13 @@ class VideoStore:
         """The videos whose original is not here in full."""
         return [video for video in known if not _has_bytes(self.original(video.owner_id, video.id), video.size)]
 
+    def sweep_parts(self, known: Container[str]) -> list[str]:
+        """Remove parts of no upload. Says what went."""
+        gone = [part for part in self._parts.iterdir() if part.name not in known]
+        for part in gone:
+            part.unlink()
+        return [part.name for part in gone]
+
     def capacity(self) -> tuple[int, int]:
         """Bytes of the disk in all, and those that are free."""
         usage = shutil.disk_usage(self._videos)
@@ -147,7 +172,7 @@ def _write_row(path: Path, video: StoredVideo) -> None:
     partial.rename(path)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)

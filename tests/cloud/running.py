@@ -99,15 +99,16 @@ class RunningNode:
         node: Node | None = self._app.state.node
         return node
 
-    async def get(self, path: str, user: UUID = USER) -> httpx.Response:
-        return await self._send("GET", path, user)
+    async def get(self, path: str, user: UUID = USER, **more: Any) -> httpx.Response:
+        return await self.send("GET", path, user, **more)
 
     async def delete(self, path: str, user: UUID) -> httpx.Response:
-        return await self._send("DELETE", path, user)
+        return await self.send("DELETE", path, user)
 
-    async def _send(self, method: str, path: str, user: UUID) -> httpx.Response:
+    async def send(self, method: str, path: str, user: UUID, **more: Any) -> httpx.Response:
         token = sign_access(ACCESS_KEY, user, "sara", "student", 60)
-        return await self._http.request(method, path, headers={"Authorization": f"Bearer {token}"})
+        headers = {"Authorization": f"Bearer {token}", **more.pop("headers", {})}
+        return await self._http.request(method, path, headers=headers, **more)
 
     async def watch(self, video: StoredVideo, user: UUID = USER) -> httpx.Response:
         return await self.get(f"/videos/{video.id}/stream", user)

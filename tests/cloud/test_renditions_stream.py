@@ -1,0 +1,81 @@
+"""Which file of a video is streamed."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from cloud_service.settings import CloudSettings
+from cloud_service.videos.models import Rendition, StoredVideo
+from shared.contract import RenditionName
+from tests.cloud.made_up import MadeUpVps
+from tests.cloud.running import FILM, Answering, RunningNode, a_video, eventually, running_node, store
+
+pytestmark = pytest.mark.anyio
+
+
+def made(name: RenditionName) -> Rendition:
+    size = len(name)
+    return Rendition(name, width=160, height=90, frame_rate=10.0, size=size, bitrate=1000, codecs="avc1.42c00a")
+
+
+async def stored(running: RunningNode, video: StoredVideo) -> StoredVideo:
+    """Each rendition's bytes are its name."""
+    node = running.node
+    assert node
+    await store(node, video)
+    for rendition in video.renditions:
+        Path(node.store.folder(video) / f"{rendition.name}.mp4").write_text(rendition.name)
+    return video
+
+
+@pytest.fixture
+def vps(made_up: MadeUpVps) -> Answering:
+    return Answering(made_up)
+
+
+@pytest.fixture
+async def running(settings: CloudSettings, vps: Answering) -> AsyncIterator[RunningNode]:
+    async with running_node(settings) as running:
+        await eventually(lambda: running.node and running.node.rights.position)
+        yield running
+
+
+async def test_each_rendition_is_streamed_by_its_name_with_tag_and_ranges_of_its_own(running: RunningNode) -> None:
+    video = await stored(running, replace(a_video(), renditions=(made("sd"), made("hd")), status="ready"))
+    tags = set()
+    for name, content in (("original", FILM), ("sd", b"sd"), ("hd", b"hd")):
+        answer = await running.get(f"/videos/{video.id}/stream?rendition={name}")
+        assert (answer.status_code, answer.content) == (200, content)
+        assert answer.headers["content-type"] == "video/mp4"
+        tags.add(answer.headers["etag"])
+    assert len(tags) == 3
+    part = await running.get(f"/videos/{video.id}/stream?rendition=hd&after=3", headers={"Range": "bytes=1-"})
+    assert (part.status_code, part.content, part.headers["content-range"]) == (206, b"d", "bytes 1-1/2")
+
+
+async def test_without_a_wish_it_is_what_browsers_play(running: RunningNode) -> None:
+    cases: list[tuple[bool, list[RenditionName], bytes]] = [
+        (True, [], FILM),
+        (True, ["sd", "hd"], FILM),
+        (False, [], FILM),
+        (False, ["hd", "sd"], b"sd"),
+    ]
+    for number, (plays, names, expected) in enumerate(cases, start=1):
+        video = replace(a_video(number), plays=plays, renditions=tuple(made(name) for name in names))
+        assert (await running.watch(await stored(running, video))).content == expected
+
+
+async def test_what_was_not_made_is_not_found(running: RunningNode) -> None:
+    video = await stored(running, replace(a_video(), renditions=(made("sd"),)))
+    for asked in ("hd", "full_hd", "4k", "", "../original", "SD", "sd.mp4", "%00"):
+        answer = await running.get(f"/videos/{video.id}/stream?rendition={asked}")
+        assert (answer.status_code, answer.json()["code"]) == (404, "rendition_not_found"), asked
+
+
+async def test_whoever_may_not_watch_does_not_learn_what_was_made(running: RunningNode, vps: Answering) -> None:
+    vps.paid.clear()
+    video = await stored(running, a_video())
+    answer = await running.get(f"/videos/{video.id}/stream?rendition=full_hd")
+    assert (answer.status_code, answer.json()["code"]) == (403, "key_required")
