@@ -1,7 +1,8 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
+from starlette.routing import BaseRoute
 
 from shared import health as liveness
 from shared import problems
@@ -32,6 +33,18 @@ from vps_service.settings import VpsSettings
 from vps_service.vps import Vps
 
 FORM_OVERHEAD = 64 * 1024
+
+
+def _make_routes() -> list[BaseRoute]:
+    api = APIRouter(generate_unique_id_function=lambda route: route.name)
+    for feature in (accounts, followers, courses, payments, keys, nodes, admin, internal, liveness, health, metrics):
+        api.include_router(feature.router)
+    api.include_router(accounts.public)
+    return api.routes
+
+
+ROUTES = _make_routes()
+"""Once a process, however many apps it makes: what FastAPI works out about each at the first request, it keeps here."""
 
 
 def make_provider(settings: VpsSettings) -> Provider | None:
@@ -82,7 +95,7 @@ def create_app(settings: VpsSettings) -> FastAPI:
         lifespan=lifespan,
         openapi_url="/openapi.json" if documented else None,
         redirect_slashes=False,  # the redirect would lead to whatever the Host header says
-        generate_unique_id_function=lambda route: route.name,
+        routes=ROUTES,
     )
     app.state.vps = vps
     problems.install(app)
@@ -90,10 +103,4 @@ def create_app(settings: VpsSettings) -> FastAPI:
     app.add_middleware(BodyLimit, limit=settings.image_bytes + FORM_OVERHEAD)
     app.add_middleware(SignedAnswers, signer=ServiceSigner(VPS, settings.vps_key))
     app.add_middleware(RequestLog)
-    for feature in (accounts, followers, courses, payments, keys, nodes, admin, internal):
-        app.include_router(feature.router)
-    app.include_router(accounts.public)
-    app.include_router(liveness.router)
-    app.include_router(health.router)
-    app.include_router(metrics.router)
     return app
