@@ -14,6 +14,7 @@ from typing import BinaryIO
 
 import av
 from av.audio.stream import AudioStream
+from av.codec.context import CodecContext
 from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Disposition
@@ -120,8 +121,9 @@ def _check_codecs(container: InputContainer, video: VideoStream) -> None:
 
 
 def _codec(stream: VideoStream | AudioStream) -> str:
-    """The codec's name, whichever decoder there is for it."""
-    return stream.codec_context.codec.canonical_name
+    """The codec's name, whichever decoder there is for it; "" if there is none at all."""
+    context: CodecContext | None = stream.codec_context
+    return context.codec.canonical_name if context else ""
 
 
 def _check_size(width: int, height: int) -> None:

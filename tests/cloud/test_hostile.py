@@ -1,0 +1,81 @@
+"""The whole corpus, and valid files with some bytes changed: each ends as it must, and reaches nothing else."""
+
+import random
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from cloud_service.uploads.containers import HEAD_BYTES, media_type_of
+from tests.clips import Clips
+from tests.cloud.inspecting import Inspector
+from tests.corpus import CORPUS
+from tests.corpus.entry import NO_CONTAINER, Hostile, Trap
+
+
+@pytest.fixture(scope="module")
+def listener() -> Iterator[socket.socket]:
+    """Nobody must ever knock."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setblocking(False)
+        yield listener
+        with pytest.raises(BlockingIOError):
+            listener.accept()
+
+
+@pytest.fixture(scope="module")
+def trap(listener: socket.socket, clips: Clips) -> Trap:
+    """The canary is beside what is uploaded, where every playlist would find it."""
+    canary = clips.folder / "canary.ts"
+    canary.write_bytes(clips.container("ts"))
+    host, port = listener.getsockname()
+    return Trap(canary, f"{host}:{port}")
+
+
+@pytest.fixture(scope="module")
+def inspector() -> Iterator[Inspector]:
+    with Inspector() as inspector:
+        yield inspector
+
+
+def test_there_are_enough_of_them() -> None:
+    assert len({entry.name for entry in CORPUS}) == len(CORPUS) >= 40
+
+
+@pytest.mark.parametrize("entry", CORPUS, ids=lambda entry: entry.name)
+def test_a_hostile_file_ends_as_it_must(entry: Hostile, clips: Clips, trap: Trap, inspector: Inspector) -> None:
+    content = entry.make(clips, trap)
+    path = clips.folder / "upload"
+    path.write_bytes(content)
+    found = inspector.look(path)
+    reason = found.get("reason", "")
+    assert entry.reason in reason
+    assert bool(entry.reason) == bool(reason), found
+    assert (media_type_of(content[:HEAD_BYTES]) is None) == (entry.reason == NO_CONTAINER)
+
+
+@pytest.mark.parametrize("ending", ["mp4", "mov", "mkv", "webm", "avi", "ts"])
+def test_changed_bytes_end_in_a_word(ending: str, clips: Clips, inspector: Inspector) -> None:
+    """Taken, or refused with a reason; it never crashes, hangs, or takes what is beyond the limits."""
+    valid = clips.index_last if ending == "mp4" else clips.container(ending)
+    path = clips.folder / "upload"
+    for seed in range(40):
+        path.write_bytes(changed(valid, random.Random(seed)))
+        found = inspector.look(path)
+        if not found.get("reason"):
+            assert 0 <= found["duration_s"] <= 12 * 3600, seed
+            assert min(found["width"], found["height"]) >= 16, seed
+            assert max(found["width"], found["height"]) <= 8192, seed
+
+
+def changed(valid: bytes, chance: random.Random) -> bytes:
+    """Some bytes anywhere, more in the first and last part of the file, where its structure is; or a piece left out."""
+    content = bytearray(valid)
+    for _ in range(chance.choice((1, 3, 10, 40))):
+        near = chance.choice((600, len(content) // 4, len(content)))
+        at = chance.randrange(near)
+        content[chance.choice((at, -1 - at))] = chance.choice((0, 1, 0x7F, 0x80, 0xFF, at % 256))
+    if chance.random() < 0.2:
+        at = chance.randrange(HEAD_BYTES, len(content))
+        del content[at : at + chance.randrange(1, 400)]
+    return bytes(content)
