@@ -95,6 +95,11 @@ class Wire:
 
 def upload(cloud: str, token: str, lesson_id: str, declared: int | None, **more: Any) -> Wire:
     """A POST /videos whose body is still to be sent; chunked when no length is declared."""
+    return upload_to(cloud, token, f"lesson_id={lesson_id}", declared, {}, **more)
+
+
+def upload_to(cloud: str, token: str, place: str, declared: int | None, headers: dict[str, str], **more: Any) -> Wire:
+    """As `upload`, into whatever place the query names."""
     framing = {"Transfer-Encoding": "chunked"} if declared is None else {"Content-Length": str(declared)}
     wire = Wire(cloud, **more)
-    return wire.request("POST", f"/videos?lesson_id={lesson_id}", {"Authorization": f"Bearer {token}", **framing})
+    return wire.request("POST", f"/videos?{place}", {"Authorization": f"Bearer {token}", **framing, **headers})
