@@ -140,7 +140,8 @@ async def is_waiting(database: Database) -> bool:
 
 async def take(transaction: Transaction, lease_s: float) -> Job | None:
     """The next, of the owner who has waited longest for a turn. One that has been tried too often is handed out too."""
-    asked = {"now": uptime(), "boot": boot(), "lease": uuid4().hex, "until": uptime() + lease_s}
+    lease = uuid4().hex
+    asked = {"now": uptime(), "boot": boot(), "lease": lease, "until": uptime() + lease_s}
     rows = await transaction.fetch(
         "UPDATE jobs SET lease = :lease, leased_until = :until, boot = :boot, not_before = 0, attempts = attempts + 1,"  # noqa: S608
         " step = '', percent = 0, speed = 0 WHERE video_id = ("
@@ -156,7 +157,7 @@ async def take(transaction: Transaction, lease_s: float) -> Job | None:
         "INSERT OR REPLACE INTO turns (owner_id, number) SELECT ?, coalesce(max(number), 0) + 1 FROM turns",
         (row["owner_id"],),
     )
-    return Job(row["video_id"], row["owner_id"], row["attempts"], asked["lease"])
+    return Job(row["video_id"], row["owner_id"], row["attempts"], lease)
 
 
 async def log_of(transaction: Transaction, job: Job) -> list[StepDone]:

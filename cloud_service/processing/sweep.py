@@ -94,10 +94,9 @@ async def _put_right(writing: Writing, store: VideoStore, video_id: str) -> None
     """In one transaction, in which nobody adds files; what was half added when it began is added by now."""
     async with writing() as transaction:
         rows = await transaction.fetch(f"{ROWS} AND id = ?", (video_id,))
-        video = StoredVideo.from_row(dict(rows[0])) if rows else None
-        if video is None or not store.folder(video).is_dir():
+        if not rows or not store.folder(video := StoredVideo.from_row(dict(rows[0]))).is_dir():
             return
-        unknown, whole = await asyncio.to_thread(lambda: (_unknown(store, video), _whole(store, video)))
+        unknown, whole = await asyncio.to_thread(_unknown, store, video), await asyncio.to_thread(_whole, store, video)
         for file in unknown:
             file.unlink(missing_ok=True)
         if unknown:

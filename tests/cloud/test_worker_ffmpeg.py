@@ -1,0 +1,112 @@
+"""Running ffmpeg: what it says on the way, how it is ended, and how each way to fail is told."""
+
+import asyncio
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from cloud_service.processing.confined import Limits
+from cloud_service.processing.ffmpeg import Ffmpeg, FfmpegFailed, NoRoom, Patience, Progress
+from tests.clips import H264, PICTURE, SOUND
+from tests.processes import children_of
+
+pytestmark = pytest.mark.anyio
+
+LIMITS = Limits(memory_bytes=2**32, cpu_s=60, file_bytes=2**30)
+PATIENT = Patience(stalled_s=60, in_all_s=60)
+ENDLESS = ("-re", *PICTURE, *H264)
+
+
+async def make(
+    folder: Path,
+    *arguments: str,
+    limits: Limits = LIMITS,
+    patience: Patience = PATIENT,
+    seen: list[Progress] | None = None,
+) -> str:
+    told = seen if seen is not None else []
+    running = Ffmpeg(limits, patience).run
+    return await running([*arguments, str(folder / "out.mp4")], reads=[], writes=folder, on_progress=told.append)
+
+
+async def started(folder: Path) -> int:
+    """The process id of the ffmpeg that this process runs, once it has begun to write."""
+    deadline = time.monotonic() + 30
+    while not (folder / "out.mp4").exists():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.02)
+    (pid,) = children_of(os.getpid(), "ffmpeg")
+    return pid
+
+
+async def test_it_tells_how_far_it_has_come_and_how_fast(tmp_path: Path) -> None:
+    seen: list[Progress] = []
+    assert await make(tmp_path, *PICTURE, *SOUND, *H264, "-t", "3", seen=seen) == ""
+    assert seen[-1].seconds == pytest.approx(3, abs=0.2)
+    assert seen[-1].speed > 0
+    assert [one.seconds for one in seen] == sorted(one.seconds for one in seen)
+
+
+async def test_one_that_hangs_is_killed(tmp_path: Path) -> None:
+    running = asyncio.ensure_future(make(tmp_path, *ENDLESS, patience=Patience(stalled_s=1, in_all_s=60)))
+    pid = await started(tmp_path)
+    os.kill(pid, signal.SIGSTOP)
+    with pytest.raises(FfmpegFailed, match="did not get on"):
+        await running
+    assert not children_of(os.getpid(), "ffmpeg")
+
+
+async def test_one_that_gets_on_is_left_alone_however_slow(tmp_path: Path) -> None:
+    await make(tmp_path, *ENDLESS, "-t", "3", patience=Patience(stalled_s=2, in_all_s=60))
+
+
+async def test_one_that_takes_too_long_is_killed(tmp_path: Path) -> None:
+    with pytest.raises(FfmpegFailed, match="too long"):
+        await make(tmp_path, *ENDLESS, patience=Patience(stalled_s=60, in_all_s=1))
+    assert not children_of(os.getpid(), "ffmpeg")
+
+
+async def test_cancelled_it_is_gone_at_once(tmp_path: Path) -> None:
+    running = asyncio.ensure_future(make(tmp_path, *ENDLESS))
+    await started(tmp_path)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert not children_of(os.getpid(), "ffmpeg")
+
+
+async def test_one_that_is_killed_has_failed(tmp_path: Path) -> None:
+    running = asyncio.ensure_future(make(tmp_path, *ENDLESS))
+    os.kill(await started(tmp_path), signal.SIGKILL)
+    with pytest.raises(FfmpegFailed, match="ended from outside") as failed:
+        await running
+    assert "signal 9" in failed.value.detail
+
+
+async def test_its_last_words_are_for_the_log_and_not_for_teachers(tmp_path: Path) -> None:
+    with pytest.raises(FfmpegFailed) as failed:
+        await make(tmp_path, "-i", "/etc/passwd")
+    assert str(failed.value) == "The video could not be converted."
+    assert "/etc/passwd" in failed.value.detail
+
+
+async def test_what_grows_without_end_is_ended(tmp_path: Path) -> None:
+    small = Limits(memory_bytes=2**32, cpu_s=60, file_bytes=2**14)
+    with pytest.raises(FfmpegFailed, match="beyond all measure"):
+        await make(tmp_path, *PICTURE, *H264, "-t", "20", limits=small)
+
+
+async def test_a_full_disk_is_no_fault_of_the_video(tmp_path: Path) -> None:
+    (tmp_path / "out.mp4").symlink_to("/dev/full")
+    with pytest.raises(NoRoom):
+        running = Ffmpeg(LIMITS, PATIENT).run
+        await running([*PICTURE, *H264, "-t", "1", str(tmp_path / "out.mp4")], reads=[], writes=Path("/dev"))
+
+
+async def test_one_that_cannot_be_started_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FFMPEG_PATH", str(tmp_path / "none"))
+    with pytest.raises(FfmpegFailed, match="could not be started"):
+        await make(tmp_path, *PICTURE)
