@@ -28,6 +28,13 @@ ROUTES = [
     ("GET", f"/videos/{SOME}/stream"),
     ("HEAD", f"/videos/{SOME}/stream"),
     ("DELETE", f"/videos/{SOME}"),
+    ("PUT", f"/videos/{SOME}/captions/{SOME}"),
+    ("GET", f"/videos/{SOME}/captions/{SOME}"),
+    ("DELETE", f"/videos/{SOME}/captions/{SOME}"),
+    ("POST", f"/files?lesson_id={SOME}&name=notes.pdf"),
+    ("GET", f"/files/{SOME}"),
+    ("HEAD", f"/files/{SOME}"),
+    ("DELETE", f"/files/{SOME}"),
     ("DELETE", f"/courses/{SOME}"),
 ]
 OPEN = {"/health/live", "/health/ready", "/metrics"}
@@ -163,6 +170,9 @@ def test_an_id_that_is_no_uuid_is_refused_everywhere(student: Person, name: str)
     assert student.cloud.get(f"/videos/{name}").status_code in (404, 422)
     assert student.cloud.get(f"/videos/{name}/stream").status_code == 404
     assert student.cloud.delete(f"/videos/{name}").status_code in (404, 422)
+    assert student.cloud.get(f"/videos/{name}/captions/ar").status_code in (404, 422)
+    assert student.cloud.get(f"/files/{name}").status_code in (404, 422)
+    assert student.cloud.delete(f"/files/{name}").status_code in (404, 422)
     assert student.cloud.delete(f"/courses/{name}").status_code in (404, 422)
     assert student.cloud.get(f"/uploads/permission?course_id={name}").status_code == 422
 

@@ -9,7 +9,7 @@ import pytest
 from cloud_service.files.documents import HEAD_BYTES, check_head, document_type
 from cloud_service.files.errors import InvalidName, NotADocument
 from cloud_service.files.names import cleaned, content_disposition, with_ending
-from tests.cloud.documents import GOOD, PDF, hostile
+from tests.documents import GOOD, PDF, hostile
 
 HOSTILE = hostile()
 
