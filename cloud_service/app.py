@@ -4,18 +4,24 @@ import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import JSONResponse
+from starlette.routing import BaseRoute
 
 from cloud_service import health, metrics
+from cloud_service.captions import routes as captions
+from cloud_service.files import routes as files
 from cloud_service.guard import set_aside
 from cloud_service.middleware import CloseRefusedUploads, FastLane, takes_upload
 from cloud_service.node import DatabaseUnusable, Node
 from cloud_service.opening import FILE, open_node, working
 from cloud_service.playback.openapi import document_stream
 from cloud_service.playback.stream import Stream
+from cloud_service.processing import routes as processing
 from cloud_service.settings import CloudSettings
 from cloud_service.uploads import routes as uploads
+from cloud_service.uploads.tus import routes as tus
+from cloud_service.uploads.tus.middleware import SpeaksTus
 from cloud_service.videos import routes as videos
 from shared import health as liveness
 from shared import problems
@@ -29,6 +35,17 @@ log = logging.getLogger(__name__)
 
 JSON_BYTES = 2**20
 REOPEN_S = 1.0
+
+
+def _make_routes() -> list[BaseRoute]:
+    api = APIRouter(generate_unique_id_function=lambda route: route.name)
+    for feature in (uploads, tus, videos, processing, captions, files, health, metrics, liveness):
+        api.include_router(feature.router)
+    return api.routes
+
+
+ROUTES = _make_routes()
+"""Once a process, however many apps it makes: what FastAPI works out about each at the first request, it keeps here."""
 
 
 def _show(app: FastAPI, node: Node | None) -> None:
@@ -89,18 +106,16 @@ def create_app(settings: CloudSettings) -> FastAPI:
         lifespan=lifespan,
         redirect_slashes=False,
         description=CONVENTIONS,
-        generate_unique_id_function=lambda route: route.name,
+        routes=ROUTES,
         openapi_url="/openapi.json" if documented else None,
     )
     problems.install(app)
     _answer_database_failures(app)
     app.add_middleware(BodyLimit, limit=JSON_BYTES, streams=takes_upload)
     app.add_middleware(CloseRefusedUploads)
+    app.add_middleware(SpeaksTus)
     app.add_middleware(RequestLog)
     app.add_middleware(FastLane, api=app)
-    for feature in (uploads, videos, health, metrics):
-        app.include_router(feature.router)
-    app.include_router(liveness.router)
     framework_document = app.openapi
     app.openapi = lambda: document_stream(framework_document())  # type: ignore[method-assign]
     return app

@@ -5,14 +5,18 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cloud_service.node import DatabaseUnusable
 from cloud_service.playback.stream import streams
+from cloud_service.uploads.tus.middleware import is_tus
 from shared.problems import problem_response
 
 BAD_REQUEST = 400
 
 
 def takes_upload(scope: Scope) -> bool:
-    """Whether the request's body is a video, which the route reads and bounds by itself."""
-    return (scope["method"], scope["path"]) == ("POST", "/videos")
+    """Whether the request's body is a video, a file or captions, which the route reads and bounds by itself."""
+    method, path = scope["method"], scope["path"]
+    if is_tus(path):
+        return method in ("POST", "PATCH")
+    return (method == "POST" and path in ("/videos", "/files")) or (method == "PUT" and "/captions/" in path)
 
 
 class FastLane:

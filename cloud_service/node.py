@@ -14,11 +14,13 @@ from cloud_service.db import Database
 from cloud_service.feed import Feed
 from cloud_service.freshness import Freshness
 from cloud_service.outbox import Outbox
+from cloud_service.processing.news import News
 from cloud_service.reconcile import Reconciler
 from cloud_service.reports import Reports
 from cloud_service.settings import CloudSettings
 from cloud_service.uploads.idempotency import IdempotencyKeys
 from cloud_service.uploads.space import Space
+from cloud_service.uploads.tus.living import ResumableUploads
 from cloud_service.videos.catalogue import Catalogue
 from cloud_service.videos.store import VideoStore
 from cloud_service.vps import Vps
@@ -43,10 +45,12 @@ class Node:
     feed: Feed
     access: Access
     outbox: Outbox
+    news: News
     reconciler: Reconciler
     reports: Reports
     probing: asyncio.Semaphore
     space: Space
+    resumable: ResumableUploads
     keys: IdempotencyKeys
 
 

@@ -10,13 +10,16 @@ from pathlib import Path
 from cloud_service.access.actions import Access
 from cloud_service.access.rights import Rights
 from cloud_service.access.viewers import Viewers
+from cloud_service.captions.files import list_as_on_disk
 from cloud_service.clock import VpsClock
+from cloud_service.db import FILE as FILE
 from cloud_service.db import Database, Transaction, is_damage
 from cloud_service.feed import Feed
 from cloud_service.freshness import Freshness
 from cloud_service.guard import damage_of, set_aside, watch
 from cloud_service.node import Node
 from cloud_service.outbox import Outbox
+from cloud_service.processing.news import News
 from cloud_service.processing.queue import enqueue_missing
 from cloud_service.reconcile import Reconciler
 from cloud_service.reports import Reports
@@ -25,6 +28,7 @@ from cloud_service.uploads.idempotency import IdempotencyKeys
 from cloud_service.uploads.places import forget_claims
 from cloud_service.uploads.space import Space
 from cloud_service.uploads.sweeping import sweep_regularly
+from cloud_service.uploads.tus.living import ResumableUploads, take_parts_back
 from cloud_service.videos.actions import deleted_videos, remove_video
 from cloud_service.videos.catalogue import Catalogue
 from cloud_service.videos.models import StoredVideo
@@ -36,7 +40,6 @@ from shared.killpoints import killpoint
 
 log = logging.getLogger(__name__)
 
-FILE = "node.sqlite3"
 PROBES = 2
 UNREADABLE_TEXT = "Could not decode to UTF-8"
 """How Python says that a text in the file is none; SQLite itself does not look."""
@@ -87,10 +90,12 @@ async def _load_catalogue(database: Database, store: VideoStore) -> Catalogue:
     await forget_claims(database)
     async with database.transaction() as transaction:
         await enqueue_missing(transaction)
+    await take_parts_back(database, catalogue, store)
     swept = await asyncio.to_thread(store.sweep, catalogue) if was_whole else store.sweep_scratch()
     if swept:
         log.warning("leftovers removed", extra={"ids": swept})
     await asyncio.to_thread(store.add_missing_rows, catalogue)
+    await list_as_on_disk(database, store, catalogue)
     return catalogue
 
 
@@ -140,6 +145,9 @@ async def _loaded(settings: CloudSettings, database: Database) -> Node:
         if video := catalogue.find(video_id):
             await remove(video)
 
+    space = Space(settings.folder / "media", settings.disk_reserve_bytes)
+    resumable = ResumableUploads(database, store, catalogue, space, settings.upload_kept_s)
+    await resumable.load()
     outbox = Outbox(database, vps, unwanted)
     reconciler = Reconciler(catalogue, rights, outbox, vps, remove)
     return Node(
@@ -155,10 +163,12 @@ async def _loaded(settings: CloudSettings, database: Database) -> Node:
         feed=Feed(rights, freshness, vps, Hearing(catalogue, store, reconciler), settings.feed_wait_s),
         access=Access(rights, freshness, vps, settings),
         outbox=outbox,
+        news=News(database, catalogue, outbox),
         reconciler=reconciler,
         reports=Reports(settings, vps, clock, store, catalogue, rights, freshness, outbox, reconciler),
         probing=asyncio.Semaphore(PROBES),
-        space=Space(settings.folder / "media", settings.disk_reserve_bytes),
+        space=space,
+        resumable=resumable,
         keys=IdempotencyKeys(database),
     )
 
@@ -170,8 +180,10 @@ async def working(node: Node) -> AsyncIterator[None]:
         async with running(
             node.feed.run(),
             node.outbox.run(),
+            node.news.run(),
             node.reconciler.run(),
             node.reports.run(),
+            node.resumable.run(),
             sweep_regularly(node),
             watch(node.database),
         ):

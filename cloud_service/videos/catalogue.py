@@ -119,6 +119,7 @@ class Catalogue:
             transaction.on_commit(lambda: self._forget(video))
             await transaction.execute("DELETE FROM videos WHERE id = ?", (video.id,))
             await transaction.execute("DELETE FROM captions WHERE video_id = ?", (video.id,))
+            await transaction.execute("DELETE FROM resumable_uploads WHERE id = ?", (video.id,))
             await dequeue(transaction, video.id)
 
     def _forget(self, video: StoredVideo) -> None:

@@ -156,7 +156,9 @@ class Node(Service):
         self._check_files_of_videos()
         assert self.scratch == []
         assert self.sql("SELECT * FROM uploads") == []
-        unfinished = {upload for (upload,) in self.sql("SELECT id FROM resumable_uploads WHERE finished_at IS NULL")}
+        unfinished = {
+            upload for (upload,) in self.sql("SELECT id FROM resumable_uploads WHERE id NOT IN (SELECT id FROM videos)")
+        }
         assert {path.name for path in self._lying_in("parts")} == unfinished
         assert {path.name for path in self._lying_in("work")} <= self._videos_in("SELECT video_id FROM jobs")
         assert self._videos_in("SELECT video_id FROM jobs") == self._videos_in(
