@@ -9,8 +9,18 @@ import httpx
 from PIL import Image
 from uuid_utils.compat import uuid7
 
-from shared.contract import EVENTS, Event, VideoStored
-from tests.vps.running import Vps
+from shared.contract import (
+    ACCESS,
+    DELETIONS,
+    EVENTS,
+    UPLOAD_RIGHTS,
+    AccessQuestion,
+    DeletionQuestion,
+    Event,
+    UploadQuestion,
+    VideoStored,
+)
+from tests.vps.running import Node, Vps
 from vps_service.accounts.actions import confirm_contact, new_user, store_user
 from vps_service.accounts.passwords import Hasher
 
@@ -185,12 +195,63 @@ def video_stored(course: Course, **changes: Any) -> Event:
     return Event(id=uuid7(), about=VideoStored.model_validate(about | changes))
 
 
-async def store_video(vps: Vps, course: Course) -> UUID:
+def practice_stored(owner: Person, **changes: Any) -> Event:
+    """A practice video of this user's."""
+    about = video_stored(Course(owner, str(owner.id), "", ""), lesson_id=None).about
+    told = {"video_kind": "practice", "title": "Hijaz, slowly", "media_type": "video/webm"} | changes
+    return Event(id=uuid7(), about=about.model_copy(update=told))
+
+
+def again(event: Event, **changes: Any) -> Event:
+    """The same video told of once more, in the state that it is in by now."""
+    about = VideoStored.model_validate(event.about.model_dump() | changes)
+    return Event(id=uuid7(), about=about)
+
+
+async def told(node: Node, event: Event) -> str:
+    """What the VPS makes of what the node tells it."""
+    return str(done(await node.post(EVENTS, event))["verdict"])
+
+
+async def store_video(vps: Vps, course: Course, **changes: Any) -> UUID:
     """The node announces that it holds the lesson's video."""
-    event = video_stored(course)
-    assert done(await vps.node.post(EVENTS, event)) == {"verdict": "applied"}
+    event = video_stored(course, **changes)
+    assert await told(vps.node, event) == "applied"
     course.videos.append(event.about.video_id)
     return event.about.video_id
+
+
+async def lesson_shown(person: Person | httpx.AsyncClient, course: Course) -> dict[str, Any]:
+    """The course's first lesson, as this person sees it."""
+    lesson: dict[str, Any] = done(await person.get(course.path))["sections"][0]["lessons"][0]
+    return lesson
+
+
+async def delete_video(vps: Vps, person: Person, video: UUID) -> tuple[bool, str | None]:
+    """Whether the VPS agrees that this person deletes it, and why not."""
+    question = DeletionQuestion(user_id=person.id, generation=0, video_id=video)
+    answer = done(await vps.node.post(DELETIONS, question))
+    return answer["agreed"], answer["reason"]
+
+
+async def access(vps: Vps, person: Person, video: UUID, generation: int = 0) -> tuple[bool, str, str | None]:
+    """Whether this person may watch it, why not, and by what right."""
+    question = AccessQuestion(user_id=person.id, generation=generation, video_id=video)
+    answer = done(await vps.node.post(ACCESS, question))
+    return answer["allowed"], answer["reason"], answer["via"]
+
+
+async def upload_rights(node: Node, person: Person, **what: Any) -> dict[str, Any]:
+    """What the node is answered that asks whether this person may upload."""
+    question = UploadQuestion.model_validate({"user_id": person.id, "generation": 0} | what)
+    answer: dict[str, Any] = done(await node.post(UPLOAD_RIGHTS, question))
+    assert answer["allowed"] is (answer["reason"] is None)
+    return answer
+
+
+async def verify_teacher(vps: Vps, teacher: Person) -> None:
+    """As if enough people followed them."""
+    await vps.rows("UPDATE teachers SET verified_at = now() WHERE user_id = :id", id=teacher.id)
 
 
 async def announced(vps: Vps, *kinds: str) -> list[dict[str, str]]:

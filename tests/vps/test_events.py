@@ -9,14 +9,24 @@ from uuid_utils.compat import uuid7
 
 from shared.contract import DELETIONS, EVENTS, DeletionQuestion, Event
 from tests.vps.nodes import another_node
-from tests.vps.people import announced, done, draft_course, make_teacher, published_course, refused, video_stored
+from tests.vps.people import (
+    again,
+    announced,
+    done,
+    draft_course,
+    make_teacher,
+    published_course,
+    refused,
+    told,
+    video_stored,
+)
 from tests.vps.running import Vps
 
 pytestmark = pytest.mark.anyio
 
 
 async def verdict(vps: Vps, event: Event) -> str:
-    return str(done(await vps.node.post(EVENTS, event))["verdict"])
+    return await told(vps.node, event)
 
 
 async def test_an_event_is_applied_once_however_often_it_is_sent(vps: Vps) -> None:
@@ -41,6 +51,36 @@ async def test_the_same_video_told_of_by_a_second_event_is_one_video(vps: Vps) -
     again = Event(id=uuid7(), about=event.about)  # as after the node's database was lost
     assert [await verdict(vps, event), await verdict(vps, again)] == ["applied", "applied"]
     assert len(await vps.rows("SELECT 1 FROM videos")) == 1
+
+
+SD = {"name": "sd", "width": 854, "height": 480, "size": 700_000, "bitrate": 448_000}
+
+
+async def test_a_video_is_in_the_state_that_was_told_last_but_never_unready_again(vps: Vps) -> None:
+    event = video_stored(await draft_course(await make_teacher(vps)))
+
+    async def state(**changes: Any) -> tuple[Any, ...]:
+        assert await verdict(vps, again(event, **changes)) == "applied"
+        return tuple((await vps.row("SELECT status, reason, duration_s, renditions FROM videos")).values())
+
+    assert await state() == ("processing", "", 12.5, [])
+    assert await state(status="error", reason="It ends early.") == ("error", "It ends early.", 12.5, [])
+    assert await state(status="processing") == ("processing", "", 12.5, [])
+    ready = {"status": "ready", "duration_s": 12.48, "renditions": [SD]}
+    assert await state(**ready) == ("ready", "", 12.48, [SD])
+    assert await state(status="processing") == ("ready", "", 12.48, [SD])
+    assert await state(**ready | {"renditions": [SD, SD | {"name": "hd"}]}) == (
+        *("ready", "", 12.48),
+        [SD, SD | {"name": "hd"}],
+    )
+
+
+async def test_only_the_node_that_holds_a_video_says_how_it_is(vps: Vps) -> None:
+    event, other = video_stored(await draft_course(await make_teacher(vps))), await another_node(vps)
+    assert await verdict(vps, event) == "applied"
+    assert await told(other, again(event, status="ready")) == "applied"
+    row = await vps.row("SELECT node_id, status FROM videos")
+    assert (row["node_id"], row["status"]) == ("node-1", "processing")
 
 
 async def test_of_many_videos_for_one_lesson_one_is_taken_and_none_of_the_others_is_thrown_away(vps: Vps) -> None:
@@ -108,6 +148,8 @@ async def test_an_event_that_says_too_much_too_little_or_nonsense_is_refused_and
         event | {"node_id": "node-2"},
         event | {"about": about | {"kind": "video_lost"}},
         event | {"about": about | {"size": "many"}},
+        event | {"about": about | {"status": "fine"}},
+        event | {"about": about | {"video_kind": "film"}},
         event | {"about": {name: about[name] for name in about if name != "sha256"}},
         event | {"id": "1"},
     ]

@@ -21,6 +21,7 @@ from shared.contract import (
 )
 from tests.vps.people import (
     Person,
+    access,
     announced,
     buy,
     done,
@@ -35,12 +36,6 @@ from tests.vps.people import (
 from tests.vps.running import Vps
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("simulator")]
-
-
-async def access(vps: Vps, person: Person, video: Any, generation: int = 0) -> tuple[bool, str, str | None]:
-    question = AccessQuestion(user_id=person.id, generation=generation, video_id=video)
-    answer = done(await vps.node.post(ACCESS, question))
-    return answer["allowed"], answer["reason"], answer["via"]
 
 
 async def position(vps: Vps) -> dict[str, Any]:

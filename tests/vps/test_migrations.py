@@ -60,6 +60,43 @@ def test_going_down_leaves_nothing_and_going_up_again_works(empty: VpsSettings) 
     command.check(alembic_config(empty))
 
 
+A_VIDEO = """
+INSERT INTO users (id, role, name, username, phone, password_hash)
+    VALUES ('{id}', 'teacher', 'Omar', 'omar', '+201001234567', '');
+INSERT INTO teachers (user_id) VALUES ('{id}');
+INSERT INTO courses (id, teacher_id, title, description, price_amount, currency, status)
+    VALUES ('{id}', '{id}', 'The oud', '', 0, 'EGP', 'draft');
+INSERT INTO sections (id, course_id, title, position) VALUES ('{id}', '{id}', 'First steps', 1);
+INSERT INTO lessons (id, course_id, section_id, kind, title, position, is_preview)
+    VALUES ('{id}', '{id}', '{id}', 'video', 'Holding it', 1, false);
+INSERT INTO videos (id, lesson_id, course_id, teacher_id, node_id, size, sha256, media_type, duration_s)
+    VALUES ('{id}', '{id}', '{id}', '{id}', 'node-1', 1000, 'abab', 'video/mp4', 12.5);
+"""
+A_PRACTICE_VIDEO_AND_A_REPLACEMENT = """
+INSERT INTO videos
+    SELECT (jsonb_populate_record(v, '{{"id": "{other}", "kind": "practice", "lesson_id": null, "course_id": null}}')).*
+    FROM videos v;
+INSERT INTO videos
+    SELECT (jsonb_populate_record(v, '{{"id": "{third}", "replaces_id": "{id}"}}')).* FROM videos v WHERE id = '{id}';
+"""
+IDS = {name: f"019a0000-0000-7000-8000-00000000000{number}" for number, name in enumerate(("id", "other", "third"))}
+
+
+def test_videos_of_before_are_to_be_processed_and_going_back_keeps_them_and_no_others(empty: VpsSettings) -> None:
+    command.upgrade(alembic_config(empty), "0003")
+    with psycopg.connect(empty.database_url) as connection:
+        connection.execute(A_VIDEO.format(**IDS).encode())
+        before = connection.execute("SELECT * FROM videos").fetchall()
+    migrate(empty)
+    with psycopg.connect(empty.database_url) as connection:
+        told = connection.execute("SELECT kind, title, status, reason, renditions, replaces_id FROM videos").fetchone()
+        assert told == ("course", "", "processing", "", [], None)
+        connection.execute(A_PRACTICE_VIDEO_AND_A_REPLACEMENT.format(**IDS).encode())
+    command.downgrade(alembic_config(empty), "0003")
+    with psycopg.connect(empty.database_url) as connection:
+        assert connection.execute("SELECT * FROM videos").fetchall() == before
+
+
 def test_migrating_twice_changes_nothing(empty: VpsSettings) -> None:
     migrate(empty)
     with psycopg.connect(empty.database_url) as connection:

@@ -94,6 +94,7 @@ async def test_courses_differ_by_count_by_content_and_when_one_side_lacks_them(
     assert await differing(vps.node, digest(course, *course.videos, uuid7())) == [course.id]
     assert await differing(vps.node, digest(course, uuid7())) == [course.id]
     assert await differing(vps.node, digest(course, *course.videos, sha256="cd" * 32)) == [course.id]
+    assert await differing(vps.node, digest(course, *course.videos, status="ready")) == [course.id]
     assert await differing(vps.node, digest(course, *course.videos), digest(empty, uuid7())) == [empty.id]
     stranger = CourseDigest(course_id=uuid7(), videos=1, digest=SHA256)
     assert await differing(vps.node, digest(course, *course.videos), stranger) == [str(stranger.course_id)]
@@ -134,6 +135,14 @@ async def test_a_video_nobody_announced_is_unknown_and_one_that_both_have_is_not
     stray = uuid7()
     assert await compared(vps.node, course, *course.videos) == {}
     assert await compared(vps.node, course, *course.videos, stray) == {"unknown": [str(stray)]}
+
+
+async def test_a_video_in_another_state_is_to_be_announced_again(vps: Vps, course: Course) -> None:
+    (video,) = course.videos
+    for status in ("ready", "error"):
+        assert await compared(vps.node, course, video, status=status) == {"unknown": [str(video)]}
+    assert await compared(vps.node, course, video, status="ready", size=1) == {"missing": [str(video)]}
+    assert await compared(await another_node(vps), course, video, status="ready") == {}
 
 
 async def test_what_was_deleted_here_is_gone(vps: Vps, teacher: Person, course: Course) -> None:
@@ -278,6 +287,8 @@ async def test_a_preview_that_is_none_any_more_is_wrong(vps: Vps, teacher: Perso
     student, course = await make_student(vps), await published_course(vps, teacher, preview=True)
     held = grant(student, course, "preview", await store_video(vps, course))
     assert await wrong(vps, held) == []
+    coming = await store_video(vps, course, replaces=held["video_id"])
+    assert await wrong(vps, grant(student, course, "preview", coming)) == [0]  # nobody's before it is ready
     done(await teacher.patch(f"/api/lessons/{course.lesson_id}", {"is_preview": False}))
     assert await wrong(vps, held) == [0]
     done(await teacher.patch(f"/api/lessons/{course.lesson_id}", {"is_preview": True}))

@@ -64,7 +64,7 @@ def loading(monkeypatch: pytest.MonkeyPatch, secrets_folder: Path, tmp_path: Pat
 
 def test_with_good_settings_it_serves(environment: dict[str, str], tmp_path: Path) -> None:
     port = int(environment["TOPTANK_VPS_PORT"])
-    service = Process("vps_service", port, environment, tmp_path / "vps.log")
+    service = Process("vps_service", port, environment, tmp_path / "vps.log", is_fresh=True)
     assert httpx.get(f"http://127.0.0.1:{port}/health/ready").json() == {"status": "ok"}
     answer = httpx.get(f"http://127.0.0.1:{port}/api/courses", headers={"X-Request-ID": "hello-there"})
     assert (answer.status_code, answer.headers["x-request-id"]) == (200, "hello-there")
