@@ -10,31 +10,18 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
 
-from cloud_service.uploads.containers import AVI, MATROSKA, MP4, MPEG_TS, QUICKTIME, WEBM
+from cloud_service.uploads import limits
+from cloud_service.uploads.containers import DEMUXERS
 
 log = logging.getLogger(__name__)
 
 TIMEOUT_S = 180
-LONGEST_S = 12 * 3600
+LONGEST_S, SIDE, PIXELS = limits.LONGEST_S, limits.SIDE, limits.PIXELS
 SEGMENT_S = 4
-SIDE, PIXELS = 8192, 36_000_000
-"""The largest picture: pixels on a side, and in all."""
 
-FORMATS = {MP4: "mov", QUICKTIME: "mov", MATROSKA: "matroska", WEBM: "matroska", AVI: "avi", MPEG_TS: "mpegts"}
+FORMATS = DEMUXERS
 """FFmpeg's name of the one format that a file may be opened as, by media type."""
-_PICTURE_DECODERS = (
-    "h264 hevc av1 libdav1d vp8 vp9 libvpx libvpx-vp9 mpeg4 msmpeg4 msmpeg4v1 msmpeg4v2 mpeg1video mpeg2video mpegvideo"
-    " h263 h263p mjpeg mjpegb prores dnxhd cfhd dvvideo wmv1 wmv2 wmv3 vc1 theora ffv1 ffvhuff huffyuv utvideo magicyuv"
-    " rawvideo v210 qtrle svq3 tscc2 vvc"
-)
-_SOUND_DECODERS = (
-    "aac aac_latm mp1 mp1float mp2 mp2float mp3 mp3float ac3 eac3 dca truehd mlp opus libopus vorbis libvorbis flac"
-    " alac wavpack wmav1 wmav2 wmapro amrnb amrwb adpcm_ms adpcm_ima_wav adpcm_ima_qt s302m pcm_alaw pcm_mulaw pcm_u8"
-    " pcm_s8 pcm_s16le pcm_s16be pcm_s24le pcm_s24be pcm_s32le pcm_s32be pcm_f32le pcm_f32be pcm_f64le pcm_bluray"
-    " pcm_dvd"
-)
-PICTURE_DECODERS, SOUND_DECODERS = frozenset(_PICTURE_DECODERS.split()), frozenset(_SOUND_DECODERS.split())
-"""What cameras, editors and screen recorders write. FFmpeg knows hundreds more, which nobody looks after."""
+PICTURE_DECODERS, SOUND_DECODERS = limits.PICTURE_DECODERS, limits.SOUND_DECODERS
 USUAL_RATES = (*map(Fraction, (10, 12, 15, 20, 24, 25, 30, 48, 50, 60)),)
 NTSC_RATES = (*(Fraction(rate * 1000, 1001) for rate in (24, 30, 60)),)
 

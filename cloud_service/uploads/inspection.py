@@ -34,6 +34,7 @@ UNDECODABLE_PACKETS = 500
 """How many are skipped in search of the first picture: a recording may begin between two key frames."""
 COUNTING_S = 5
 """How long to look for the end of a file that does not say how long it lasts."""
+NOT_MOVING = Disposition.attached_pic | Disposition.still_image | Disposition.timed_thumbnails
 OPTIONS = {
     "format_whitelist": ",".join(sorted(set(DEMUXERS.values()))),
     "protocol_whitelist": "file",
@@ -79,9 +80,9 @@ def _check_outside(file: BinaryIO, media_type: str) -> None:
 
 
 def _judge(container: InputContainer, media_type: str, file: BinaryIO) -> dict[str, object]:
-    if len(container.streams) > limits.MAX_STREAMS:
-        raise Refused(f"The file has {len(container.streams)} streams; at most {limits.MAX_STREAMS} are taken.")
-    video = next((one for one in container.streams.video if not one.disposition & Disposition.attached_pic), None)
+    if len(container.streams) > limits.STREAMS:
+        raise Refused(f"The file has {len(container.streams)} streams; at most {limits.STREAMS} are taken.")
+    video = next((stream for stream in container.streams.video if not stream.disposition & NOT_MOVING), None)
     if video is None:
         raise Refused("The file has no video stream.")
     _check_codecs(container, video)
@@ -110,18 +111,25 @@ def _judge(container: InputContainer, media_type: str, file: BinaryIO) -> dict[s
 
 
 def _check_codecs(container: InputContainer, video: VideoStream) -> None:
-    """Of the picture and of the sound that is made anything of, which is the first."""
-    for stream, allowed, what in (
-        (video, limits.PICTURE_CODECS, "picture"),
-        (next(iter(container.streams.audio), None), limits.SOUND_CODECS, "sound"),
+    """Of the picture, and of the sound if there is any. Raises Refused."""
+    sounds = container.streams.audio
+    for streams, decoders, what in (
+        ((video,), limits.PICTURE_DECODERS, "picture"),
+        (sounds, limits.SOUND_DECODERS, "sound"),
     ):
-        name = _codec(stream) if stream else ""
-        if stream and name not in allowed:
-            raise Refused(f"The {what} is in a format that is not taken ({name or 'unknown'}). Save it as MP4 (H.264).")
+        if streams and not any(_decoder(stream) in decoders for stream in streams):
+            name = _codec(streams[0]) or "unknown"
+            raise Refused(f"The {what} is in a format that is not taken ({name}). Save it as MP4 (H.264, AAC).")
+
+
+def _decoder(stream: VideoStream | AudioStream) -> str:
+    """Empty if there is none."""
+    context: CodecContext | None = stream.codec_context
+    return context.name if context else ""
 
 
 def _codec(stream: VideoStream | AudioStream) -> str:
-    """The codec's name, whichever decoder there is for it; "" if there is none at all."""
+    """The codec's name, whichever decoder there is for it."""
     context: CodecContext | None = stream.codec_context
     return context.codec.canonical_name if context else ""
 
@@ -130,19 +138,19 @@ def _check_size(width: int, height: int) -> None:
     small, large = sorted((width, height))
     if not width or not height:
         return  # not told by the container; the first picture will
-    if small < limits.MIN_SIDE:
-        raise Refused(f"The picture is {width} x {height} pixels; at least {limits.MIN_SIDE} a side are needed.")
-    if large > limits.MAX_SIDE or width * height > limits.MAX_PIXELS:
-        megapixels = limits.MAX_PIXELS // 1_000_000
+    if small < limits.SMALLEST_SIDE:
+        raise Refused(f"The picture is {width} x {height} pixels; at least {limits.SMALLEST_SIDE} a side are needed.")
+    if large > limits.SIDE or width * height > limits.PIXELS:
+        megapixels = limits.PIXELS // 1_000_000
         raise Refused(
             f"The picture is {width} x {height} pixels;"
-            f" at most {limits.MAX_SIDE} a side and {megapixels} million in all are taken."
+            f" at most {limits.SIDE} a side and {megapixels} million in all are taken."
         )
 
 
 def _check_duration(duration_s: float) -> None:
-    if duration_s > limits.MAX_DURATION_S:
-        raise Refused(f"The video lasts longer than the {limits.MAX_DURATION_S // 3600} hours that are taken.")
+    if duration_s > limits.LONGEST_S:
+        raise Refused(f"The video lasts longer than the {limits.LONGEST_S // 3600} hours that are taken.")
 
 
 def _first_picture(packets: Packets) -> VideoFrame | None:

@@ -1,25 +1,25 @@
-"""What is taken as a video: the numbers that looking into a file and processing it agree on.
+"""What is taken as a video: looking into an upload and processing it go by the same numbers and names.
 
-Decoders have faults, and the more of them a file may ask for, the more can be found: FFmpeg has some five hundred,
-cameras, telephones and editors write these.
+Decoders have faults, and the more of them a file may ask for, the more can be found: FFmpeg has some five hundred.
+Cameras, telephones, editors and screen recorders write these.
 """
 
-MAX_DURATION_S = 12 * 3600
-MIN_SIDE, MAX_SIDE = 16, 8192
-MAX_PIXELS = 36_000_000
-MAX_STREAMS = 64
+LONGEST_S = 12 * 3600
+SIDE, SMALLEST_SIDE, PIXELS = 8192, 16, 36_000_000
+"""Of the picture: pixels on a side, at most and at least, and in all."""
+STREAMS = 64
 
 _PICTURE = (
-    "h264 hevc av1 vp8 vp9 mpeg1video mpeg2video mpeg4 msmpeg4v2 msmpeg4v3 h263 mjpeg prores dnxhd dvvideo theora"
-    " vc1 wmv3 ffv1 rawvideo qtrle png cfhd"
+    "h264 hevc av1 libdav1d vp8 vp9 libvpx libvpx-vp9 mpeg4 msmpeg4 msmpeg4v1 msmpeg4v2 mpeg1video mpeg2video mpegvideo"
+    " h263 h263p mjpeg mjpegb prores dnxhd cfhd dvvideo wmv1 wmv2 wmv3 vc1 theora ffv1 ffvhuff huffyuv utvideo"
+    " rawvideo v210 qtrle png svq3 tscc2"
 )
 _SOUND = (
-    "aac mp3 opus vorbis ac3 eac3 flac alac mp2 amr_nb amr_wb wmav2 dts adpcm_ms adpcm_ima_wav adpcm_ima_qt pcm_u8"
-    " pcm_s8 pcm_s16le pcm_s16be pcm_s24le pcm_s24be pcm_s32le pcm_s32be pcm_f32le pcm_f32be pcm_alaw pcm_mulaw"
+    "aac aac_latm mp1 mp1float mp2 mp2float mp3 mp3float ac3 eac3 dca truehd mlp opus libopus vorbis libvorbis flac"
+    " alac wavpack wmav1 wmav2 wmapro amrnb amrwb adpcm_ms adpcm_ima_wav adpcm_ima_qt s302m pcm_alaw pcm_mulaw pcm_u8"
+    " pcm_s8 pcm_s16le pcm_s16be pcm_s24le pcm_s24be pcm_s32le pcm_s32be pcm_f32le pcm_f32be pcm_f64le pcm_bluray"
+    " pcm_dvd"
 )
-_DECODERS_OF_OTHER_NAMES = "libdav1d libvpx libvpx-vp9 msmpeg4 mp3float dca amrnb amrwb libopus libvorbis"
-
-PICTURE_CODECS, SOUND_CODECS = frozenset(_PICTURE.split()), frozenset(_SOUND.split())
-"""By FFmpeg's names of the codecs."""
-DECODERS = f"{_PICTURE} {_SOUND} {_DECODERS_OF_OTHER_NAMES}".replace(" ", ",")
+PICTURE_DECODERS, SOUND_DECODERS = frozenset(_PICTURE.split()), frozenset(_SOUND.split())
+DECODERS = f"{_PICTURE} {_SOUND}".replace(" ", ",")
 """For FFmpeg's option `codec_whitelist`."""

@@ -52,4 +52,4 @@ def a_film_with_seventy_sounds(clips: Clips, trap: Trap) -> bytes:
 
 @ENTRIES.refused("The sound is in a format that is not taken")
 def a_sound_that_only_few_programs_write(clips: Clips, trap: Trap) -> bytes:
-    return clips.made("rare.mkv", *PICTURE, *SOUND, *H264, "-c:a", "wavpack")
+    return clips.made("rare.mkv", *PICTURE, *SOUND, *H264, "-c:a", "tta")
