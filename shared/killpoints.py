@@ -19,6 +19,8 @@ POINTS = (
     "tus.appended",
     "tus.completing",
     "tus.part_gone",
+    "captions.moved",
+    "captions.removed",
     "outbox.answered",
     "feed.pulled",
     "feed.half_applied",

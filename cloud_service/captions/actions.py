@@ -14,6 +14,7 @@ from cloud_service.captions.webvtt import to_webvtt
 from cloud_service.node import Node
 from cloud_service.uploads.errors import StorageFull
 from cloud_service.videos.models import StoredVideo
+from shared.killpoints import killpoint
 
 MOST_BYTES = 2 * 2**20
 MOST_LANGUAGES = 20
@@ -66,6 +67,7 @@ async def _replace(node: Node, video: StoredVideo, language: str, size: int, par
         if len(others) >= MOST_LANGUAGES:
             raise TooManyLanguages(f"At most {MOST_LANGUAGES}.")
         await asyncio.to_thread(files.move_into_place, partial, files.path_of(node.store, video, language))
+        killpoint("captions.moved")
         await files.list_one(transaction, video.id, language, size, int(time.time()))
 
 
@@ -87,5 +89,6 @@ async def delete_captions(node: Node, video: StoredVideo, tag: str) -> None:
         raise CaptionsNotFound
     async with node.database.transaction(durable=True) as transaction:
         await asyncio.to_thread(files.remove, files.path_of(node.store, video, language))
+        killpoint("captions.removed")
         if not await files.forget_one(transaction, video.id, language):
             raise CaptionsNotFound

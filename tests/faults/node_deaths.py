@@ -6,13 +6,14 @@ and looks. What was being uploaded or deleted as it died is in doubt; nothing el
 
 from collections.abc import Callable, Iterator
 
-from tests.both.people import make_student, refused
+from tests.both.people import done, make_student, refused
 from tests.both.toptank import eventually
 from tests.faults.acts import Cast, attempt, buy, written_down
 from tests.faults.damage import flip_bytes
 from tests.faults.world import World
 from tests.processes import run
 
+SUBRIP = b"1\n00:00:00,100 --> 00:00:00,900\nso\n"
 Scenario = Callable[[World, Cast], Iterator[None]]
 
 
@@ -105,6 +106,27 @@ def deletes(world: World, cast: Cast) -> Iterator[None]:
     cast.delete_video(video_id)
 
 
+def _captions(world: World, cast: Cast, *, before: list[str], after: list[str]) -> Iterator[None]:
+    """Nothing was said; file and row agree when it is back."""
+    _, video_id = cast.course_on_sale()
+    video, cloud = f"/videos/{video_id}", cast.teacher.cloud
+    for language in before:
+        done(cloud.put(f"{video}/captions/{language}", content=SUBRIP))
+    yield
+    assert attempt(lambda: cloud.send("DELETE" if before else "PUT", f"{video}/captions/ar", content=SUBRIP)) is None
+    yield
+    assert done(cloud.get(video))["captions"] == after
+    assert cloud.get(f"{video}/captions/ar").status_code == (200 if after else 404)
+
+
+def puts_captions(world: World, cast: Cast) -> Iterator[None]:
+    return _captions(world, cast, before=[], after=["ar"])
+
+
+def takes_captions_away(world: World, cast: Cast) -> Iterator[None]:
+    return _captions(world, cast, before=["ar"], after=[])
+
+
 def reconciles(world: World, cast: Cast) -> Iterator[None]:
     """Asked to compare everything, it dies over it, and does it when it is back."""
     course, _ = cast.course_on_sale()
@@ -136,6 +158,8 @@ SCENARIOS: dict[str, Scenario] = {
     "upload.synced": loses_an_upload,
     "upload.renamed": loses_an_upload,
     "upload.committed": keeps_an_upload,
+    "captions.moved": puts_captions,
+    "captions.removed": takes_captions_away,
     "outbox.answered": announces_twice,
     "feed.pulled": hears_of_ended_rights,
     "feed.half_applied": hears_of_ended_rights,
