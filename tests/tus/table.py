@@ -263,7 +263,9 @@ class Server:
     url: str
     headers: Mapping[str, str]
 
-    def send(self, method: str, url: str, headers: Mapping[str, str | None], body: bytes, is_chunked: bool) -> httpx.Response:
+    def send(
+        self, method: str, url: str, headers: Mapping[str, str | None], body: bytes, is_chunked: bool
+    ) -> httpx.Response:
         kept = {name: value for name, value in {**self.headers, **headers}.items() if value is not None}
         blocks = (body[at : at + 1000] for at in range(0, len(body), 1000))
         return self.http.request(method, url, headers=kept, content=blocks if is_chunked else body)
