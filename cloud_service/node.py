@@ -49,6 +49,7 @@ class Node:
     reconciler: Reconciler
     reports: Reports
     probing: asyncio.Semaphore
+    admitting: asyncio.Semaphore
     space: Space
     resumable: ResumableUploads
     keys: IdempotencyKeys

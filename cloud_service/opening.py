@@ -41,6 +41,8 @@ from shared.killpoints import killpoint
 log = logging.getLogger(__name__)
 
 PROBES = 2
+ADMISSIONS = 8
+"""So many uploads at once have the VPS asked about them: each question has to be answered within its time."""
 UNREADABLE_TEXT = "Could not decode to UTF-8"
 """How Python says that a text in the file is none; SQLite itself does not look."""
 
@@ -167,6 +169,7 @@ async def _loaded(settings: CloudSettings, database: Database) -> Node:
         reconciler=reconciler,
         reports=Reports(settings, vps, clock, store, catalogue, rights, freshness, outbox, reconciler),
         probing=asyncio.Semaphore(PROBES),
+        admitting=asyncio.Semaphore(ADMISSIONS),
         space=space,
         resumable=resumable,
         keys=IdempotencyKeys(database),

@@ -36,6 +36,12 @@ class Pace:
         """For more: from now on it is the client's time again."""
         self._waits_since = self._counted_until = self._now()
 
+    def excuse(self, late_s: float) -> None:
+        """This process was held up, and what has arrived meanwhile is still to be read."""
+        if self._waits_since is not None:
+            self._waits_since += late_s
+            self._counted_until += late_s
+
     def _count_waiting(self) -> None:
         if self._waits_since is not None:
             now = self._now()
@@ -89,15 +95,17 @@ async def paced(settings: CloudSettings) -> AsyncIterator[Pace]:
     try:
         async with asyncio.timeout(None) as end:
 
-            def look() -> None:
+            def look(due: float) -> None:
                 nonlocal ended, timer
+                pace.excuse(max(0.0, loop.time() - due))
                 ended = pace.verdict()
                 if ended:
                     end.reschedule(loop.time())
                 else:
-                    timer = loop.call_later(pace.look_again_in_s(), look)
+                    due = loop.time() + pace.look_again_in_s()
+                    timer = loop.call_at(due, look, due)
 
-            look()
+            look(loop.time())
             try:
                 yield pace
             finally:

@@ -56,7 +56,8 @@ async def admit(node: Node, viewer: Viewer, place: Place) -> Admission:
     question = UploadQuestion(
         kind=place.kind, lesson_id=place.lesson_id, replace=place.replace, **viewer.asker().model_dump()
     )
-    answer = await node.vps.post(UPLOAD_RIGHTS, question, UploadAnswer)
+    async with node.admitting:
+        answer = await node.vps.post(UPLOAD_RIGHTS, question, UploadAnswer)
     if answer.reason == "signed_out":
         raise NotAuthenticated
     if answer.reason:

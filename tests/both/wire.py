@@ -1,6 +1,7 @@
 """HTTP spoken by hand over a socket, so that it can stop, stall or lie wherever a test wants."""
 
 import http.client
+import select
 import socket
 import struct
 from dataclasses import dataclass
@@ -55,7 +56,7 @@ class Wire:
         sent = 0
         self.socket.setblocking(False)
         try:
-            while sent < at_most and not self._answered():
+            while sent < at_most and not self.has_answer():
                 try:
                     sent += self.socket.send(block)
                 except BlockingIOError:
@@ -66,11 +67,9 @@ class Wire:
             self.socket.settimeout(15)
         return sent
 
-    def _answered(self) -> bool:
-        try:
-            return bool(self.socket.recv(1, socket.MSG_PEEK))
-        except BlockingIOError:
-            return False
+    def has_answer(self) -> bool:
+        """Whether an answer, or the end, has begun to come."""
+        return bool(select.select([self.socket], [], [], 0)[0])
 
     def answer(self, method: str = "GET") -> Answer:
         response = http.client.HTTPResponse(self.socket, method=method)
