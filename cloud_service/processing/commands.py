@@ -68,7 +68,7 @@ def storyboard(original: Path, source: Source, sheet: Sheet, output: Path) -> li
     picture = source.picture
     keys_alone = ("-skip_frame", "nokey") if picture.keyframes_within_s <= sheet.every_s * 1.5 else ()
     chain = [
-        f"fps=1/{sheet.every_s}:start_time=0:round=down:eof_action=pass",
+        f"fps=1/{sheet.every_s}:start_time=0:round=up",  # what is shown when a tile's time begins
         *_still(picture, sheet.width, sheet.height),
         f"tpad=stop=-1:stop_mode=clone,trim=end_frame={sheet.tiles}",
         f"tile={sheet.columns}x{sheet.rows}",

@@ -44,8 +44,8 @@ READ_S = 90
 """How long packets are counted; of what is longer than that the end is looked for."""
 TRIED_PACKETS = 500
 NOT_MOVING = Disposition.attached_pic | Disposition.still_image | Disposition.timed_thumbnails
-JUMP_S = 10
-"""A transport stream that leaps by more goes on where it was: FFmpeg sees it so too."""
+JUMP_S, BACK_S = 10, 0.1
+"""A transport stream that leaps ahead or back by more goes on where it was: FFmpeg sees it so too."""
 COPIED_PROFILES = ("Baseline", "Constrained Baseline", "Main", "High")
 IDR = 5
 
@@ -62,23 +62,28 @@ class Track:
     ends_s: float = 0.0
     changes: bool = False
     _offset_s: float = 0.0
-    _last_s: float | None = None
+    _expected_s: float | None = None
 
     def add(self, packet: "Packet[Any]", base_s: float) -> None:
         ticks = packet.pts if packet.pts is not None else packet.dts
         if ticks is None or packet.is_discard:
             return
-        at = float(ticks * packet.time_base) - base_s
-        if self.leaps and self._last_s is not None and abs(at - self._last_s) > JUMP_S:
-            self._offset_s += self._last_s - at
-        self._last_s = at
-        at += self._offset_s
+        duration_s = float((packet.duration or 0) * packet.time_base)
+        if self.leaps and packet.dts is not None:
+            self._follow(float(packet.dts * packet.time_base), duration_s)
+        at = float(ticks * packet.time_base) - base_s + self._offset_s
         self.times.append(at)
         if packet.is_keyframe:
             self.keys.append(at)
         self.size += packet.size
-        self.ends_s = max(self.ends_s, at + float((packet.duration or 0) * packet.time_base))
+        self.ends_s = max(self.ends_s, at + duration_s)
         self.changes = self.changes or packet.has_sidedata("new_extradata")
+
+    def _follow(self, decoded_s: float, duration_s: float) -> None:
+        expected = self._expected_s
+        if expected is not None and not expected - BACK_S < decoded_s < expected + JUMP_S:
+            self._offset_s += expected - decoded_s
+        self._expected_s = decoded_s + duration_s
 
     @property
     def starts_s(self) -> float:
@@ -89,7 +94,8 @@ def look(path: str, media_type: str) -> Source:
     """Raises CannotProcess."""
     whitelists = {"format_whitelist": FORMATS[media_type], "protocol_whitelist": "file", "max_streams": "100"}
     decoders = ",".join(sorted(PICTURE_DECODERS | SOUND_DECODERS))
-    with av.open(f"file:{path}", options=whitelists | {"codec_whitelist": decoders}) as container:
+    options = whitelists | {"codec_whitelist": decoders}
+    with av.open(f"file:{path}", format=FORMATS[media_type], options=options, metadata_errors="replace") as container:
         assert isinstance(container, InputContainer)
         picture = _picture_stream(container)
         sound = _sound_stream(container)

@@ -68,8 +68,12 @@ async def carry_out(
 ) -> Made:
     """Into `folder`; `made` are the renditions there are already. Raises what `Ffmpeg.run` raises."""
 
+    done = 0.0
+
     def told(progress: Progress) -> None:
-        on_progress(min(1.0, progress.seconds / max(source.duration_s, 0.001)), progress.speed)
+        nonlocal done  # picture and sound get on by turns, and what is told is where the one behind is
+        done = min(1.0, max(done, progress.seconds / max(source.duration_s, 0.001)))
+        on_progress(done, progress.speed)
 
     if step.target:
         return await _make_rendition(step.target, source, original, folder, ffmpeg, made, told)
@@ -132,8 +136,9 @@ def _checked(output: Path, source: Source, target: Target, said: str) -> Fragmen
 async def _make_poster(source: Source, original: Path, folder: Path, ffmpeg: Ffmpeg) -> Made:
     """From a tenth into it; what is black there is looked for elsewhere, and shown if there is nothing else."""
     output = folder / "poster.jpg"
-    for share, any_frame in ((0.1, False), (0.4, False), (0.7, False), (0.0, False), (0.1, True), (0.0, True)):
-        at_s = share * source.picture.ends_s
+    length_s = source.picture.ends_s
+    from_s = 0.1 * length_s if length_s > 1 else 0.0
+    for at_s, any_frame in ((from_s, False), (0.5 * length_s, False), (0.0, False), (from_s, True), (0.0, True)):
         arguments = commands.poster(original, source, at_s, output, any_frame=any_frame)
         said = await ffmpeg.run(arguments, reads=[original], writes=folder)
         if output.exists() and output.stat().st_size:

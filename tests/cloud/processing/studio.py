@@ -1,0 +1,124 @@
+"""Clips made for a test, and what processing makes of them; each once a run."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from cloud_service.processing.confined import Limits
+from cloud_service.processing.ffmpeg import Ffmpeg, Patience
+from cloud_service.processing.steps import Source, Step, carry_out, inspect, plan
+from cloud_service.uploads.containers import HEAD_BYTES, media_type_of
+from cloud_service.videos.models import Rendition
+from tests.clips import ffmpeg
+
+QUICK = ("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p")
+LIMITS = Limits(memory_bytes=4 * 2**30, cpu_s=300, file_bytes=2**30)
+PATIENCE = Patience(stalled_s=120, in_all_s=300)
+
+
+def pattern(width: int = 160, height: int = 90, rate: str = "25", seconds: float = 2) -> tuple[str, ...]:
+    """A moving test picture as input."""
+    return ("-f", "lavfi", "-i", f"testsrc2=size={width}x{height}:rate={rate}:duration={seconds}")
+
+
+def tone(seconds: float = 2, rate: int = 48_000) -> tuple[str, ...]:
+    return ("-f", "lavfi", "-i", f"sine=frequency=440:sample_rate={rate}:duration={seconds}")
+
+
+def looked_into(original: Path) -> Source:
+    """Raises CannotProcess."""
+    with original.open("rb") as file:
+        media_type = media_type_of(file.read(HEAD_BYTES))
+    assert media_type
+    return asyncio.run(inspect(original, media_type))
+
+
+def carried_out(
+    step: Step,
+    source: Source,
+    original: Path,
+    folder: Path,
+    made: list[Rendition],
+    on_progress: Callable[[float, float], None] = lambda share, speed: None,
+) -> list[str]:
+    """The files that were made; what was rendered is added to `made`."""
+    folder.mkdir(exist_ok=True)
+    done = asyncio.run(carry_out(step, source, original, folder, Ffmpeg(LIMITS, PATIENCE), made, on_progress))
+    if done.rendition:
+        made.append(done.rendition)
+    return list(done.files)
+
+
+@dataclass
+class Video:
+    """An original, and beside it in `folder` what is made of it when a test asks for that."""
+
+    original: Path
+    made: list[Rendition] = field(default_factory=list)
+    files: dict[str, list[str]] = field(default_factory=dict)
+
+    @property
+    def folder(self) -> Path:
+        return self.original.with_name(f"{self.original.name}.made")
+
+    @cached_property
+    def source(self) -> Source:
+        return looked_into(self.original)
+
+    @cached_property
+    def steps(self) -> dict[str, Step]:
+        return {step.name: step for step in plan(self.source)}
+
+    def rendition(self, name: str) -> Rendition:
+        self.file(name)
+        return next(made for made in self.made if made.name == name)
+
+    def file(self, step: str) -> Path:
+        """The first that this step makes."""
+        if step not in self.files:
+            self.files[step] = carried_out(self.steps[step], self.source, self.original, self.folder, self.made)
+        return self.folder / self.files[step][0]
+
+    def everything(self) -> list[str]:
+        for step in self.steps:
+            self.file(step)
+        return sorted(path.name for path in self.folder.iterdir())
+
+
+@dataclass
+class Studio:
+    folder: Path
+    videos: dict[str, Video] = field(default_factory=dict)
+
+    def video(self, name: str, *arguments: str) -> Video:
+        """By what ffmpeg is told; the name is its file's, and says its container."""
+        if name not in self.videos:
+            ffmpeg(*arguments, self.folder / name)
+            self.videos[name] = Video(self.folder / name)
+        return self.videos[name]
+
+    def feature(self) -> Video:
+        """Full HD, two segments and a bit."""
+        return self.video(
+            "feature.mp4",
+            *pattern(1920, 1080, "5", 8.4),
+            *tone(8.4),
+            *(*QUICK, "-g", "17", "-c:a", "aac", "-ac", "2"),
+        )
+
+    def fitting(self) -> Video:
+        """A recording that needs nothing but to be cut into segments; keyframes come twice as often as these."""
+        return self.video(
+            "fitting.mp4",
+            *pattern(640, 360, "30", 9),
+            *tone(9),
+            *("-c:v", "libx264", "-preset", "fast", "-pix_fmt", "yuv420p", "-g", "60", "-sc_threshold", "0"),
+            *("-bf", "2", "-crf", "28", "-c:a", "aac", "-ac", "2"),
+        )
+
+    def uneven(self) -> Video:
+        """A screen recorder's: 30 frames a second, but hardly any while nothing moves."""
+        seldom = ("-vf", "select='lt(t,2)+not(mod(n,9))'", "-fps_mode", "vfr")
+        return self.video("uneven.mp4", *pattern(rate="30", seconds=5), *seldom, *QUICK)

@@ -1,0 +1,225 @@
+"""What is made of originals of every kind: size, rate, length, quality, and that sound and picture keep together."""
+
+import shutil
+from itertools import pairwise
+from pathlib import Path
+
+import av
+import pytest
+
+from cloud_service.processing.ffmpeg import FfmpegFailed
+from tests.cloud.processing.measuring import beeps, flashes, packet_hashes, shown_at, ssim
+from tests.cloud.processing.studio import QUICK, Studio, Video, carried_out, looked_into, pattern, tone
+
+EVENT = "between(mod(t,3),1,1.3)"
+FLASHES = ("-f", "lavfi", "-i", f"color=black:size=160x90:rate=25:duration=7,drawbox=c=white:t=fill:enable='{EVENT}'")
+BEEPS = ("-f", "lavfi", "-i", f"aevalsrc='if({EVENT},sin(2*PI*1000*t),0)':s=48000:d=7")
+IN_SYNC_S = 0.04
+FRAME_S = 0.2
+"""Of the feature."""
+
+
+def streams(file: Path) -> tuple[str, ...]:
+    with av.open(str(file), "r") as container:
+        return tuple(stream.type for stream in container.streams)
+
+
+# --- quality ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["sd", "hd", "full_hd"])
+def test_a_rendition_looks_like_its_source(studio: Studio, name: str) -> None:
+    feature = studio.feature()
+    assert ssim(feature.original, feature.file(name), feature.rendition(name)) >= 0.95
+
+
+def test_a_rendition_of_fine_detail_looks_like_its_source(studio: Studio) -> None:
+    fractal = studio.video(
+        "fractal.mp4",
+        *("-f", "lavfi", "-i", "mandelbrot=size=854x480:rate=10:start_scale=0.3", "-t", "3"),
+        *(*QUICK, "-crf", "10"),
+    )
+    assert ssim(fractal.original, fractal.file("sd"), fractal.rendition("sd")) >= 0.95
+
+
+def test_every_rendition_has_its_keyframes_at_the_same_moments(studio: Studio) -> None:
+    feature = studio.feature()
+    keyframes = {name: shown_at(feature.file(name), keyframes_only=True) for name in ("sd", "hd", "full_hd")}
+    assert keyframes["sd"] == keyframes["hd"] == keyframes["full_hd"] == pytest.approx([0, 4, 8], abs=FRAME_S / 2)
+
+
+@pytest.mark.parametrize("rate", ["30000/1001", "24000/1001", "12.5", "60"])
+def test_segments_last_four_seconds_whatever_the_frame_rate(studio: Studio, rate: str) -> None:
+    video = studio.video(f"rate-{rate.replace('/', '-')}.mp4", *pattern(rate=rate, seconds=13), *QUICK)
+    frame_s = 1 / float(video.source.picture.frame_rate)
+    keyframes = shown_at(video.file("sd"), keyframes_only=True)
+    assert len(keyframes) == 4
+    assert all(4 * number <= at + 0.002 < 4 * number + frame_s for number, at in enumerate(keyframes))
+
+
+# --- sources of every kind --------------------------------------------------------------------------------
+
+TEN_BITS = ("-pix_fmt", "yuv420p10le", "-c:v", "libx264", "-preset", "ultrafast", "-crf", "14")
+SOURCES = {
+    "odd.mkv": (*pattern(161, 91), "-c:v", "ffv1"),
+    "ten-bits.mp4": (*pattern(320, 180), *TEN_BITS),
+    "full-colour.mov": (*pattern(320, 180), "-pix_fmt", "rgb24", "-c:v", "qtrle"),
+    "portrait.webm": (*pattern(90, 160), "-c:v", "libvpx", "-deadline", "realtime", "-b:v", "2M"),
+    "wide-pixels.ts": (*pattern(180, 144), "-vf", "setsar=64/45", "-c:v", "mpeg2video", "-q:v", "2"),
+    "many-frames.avi": (*pattern(rate="120"), "-c:v", "mpeg4", "-q:v", "2"),
+    "one-frame.mp4": (*pattern(), "-frames:v", "1", *QUICK),
+}
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_any_source_becomes_a_rendition_like_it(studio: Studio, name: str) -> None:
+    video = studio.video(name, *SOURCES[name])
+    made = video.rendition("sd")
+    with av.open(str(video.file("sd"))) as container:
+        frames = list(container.decode(video=0))
+    (frame, *_) = frames
+    assert (frame.width, frame.height, frame.format.name) == (made.width, made.height, "yuv420p")
+    assert (made.width % 2, made.height % 2) == (0, 0)
+    assert len(frames) == pytest.approx(video.source.duration_s * made.frame_rate, abs=2)
+    assert ssim(video.original, video.file("sd"), made) >= 0.95
+
+
+def test_a_picture_that_lies_on_its_side_is_turned_upright(studio: Studio) -> None:
+    """White above, black below: turned by a quarter to the right, the white is on the right."""
+    halves = ("-f", "lavfi", "-i", "color=black:size=160x90:rate=25:duration=1,drawbox=c=white:t=fill:h=45")
+    lying = studio.video("halves.mp4", *halves, *QUICK).original
+    turned = studio.video("turned-halves.mp4", "-display_rotation", "-90", "-i", str(lying), "-c", "copy")
+    with av.open(str(turned.file("sd"))) as container:
+        frame = next(container.decode(video=0))
+    row = bytes(frame.planes[0])[:90]
+    assert (frame.width, frame.height, frame.rotation) == (90, 160, 0)
+    assert (row[10] < 50, row[80] > 200) == (True, True)
+
+
+def test_frames_that_came_unevenly_come_evenly(studio: Studio) -> None:
+    uneven = studio.uneven()
+    times = shown_at(uneven.file("sd"))
+    assert {round((after - before) * 30, 1) for before, after in pairwise(times)} == {1.0}
+    assert times[-1] == pytest.approx(uneven.source.duration_s, abs=0.1)
+
+
+# --- sound ------------------------------------------------------------------------------------------------
+
+SOUNDS = {
+    "mono.mp4": (*tone(), "-c:a", "aac", "-ac", "1"),
+    "stereo.webm": (*tone(), "-c:a", "libopus", "-ac", "2"),
+    "surround.mkv": (*tone(), "-c:a", "ac3", "-ac", "6"),
+    "disc.avi": (*tone(rate=44_100), "-c:a", "pcm_s16le", "-ac", "2"),
+    "phone.mov": (*tone(rate=8_000), "-c:a", "pcm_mulaw"),
+}
+AS_MADE = {
+    "mono.mp4": (1, 48_000),
+    "stereo.webm": (2, 48_000),
+    "surround.mkv": (2, 48_000),
+    "disc.avi": (2, 44_100),
+    "phone.mov": (1, 48_000),
+}
+
+
+@pytest.mark.parametrize("name", SOUNDS)
+def test_sound_becomes_what_every_player_plays(studio: Studio, name: str) -> None:
+    codec = ("-c:v", "libvpx", "-deadline", "realtime") if name.endswith("webm") else ("-c:v", "mpeg4")
+    video = studio.video(name, *pattern(), *SOUNDS[name], *codec)
+    with av.open(str(video.file("sd"))) as container:
+        (sound,) = container.streams.audio
+        assert (sound.channels, sound.rate) == AS_MADE[name]
+        assert (sound.codec_context.name, sound.profile) == ("aac", "LC")
+
+
+def test_missing_sound_stays_missing(studio: Studio) -> None:
+    silent = studio.video("silent.mp4", *pattern(), *QUICK)
+    assert streams(silent.file("sd")) == ("video",)
+    assert silent.rendition("sd").codecs.startswith("avc1.")
+    assert "," not in silent.rendition("sd").codecs
+
+
+def test_nothing_but_picture_and_sound_is_taken_over(studio: Studio, tmp_path: Path) -> None:
+    words = tmp_path / "words.srt"
+    words.write_text("1\n00:00:00,000 --> 00:00:01,000\nHello\n")
+    full = studio.video(
+        "full.mkv",
+        *(*pattern(), *tone(), "-i", str(words), "-map", "0", "-map", "1", "-map", "1", "-map", "2"),
+        *(*QUICK, "-c:a", "aac", "-metadata", "title=$(secret)", "-metadata", "comment=secret"),
+    )
+    assert streams(full.file("sd")) == ("video", "audio")
+    assert b"secret" not in full.file("sd").read_bytes()
+
+
+def clapped(studio: Studio, name: str) -> Video:
+    """Flashes and beeps at 1 and 4 seconds; sound that starts late or has a gap has them where they belong."""
+    if name == "late.mkv":
+        late = ("-itsoffset", "0.48", *BEEPS[:-1], BEEPS[-1].replace("(t,", "(t+0.48,"))
+        return studio.video(name, *FLASHES, *late, *QUICK, "-c:a", "libmp3lame", "-t", "6")
+    if name == "gap.mkv":
+        gap = ("-af", "aselect='not(between(t,2,3))'", "-c:a", "pcm_s16le")
+        return studio.video(name, *FLASHES, *BEEPS, *gap, *QUICK)
+    if name == "early.ts":  # the picture starts late
+        late_picture = ("-itsoffset", "0.48", *FLASHES[:-1], FLASHES[-1].replace("(t,", "(t+0.48,"))
+        return studio.video(name, *late_picture, *BEEPS, *QUICK, "-c:a", "aac", "-t", "6")
+    codecs = ("-c:v", "libvpx", "-deadline", "realtime", "-c:a", "libopus") if "webm" in name else (*QUICK, "-g", "100")
+    return studio.video(name, *FLASHES, *BEEPS, *codecs, *(("-c:a", "mp2") if name == "a2.ts" else ()))
+
+
+@pytest.mark.parametrize("name", ["clap.mp4", "clap.webm", "a2.ts", "late.mkv", "gap.mkv", "early.ts"])
+def test_sound_and_picture_keep_together(studio: Studio, name: str) -> None:
+    video = clapped(studio, name)
+    seen, heard = flashes(video.file("sd")), beeps(video.file("sd"))
+    assert seen == pytest.approx([1, 4], abs=0.1)
+    assert heard == pytest.approx(seen, abs=IN_SYNC_S)
+
+
+@pytest.mark.parametrize(("picture_s", "sound_s"), [(2, 5), (5, 2)])
+def test_picture_and_sound_end_together(studio: Studio, picture_s: int, sound_s: int) -> None:
+    """A player would stop where one of them ends."""
+    video = studio.video(f"{picture_s}.mp4", *pattern(seconds=picture_s), *tone(sound_s), *QUICK, "-c:a", "aac")
+    with av.open(str(video.file("sd"))) as container:
+        ends = [float((stream.duration or 0) * (stream.time_base or 0)) for stream in container.streams]
+    assert ends == pytest.approx([5, 5], abs=0.1)
+
+
+# --- taken as it is ---------------------------------------------------------------------------------------
+
+
+def test_a_source_that_fits_is_not_encoded_again(studio: Studio) -> None:
+    fitting = studio.fitting()
+    for stream in ("v", "a"):
+        assert packet_hashes(fitting.file("sd"), stream) == packet_hashes(fitting.original, stream)
+    assert shown_at(fitting.file("sd")) == pytest.approx(shown_at(fitting.original), abs=0.001)
+
+
+def test_sound_and_picture_keep_together_when_they_are_taken_as_they_are(studio: Studio) -> None:
+    clapped_video = clapped(studio, "clap.mp4")
+    assert clapped_video.steps["sd"].target.copies_picture  # type: ignore[union-attr]
+    assert clapped_video.steps["sd"].target.copies_sound  # type: ignore[union-attr]
+    assert flashes(clapped_video.file("sd")) == pytest.approx(flashes(clapped_video.original), abs=0.001)
+    assert beeps(clapped_video.file("sd")) == pytest.approx(beeps(clapped_video.original), abs=0.002)
+
+
+# --- what goes wrong --------------------------------------------------------------------------------------
+
+
+def test_half_a_video_is_no_rendition(studio: Studio, tmp_path: Path) -> None:
+    """FFmpeg ends well with what it could read: a disk went bad after the file had been looked into."""
+    whole = studio.video("whole.mkv", *pattern(seconds=6), *tone(6), *QUICK, "-c:a", "aac")
+    original = tmp_path / "original"
+    shutil.copy(whole.original, original)
+    source = looked_into(original)
+    original.write_bytes(original.read_bytes()[: original.stat().st_size // 2])
+    with pytest.raises(FfmpegFailed, match="only a part"):
+        carried_out(whole.steps["sd"], source, original, tmp_path / "made", [])
+    assert list((tmp_path / "made").iterdir()) == []
+
+
+def test_progress_is_told_up_to_the_end(studio: Studio, tmp_path: Path) -> None:
+    video = studio.feature()
+    told: list[tuple[float, float]] = []
+    carried_out(video.steps["sd"], video.source, video.original, tmp_path / "made", [], lambda *now: told.append(now))
+    shares = [share for share, _ in told]
+    assert shares == sorted(shares)
+    assert shares[-1] == pytest.approx(1, abs=0.05)
+    assert told[-1][1] > 0
