@@ -13,16 +13,12 @@ from pathlib import Path
 
 from shared.localdb import LocalDatabase
 from tests.both.toptank import eventually
+from tests.processes import children_of
 
 
 def copy_folder(source: Path, target: Path) -> None:
     """With owners and modes: PostgreSQL minds both."""
     subprocess.run(["cp", "-a", str(source), str(target)], check=True)
-
-
-def children_of(pid: int) -> list[int]:
-    listed = Path(f"/proc/{pid}/task/{pid}/children")
-    return [int(child) for child in listed.read_text().split()] if listed.exists() else []
 
 
 def runs(pid: int) -> bool:
