@@ -3,7 +3,8 @@
 import pytest
 
 from tests.faults.acts import Cast
-from tests.faults.node_deaths import SCENARIOS
+from tests.faults.node_deaths import SCENARIOS, Scenario
+from tests.faults.resumable_deaths import ON_THE_COMMON_WAY
 from tests.faults.world import World
 
 pytestmark = pytest.mark.usefixtures("audited")
@@ -11,7 +12,16 @@ pytestmark = pytest.mark.usefixtures("audited")
 
 @pytest.mark.parametrize("point", SCENARIOS)
 def test_a_node_that_died_at_any_point_is_whole_when_it_is_back(world: World, cast: Cast, point: str) -> None:
-    scenario = SCENARIOS[point](world, cast)
+    dies_and_comes_back(world, cast, point, SCENARIOS[point])
+
+
+@pytest.mark.parametrize("point", ON_THE_COMMON_WAY)
+def test_so_it_is_after_an_upload_that_can_be_resumed(world: World, cast: Cast, point: str) -> None:
+    dies_and_comes_back(world, cast, point, ON_THE_COMMON_WAY[point])
+
+
+def dies_and_comes_back(world: World, cast: Cast, point: str, prepared: Scenario) -> None:
+    scenario = prepared(world, cast)
     next(scenario)
     world.cloud.stop()
     world.cloud.start_doomed(point)
