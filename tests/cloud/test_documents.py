@@ -31,6 +31,16 @@ def test_anything_else_is_refused_with_a_reason(tmp_path: Path, name: str) -> No
     assert len(list(tmp_path.iterdir())) == 1
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["docm", "docm-that-says-docx", "docm-by-a-content-type", "xlsm-of-old-macros", "active-x", "odt-with-macros"],
+)
+def test_macros_are_named_as_the_reason(tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").write_bytes(HOSTILE[name])
+    with pytest.raises(NotADocument, match="macros"):
+        document_type(tmp_path / "file")
+
+
 def test_bombs_take_no_memory(tmp_path: Path) -> None:
     for name in ("bomb-as-content-types", "bomb-that-lies", "bomb-beside-it", "too-many-entries", "billion-laughs"):
         (tmp_path / "file").write_bytes(HOSTILE[name])

@@ -105,8 +105,18 @@ def test_the_upload_is_a_raw_body_with_every_refusal(document: dict[str, Any]) -
         "not_a_video",
         "empty_upload",
         "storage_full",
+        "quota_exceeded",
+        "replacement_under_way",
+        "upload_too_slow",
+        "upload_deadline_passed",
+        "length_mismatch",
+        "invalid_repr_digest",
+        "digest_mismatch",
+        "idempotency_key_reused",
+        "idempotency_key_in_use",
         "vps_unreachable",
     } <= codes(document, "/videos", "post")
+    assert {"Location", "Repr-Digest"} == set(document["paths"]["/videos"]["post"]["responses"]["201"]["headers"])
 
 
 @pytest.mark.parametrize("method", ["get", "head"])
@@ -128,6 +138,21 @@ def test_what_an_address_of_the_vps_may_carry_is_described(document: dict[str, A
     assert "after" in {parameter["name"] for parameter in operation["parameters"]}
 
 
+@pytest.mark.parametrize("method", ["get", "head"])
+def test_each_rendition_that_can_be_asked_for_is_described(document: dict[str, Any], method: str) -> None:
+    path = "/videos/{video_id}/stream"
+    (asked,) = [one for one in document["paths"][path][method]["parameters"] if one["name"] == "rendition"]
+    assert asked["schema"]["enum"] == ["original", "sd", "hd", "full_hd"]
+    assert "rendition_not_found" in codes(document, path, method)
+
+
+def test_files_and_captions_say_what_they_are_refused_for(document: dict[str, Any]) -> None:
+    assert {"not_a_document", "invalid_name", "upload_too_large", "storage_full"} <= codes(document, "/files", "post")
+    assert codes(document, "/files", "post").isdisjoint({"not_a_video", "lesson_has_video", "quota_exceeded"})
+    captions = codes(document, "/videos/{video_id}/captions/{language}", "put")
+    assert {"not_captions", "invalid_captions", "invalid_language", "too_many_languages"} <= captions
+
+
 def test_a_permission_that_is_remembered_for_too_long_is_described(document: dict[str, Any]) -> None:
     assert "rights_unknown" in codes(document, "/uploads/permission", "get")
 
@@ -142,6 +167,11 @@ def test_a_permission_that_is_remembered_for_too_long_is_described(document: dic
         ("delete", "/videos/{video_id}"),
         ("get", "/videos/{video_id}/stream"),
         ("delete", "/courses/{course_id}"),
+        ("put", "/videos/{video_id}/captions/{language}"),
+        ("get", "/videos/{video_id}/captions/{language}"),
+        ("post", "/files"),
+        ("get", "/files/{file_id}"),
+        ("delete", "/files/{file_id}"),
     ],
 )
 def test_whatever_needs_the_vps_or_the_database_says_that_it_may_be_away(
