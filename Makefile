@@ -7,7 +7,7 @@ run: .venv/ready
 	@$(BIN)/toptank up
 
 test: .venv/ready tests/tus/node_modules/.ready
-	@$(BIN)/python -m pytest -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: .venv/ready
 	@$(BIN)/ruff check .

@@ -11,6 +11,7 @@ from shared.secrets import make_secrets
 
 TEMPLATE = "TOPTANK_TEST_TEMPLATE_URL"
 """How the controller tells its workers where the migrated template is."""
+SLOWEST = ("tests/faults/", "tests/both/", "tests/cloud/processing/", "tests/vps/")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -29,6 +30,11 @@ def _start(config: pytest.Config) -> str:
     stack = ExitStack()
     config.add_cleanup(stack.close)
     return stack.enter_context(migrated_database())
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that take longest come first, so that no worker is left with one of them when the others have finished."""
+    items.sort(key=lambda item: next((n for n, place in enumerate(SLOWEST) if place in item.nodeid), len(SLOWEST)))
 
 
 @pytest.fixture(scope="session")
