@@ -42,6 +42,10 @@ def codes(document: dict[str, Any], path: str, method: str) -> set[str]:
 def test_the_routes_are_those_of_this_issue(operations: list[Operation]) -> None:
     assert {(method, path) for method, path, _ in operations} == {
         ("get", "/uploads/permission"),
+        ("post", "/uploads"),
+        ("head", "/uploads/{upload_id}"),
+        ("patch", "/uploads/{upload_id}"),
+        ("delete", "/uploads/{upload_id}"),
         ("post", "/videos"),
         ("get", "/videos/{video_id}"),
         ("get", "/videos/{video_id}/processing"),
@@ -71,7 +75,7 @@ def test_every_answer_is_typed(operations: list[Operation]) -> None:
         (method, path, status)
         for method, path, operation in operations
         for status, answer in operation["responses"].items()
-        if path != "/metrics"
+        if path not in ("/metrics", "/uploads", "/uploads/{upload_id}")  # of the last two every answer is empty
         if status in ("200", "201", "206") and not all(kind.get("schema") for kind in answer["content"].values())
     ]
     assert untyped == []
@@ -117,6 +121,22 @@ def test_the_upload_is_a_raw_body_with_every_refusal(document: dict[str, Any]) -
         "vps_unreachable",
     } <= codes(document, "/videos", "post")
     assert {"Location", "Repr-Digest"} == set(document["paths"]["/videos"]["post"]["responses"]["201"]["headers"])
+
+
+def test_resumable_uploads_are_described_with_their_headers(document: dict[str, Any]) -> None:
+    begin, one = document["paths"]["/uploads"], document["paths"]["/uploads/{upload_id}"]
+    assert {"Tus-Resumable", "Upload-Length", "Upload-Metadata", "Upload-Checksum"} <= {
+        parameter["name"] for parameter in begin["post"]["parameters"]
+    }
+    assert {"Tus-Resumable", "Upload-Offset", "Upload-Checksum"} <= {
+        parameter["name"] for parameter in one["patch"]["parameters"]
+    }
+    assert list(one["patch"]["requestBody"]["content"]) == ["application/offset+octet-stream"]
+    assert {"412", "413", "415", "460", "507"} <= set(begin["post"]["responses"])
+    assert {"404", "408", "409", "412", "413", "415", "460"} <= set(one["patch"]["responses"])
+    assert {"offset_mismatch", "checksum_mismatch", "upload_taken_over", "wrong_content_type", "not_a_video"} <= codes(
+        document, "/uploads/{upload_id}", "patch"
+    )
 
 
 @pytest.mark.parametrize("method", ["get", "head"])
