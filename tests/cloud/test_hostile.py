@@ -1,35 +1,29 @@
 """The whole corpus, and valid files with some bytes changed: each ends as it must, and reaches nothing else."""
 
 import random
-import socket
+import subprocess
+import time
 from collections.abc import Iterator
 
+import imageio_ffmpeg
 import pytest
 
 from cloud_service.uploads.containers import HEAD_BYTES, media_type_of
 from tests.clips import Clips
 from tests.cloud.inspecting import Inspector
 from tests.corpus import CORPUS
-from tests.corpus.entry import NO_CONTAINER, Hostile, Trap
+from tests.corpus.entry import NO_CONTAINER, Hostile
+from tests.corpus.playlists import hls
+from tests.corpus.trap import Trap, set_trap
 
 
 @pytest.fixture(scope="module")
-def listener() -> Iterator[socket.socket]:
-    """Nobody must ever knock."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        listener.setblocking(False)
-        yield listener
-        with pytest.raises(BlockingIOError):
-            listener.accept()
-
-
-@pytest.fixture(scope="module")
-def trap(listener: socket.socket, clips: Clips) -> Trap:
+def trap(clips: Clips) -> Iterator[Trap]:
     """The canary is beside what is uploaded, where every playlist would find it."""
     canary = clips.folder / "canary.ts"
     canary.write_bytes(clips.container("ts"))
-    host, port = listener.getsockname()
-    return Trap(canary, f"{host}:{port}")
+    with set_trap(canary) as trap:
+        yield trap
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +36,21 @@ def test_there_are_enough_of_them() -> None:
     assert len({entry.name for entry in CORPUS}) == len(CORPUS) >= 40
 
 
+def test_who_does_not_beware_walks_into_the_trap(clips: Clips, trap: Trap) -> None:
+    """Or it would tell nothing that nobody else does."""
+    path = clips.folder / "list"
+    path.write_bytes(hls(trap))
+    careless = ("-f", "hls", "-extension_picky", "0", "-protocol_whitelist", "file,http,tcp")
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-loglevel", "quiet", *careless, "-i", path, "-f", "null", "-"]
+    visits = set[str]()
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL) as decoding:
+        while visits != {"canary", "listener"} and decoding.poll() is None:
+            visits |= set(trap.visits())
+            time.sleep(0.02)
+        decoding.kill()
+    assert visits | set(trap.visits()) == {"canary", "listener"}
+
+
 @pytest.mark.parametrize("entry", CORPUS, ids=lambda entry: entry.name)
 def test_a_hostile_file_ends_as_it_must(entry: Hostile, clips: Clips, trap: Trap, inspector: Inspector) -> None:
     content = entry.make(clips, trap)
@@ -51,6 +60,7 @@ def test_a_hostile_file_ends_as_it_must(entry: Hostile, clips: Clips, trap: Trap
     reason = found.get("reason", "")
     assert entry.reason in reason
     assert bool(entry.reason) == bool(reason), found
+    assert trap.visits() == []
     assert (media_type_of(content[:HEAD_BYTES]) is None) == (entry.reason == NO_CONTAINER)
 
 

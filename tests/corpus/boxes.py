@@ -2,8 +2,9 @@
 
 from tests.clips import PICTURE, SOUND, Clips
 from tests.corpus.bytes_alone import noise
-from tests.corpus.entry import CUT_SHORT, DAMAGED, NO_PICTURE, NO_STREAM, Entries, Trap
+from tests.corpus.entry import CUT_SHORT, DAMAGED, NO_PICTURE, NO_STREAM, Entries
 from tests.corpus.surgery import box, edited, full_box, overwritten, parts
+from tests.corpus.trap import Trap
 
 ENTRIES = Entries()
 TABLE = "moov/trak/mdia/minf/stbl"

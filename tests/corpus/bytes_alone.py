@@ -5,7 +5,8 @@ import random
 import zipfile
 
 from tests.clips import PICTURE, Clips
-from tests.corpus.entry import DAMAGED, NO_CONTAINER, NO_STREAM, Entries, Trap
+from tests.corpus.entry import DAMAGED, NO_CONTAINER, NO_STREAM, Entries
+from tests.corpus.trap import Trap
 
 ENTRIES = Entries()
 MP4_BRAND = b"\0\0\0\x18ftypisom\0\0\0\0isommp41"

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from tests.clips import Clips
+from tests.corpus.trap import Trap
 
 NO_CONTAINER = "does not begin as"
 DAMAGED = "damaged, cut short, or not a video"
@@ -12,18 +12,6 @@ CUT_SHORT = "cut short: its end is missing"
 NO_STREAM = "no video stream"
 TOO_LONG = "longer than the 12 hours"
 NO_PICTURE = "no picture that can be decoded"
-
-
-@dataclass(frozen=True)
-class Trap:
-    """What no upload may ever reach: a video of another course, and a listener on this machine (`host:port`)."""
-
-    canary: Path
-    listener: str
-
-    def baits(self) -> tuple[str, ...]:
-        name = self.canary.name
-        return (str(self.canary), name, f"file:{self.canary}", f"http://{self.listener}/x", f"tcp://{self.listener}")
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ from tests.clips import H264, PICTURE, SOUND, Clips
 from tests.corpus import riff
 from tests.corpus.bytes_alone import noise
 from tests.corpus.ebml import CLUSTER, HEAD, INFO, SEGMENT, UNKNOWN, VOID, element, segment
-from tests.corpus.entry import CUT_SHORT, DAMAGED, NO_PICTURE, NO_STREAM, TOO_LONG, Entries, Trap
+from tests.corpus.entry import CUT_SHORT, DAMAGED, NO_PICTURE, NO_STREAM, TOO_LONG, Entries
+from tests.corpus.trap import Trap
 
 ENTRIES = Entries()
 LARGEST = b"\x01" + b"\xff" * 6 + b"\xfe"

@@ -4,8 +4,9 @@ import zlib
 
 from tests.clips import H264, PICTURE, Clips
 from tests.corpus import riff
-from tests.corpus.entry import NO_PICTURE, TOO_LONG, Entries, Trap
+from tests.corpus.entry import NO_PICTURE, TOO_LONG, Entries
 from tests.corpus.surgery import box, edited, overwritten, parts
+from tests.corpus.trap import Trap
 
 ENTRIES = Entries()
 TOO_LARGE = "at most 8192 a side"

@@ -3,8 +3,9 @@
 from tests.clips import Clips
 from tests.corpus import riff
 from tests.corpus.bytes_alone import EBML, MP4_BRAND
-from tests.corpus.entry import DAMAGED, NO_CONTAINER, NO_STREAM, Entries, Trap
+from tests.corpus.entry import DAMAGED, NO_CONTAINER, NO_STREAM, Entries
 from tests.corpus.surgery import box, edited, full_box
+from tests.corpus.trap import Trap
 
 ENTRIES = Entries()
 ELSEWHERE = "which are in another file"

@@ -1,7 +1,8 @@
 """Files of other streams than a picture and a sound, and with words that want to be commands."""
 
 from tests.clips import H264, PICTURE, SOUND, Clips
-from tests.corpus.entry import NO_STREAM, Entries, Trap
+from tests.corpus.entry import NO_STREAM, Entries
+from tests.corpus.trap import Trap
 
 ENTRIES = Entries()
 WORDS = ("-i", "/etc/passwd", "%d", "$(touch owned)", "`id`", "a\nb", "'; rm -rf .", "concat:x|y", "--", "\\", "\u202e")
