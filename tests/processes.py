@@ -20,9 +20,6 @@ from shared.localdb import die_with_parent
 START_WITHIN_S = 30
 STOP_WITHIN_S = 15
 POLL_S = 0.02
-PROGRAMS = ("vps_service", "vps_service.simulator", "cloud_service", "cloud_service.processing")
-LATE = ("anyio._backends._asyncio", "httpcore", "uvicorn.lifespan.on", "uvicorn.loops.uvloop")
-"""What they import only when they run."""
 
 
 def free_port() -> int:
@@ -63,7 +60,7 @@ def children_of(pid: int, program: str = "") -> list[int]:
 def _imported() -> ForkServerContext:
     """A process that has imported our programs and runs none: what is forked off it starts ten times as fast."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["pytest", __name__, *(f"{program}.__main__" for program in PROGRAMS), *LATE])
+    context.set_forkserver_preload([__name__, "tests.imported"])
     return context
 
 
