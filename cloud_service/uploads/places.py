@@ -18,6 +18,7 @@ from cloud_service.uploads.errors import (
     ReplacementUnderWay,
     UploadInProgress,
 )
+from cloud_service.videos.actions import remove_video
 from shared.contract import UPLOAD_RIGHTS, Position, UploadAnswer, UploadQuestion, VideoKind
 from shared.problems import NotAuthenticated
 
@@ -57,6 +58,8 @@ async def admit(node: Node, viewer: Viewer, place: Place) -> Admission:
         kind=place.kind, lesson_id=place.lesson_id, replace=place.replace, **viewer.asker().model_dump()
     )
     async with node.admitting:
+        if place.replace:
+            await node.outbox.deliver()  # the one before may have failed: the VPS has to know, to let another follow
         answer = await node.vps.post(UPLOAD_RIGHTS, question, UploadAnswer)
     if answer.reason == "signed_out":
         raise NotAuthenticated
@@ -66,7 +69,7 @@ async def admit(node: Node, viewer: Viewer, place: Place) -> Admission:
         raise refusal(counted if answer.reason == "not_enough_followers" else None)
     replaces = str(answer.replaces or "")
     if place.kind == "course":
-        _check_lesson(node, str(place.lesson_id), replaces)
+        await _check_lesson(node, str(place.lesson_id), replaces)
     return Admission(
         place=place,
         viewer=viewer,
@@ -79,10 +82,12 @@ async def admit(node: Node, viewer: Viewer, place: Place) -> Admission:
     )
 
 
-def _check_lesson(node: Node, lesson_id: str, replaces: str) -> None:
-    """What is here, and the VPS may not have heard of yet."""
+async def _check_lesson(node: Node, lesson_id: str, replaces: str) -> None:
+    """What is here, and the VPS may not have heard of yet. A replacement that failed, it has just deleted."""
     for video in node.catalogue.of_lesson(lesson_id):
-        if video.id != replaces:
+        if video.replaces and video.replaces == replaces and video.status == "error":
+            await remove_video(node.catalogue, node.store, video)
+        elif video.id != replaces:
             raise ReplacementUnderWay if video.replaces else LessonHasVideo
 
 

@@ -1,0 +1,67 @@
+"""Into a lesson that has a video: what the VPS allows, and what this node holds of that lesson itself."""
+
+from dataclasses import replace
+from uuid import UUID
+
+import pytest
+
+from cloud_service.settings import CloudSettings
+from cloud_service.uploads.errors import LessonHasVideo, ReplacementUnderWay
+from cloud_service.uploads.places import Place, admit
+from cloud_service.videos.models import StoredVideo
+from shared.contract import EVENTS, UPLOAD_RIGHTS, UploadAnswer
+from shared.problems import AppError
+from tests.cloud.made_up import MadeUpVps, bodies
+from tests.cloud.running import a_video, opened, store
+from tests.cloud.things import COURSE, TEACHER, position, viewer
+
+pytestmark = pytest.mark.anyio
+
+OLD = a_video(1)
+NEW = replace(a_video(2), lesson_id=OLD.lesson_id, replaces=OLD.id)
+PLACE = Place("course", UUID(OLD.lesson_id), replace=True)
+
+
+@pytest.fixture(autouse=True)
+def allowing(made_up: MadeUpVps) -> None:
+    """The VPS would have the old video replaced."""
+    answer = UploadAnswer(
+        allowed=True,
+        reason=None,
+        followers=3,
+        required=3,
+        course_id=COURSE,
+        teacher_username="omar",
+        replaces=UUID(OLD.id),
+        as_of=position(5),
+    )
+    made_up.answers("POST", UPLOAD_RIGHTS, answer)
+
+
+async def test_a_replacement_that_failed_goes_when_the_next_is_admitted_and_the_old_video_stays(
+    settings: CloudSettings, made_up: MadeUpVps
+) -> None:
+    told = made_up.answers("POST", EVENTS, {"verdict": "applied"})
+    failed = replace(NEW, status="error", reason="It ends early.")
+    async with opened(settings) as node:
+        await store(node, OLD, failed)
+        async with node.database.transaction() as transaction:
+            await node.outbox.add(transaction, failed.announcement())
+        assert (await admit(node, viewer(TEACHER), PLACE)).replaces == OLD.id
+        assert bodies(told)[0]["about"]["status"] == "error"  # before it asks, so that the VPS knows
+        assert [video.id for video in node.catalogue] == [OLD.id]
+        assert not node.store.folder(failed).exists()
+
+
+@pytest.mark.parametrize(
+    ("held", "refusal"),
+    [(NEW, ReplacementUnderWay), (replace(NEW, replaces=""), LessonHasVideo)],
+)
+async def test_one_that_the_vps_has_not_heard_of_is_in_the_way(
+    settings: CloudSettings, held: StoredVideo, refusal: type[AppError]
+) -> None:
+    async with opened(settings) as node:
+        await store(node, held)
+        with pytest.raises(refusal):
+            await admit(node, viewer(TEACHER), PLACE)
+        assert len(node.catalogue) == 1
