@@ -132,6 +132,15 @@ def test_a_refund_ends_a_file_too(toptank: TopTank, scene: Scene) -> None:
     eventually(lambda: buyer.cloud.get(f"/files/{scene.paid}").status_code == 403, within_s=2)
 
 
+def test_a_file_of_a_lesson_that_is_no_preview_any_more_is_closed_to_strangers(toptank: TopTank, scene: Scene) -> None:
+    stranger, lesson_id = make_student(toptank), scene.course.add_lesson(preview=True)
+    file_id = added(toptank, scene.course, lesson_id)
+    assert stranger.cloud.get(f"/files/{file_id}").status_code == 200
+    done(scene.course.teacher.vps.patch(f"/lessons/{lesson_id}", json={"is_preview": False}))
+    eventually(lambda: stranger.cloud.get(f"/files/{file_id}").status_code == 403, within_s=2)
+    assert scene.people["buyer"].cloud.get(f"/files/{file_id}").status_code == 200
+
+
 def test_files_and_videos_are_not_found_in_each_others_place(scene: Scene) -> None:
     owner = scene.people["owner"]
     for method in ("GET", "DELETE"):
@@ -225,6 +234,11 @@ def test_what_is_no_document_is_refused_with_a_reason_and_leaves_nothing(
             assert answer.status_code in (413, 415), name
     assert toptank.scratch == []
     assert toptank.node_sql("SELECT id FROM videos WHERE lesson_id = ?", course.lesson_id) == []
+
+
+def test_a_name_may_be_as_long_as_it_may(toptank: TopTank, course: Course) -> None:
+    """The VPS has room for it too."""
+    added(toptank, course, course.lesson_id, name="ع" * 200)
 
 
 @pytest.mark.parametrize("name", ["", "a\r\nSet-Cookie: x=1", "a\0.pdf", "fdp.\u202eexe", "..", "a" * 201, "ع" * 3000])
