@@ -48,6 +48,12 @@ class Clips:
         return padded(self.film, 3 * 2**20 + 12_345)
 
     @cached_property
+    def slow(self) -> bytes:
+        """Ten seconds in an old codec, so that each rendition takes a second or more to make."""
+        large = ("-f", "lavfi", "-i", "testsrc2=size=640x480:rate=25")
+        return self.made("slow.mp4", *large, *SOUND, "-c:v", "mpeg4", "-q:v", "5", seconds=10)
+
+    @cached_property
     def index_last(self) -> bytes:
         return self.made("index-last.mp4", *PICTURE, *H264)
 

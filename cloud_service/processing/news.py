@@ -32,7 +32,7 @@ class News:
         rows = await self._database.fetch("SELECT number, video_id FROM news ORDER BY number")
         if not rows:
             return
-        await self._catalogue.read_again({row["video_id"] for row in rows})
+        await self._catalogue.read_again(sorted({row["video_id"] for row in rows}))
         async with self._database.transaction() as transaction:
             await transaction.execute("DELETE FROM news WHERE number <= ?", (rows[-1]["number"],))
         self._outbox.wake()

@@ -96,17 +96,18 @@ async def _put_right(writing: Writing, store: VideoStore, video_id: str) -> None
         rows = await transaction.fetch(f"{ROWS} AND id = ?", (video_id,))
         if not rows or not store.folder(video := StoredVideo.from_row(dict(rows[0]))).is_dir():
             return
-        unknown, whole = await asyncio.to_thread(_unknown, store, video), await asyncio.to_thread(_whole, store, video)
-        for file in unknown:
-            file.unlink(missing_ok=True)
-        if unknown:
-            log.warning("leftovers removed", extra={"video_id": video.id, "files": [file.name for file in unknown]})
+        whole = await asyncio.to_thread(_whole, store, video)
         if len(whole) < len(video.renditions):
             log.error("renditions are missing", extra={"video_id": video.id, "there": [made.name for made in whole]})
             video = replace(video, renditions=whole)
             await asyncio.to_thread(store.keep_row, video)
             await save(transaction, video)
             await enqueue(transaction, video)
+        unknown = await asyncio.to_thread(_unknown, store, video)
+        for file in unknown:
+            file.unlink(missing_ok=True)
+        if unknown:
+            log.warning("leftovers removed", extra={"video_id": video.id, "files": [file.name for file in unknown]})
         await asyncio.to_thread(_list_anew, store.folder(video), video)
 
 

@@ -23,8 +23,8 @@ log = logging.getLogger(__name__)
 
 IDLE_S, BEAT_S = 0.5, 1.0
 SWEEP_EVERY_S = 600.0
-ROOM_S = 30.0
-"""How long a job waits that found the disk full."""
+ROOM = 3
+"""How many times as long as a failed job one waits that found the disk full."""
 FULL = (errno.ENOSPC, errno.EDQUOT)
 INTERRUPTED = "The processing was interrupted again and again, perhaps by this very video."
 UNKNOWN = "The video could not be processed."
@@ -165,7 +165,9 @@ class Worker:
         if isinstance(error, NoRoom) or (isinstance(error, OSError) and error.errno in FULL):
             log.error("no room for what is made of videos", extra=told)
             attempt.came_to_no_end("stopped", "There is no room on the disk.")
-            await self._give_back(job, attempt.standing, after_s=ROOM_S, counted=False)
+            await self._give_back(
+                job, attempt.standing, after_s=ROOM * self._settings.processing_retry_s, counted=False
+            )
             return
         is_known = isinstance(error, (CannotProcess, FfmpegFailed))
         reason = str(error) if is_known else UNKNOWN

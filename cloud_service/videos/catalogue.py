@@ -1,6 +1,6 @@
 """The videos on this node: rows in SQLite, and in memory for every request."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import chain
 
 from cloud_service.db import WHOLE, Database, Transaction
@@ -96,7 +96,7 @@ class Catalogue:
         await self._insert(transaction, video)
         transaction.on_commit(lambda: self._shown.__setitem__(video.id, video))
 
-    async def read_again(self, video_ids: Collection[str]) -> None:
+    async def read_again(self, video_ids: Sequence[str]) -> None:
         """Somebody else has changed these rows: shown from now on as they are there."""
         marks = ", ".join("?" for _ in video_ids)
         async with self._database.transaction() as transaction:

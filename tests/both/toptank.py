@@ -16,7 +16,7 @@ import psycopg
 
 from shared.killpoints import SETTING as KILL_AT
 from shared.secrets import of_node
-from tests.processes import Process, free_port, run
+from tests.processes import Process, children_of, free_port, run
 from tests.settings import vps_environment
 from tests.simulator import Simulator
 from vps_service.migrate import with_database
@@ -27,6 +27,7 @@ FOLLOWERS_REQUIRED = 3
 PICTURES = {"master.m3u8", "poster.jpg", "storyboard.jpg", "storyboard.vtt"}
 """What is made of a video besides its renditions."""
 SOON_S = 10.0
+PROCESSED_WITHIN_S = 60.0
 
 
 def eventually(holds: Callable[[], Any], within_s: float = SOON_S) -> Any:
@@ -109,6 +110,24 @@ class Service:
         return [line for line in self.lines() if line["event"] == "request" and line["path"] == path]
 
 
+class Worker(Service):
+    """Of a node; it listens nowhere. Tests that need it start it."""
+
+    def __init__(self, environment: dict[str, str], log: Path) -> None:
+        super().__init__("cloud_service.processing", 0, environment, log)
+
+    def start(self, **changes: str) -> None:
+        self.launch(**changes)
+
+    def start_doomed(self, point: str, **changes: str) -> None:
+        self.launch(**changes, **{KILL_AT: point})
+
+    def ffmpeg(self) -> int:
+        """The process id of the one that it runs, as soon as there is one."""
+        (pid,) = eventually(lambda: children_of(self.pid, "ffmpeg"), PROCESSED_WITHIN_S)
+        return int(pid)
+
+
 class Node(Service):
     """A Cloud node, its files, and its SQLite as only somebody at its machine sees it."""
 
@@ -126,6 +145,7 @@ class Node(Service):
             "TOPTANK_CLOUD_URL": f"http://127.0.0.1:{port}",
         }
         super().__init__("cloud_service", port, environment | own, folder / f"{self.id}.log")
+        self.worker = Worker(environment | own, folder / f"{self.id}-worker.log")
 
     @property
     def database(self) -> Path:
@@ -181,10 +201,10 @@ class Node(Service):
         kept = defaultdict[str, set[str]](set)
         for path in (self.folder / "media" / "videos").glob("*/*/*"):
             kept[path.parent.name].add(path.name)
-        for video, status, renditions in self.sql("SELECT id, status, renditions FROM videos"):
+        for video, renditions in self.sql("SELECT id, renditions FROM videos"):
             made = {f"{one['name']}.{ending}" for one in json.loads(renditions) for ending in ("mp4", "m3u8")}
             wanted = {"original", "video.json"} | made | captions[video]
-            assert wanted <= kept[video] <= wanted | (PICTURES if status == "ready" or made else set()), (
+            assert wanted <= kept[video] <= wanted | PICTURES, (
                 video,
                 kept[video],
             )
@@ -251,6 +271,7 @@ class TopTank:
     def stop(self) -> None:
         self.http.close()
         for node in self.nodes:
+            node.worker.stop()
             node.stop()
         self.vps.stop()
         self.simulator.stop()

@@ -1,0 +1,190 @@
+"""What becomes of a job: a video that is ready, one more try, a reason, or patience."""
+
+import os
+import signal
+import sqlite3
+from collections.abc import AsyncIterator
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from cloud_service.clock import uptime
+from cloud_service.db import FILE, Database
+from cloud_service.guard import set_aside
+from cloud_service.processing.queue import ATTEMPTS
+from cloud_service.videos.store import ROW
+from tests.clips import Clips
+from tests.cloud.running import eventually
+from tests.cloud.working import Desk
+from tests.processes import children_of
+
+pytestmark = pytest.mark.anyio
+
+MADE = {"original", "video.json", "sd.mp4", "sd.m3u8", "master.m3u8", "poster.jpg", "storyboard.jpg", "storyboard.vtt"}
+
+
+@pytest.fixture
+async def desk(request: pytest.FixtureRequest, tmp_path: Path, anyio_backend: str) -> AsyncIterator[Desk]:
+    """A test that needs other settings says so: `@pytest.mark.settings(processing_retry_s=60)`."""
+    told = {name: value for marker in request.node.iter_markers("settings") for name, value in marker.kwargs.items()}
+    async with Desk.made(tmp_path, **told) as desk:
+        yield desk
+
+
+async def the_ffmpeg() -> int:
+    """The process id of the one that the worker runs."""
+    (pid,) = await eventually(lambda: children_of(os.getpid(), "ffmpeg"), 30)
+    return int(pid)
+
+
+async def test_a_video_becomes_ready_with_all_that_players_need(desk: Desk, clips: Clips) -> None:
+    video = await desk.add(clips.film)
+    async with desk.worker():
+        ready = await desk.ended(video)
+    assert (ready.status, ready.reason) == ("ready", "")
+    assert [made.name for made in ready.renditions] == ["sd"]
+    assert desk.files(video) == MADE
+    assert (desk.store.folder(video) / "sd.mp4").stat().st_size == ready.renditions[0].size
+    assert desk.store.original(video.owner_id, video.id).read_bytes() == clips.film
+    assert ready.from_json((desk.store.folder(video) / ROW).read_bytes()) == ready
+    assert [done.result for done in await desk.log(video)] == ["made"] * 4
+    assert [(about["status"], len(about["renditions"])) for about in await desk.told()] == [("ready", 1)]
+    assert {row["video_id"] for row in await desk.database.fetch("SELECT video_id FROM news")} == {video.id}
+    assert not desk.at_work
+
+
+async def test_renditions_that_are_there_are_not_made_again(desk: Desk, clips: Clips) -> None:
+    video = await desk.add(clips.film)
+    async with desk.worker():
+        await desk.ended(video)
+        before = (desk.store.folder(video) / "sd.mp4").stat()
+        async with desk.database.transaction() as transaction:
+            await transaction.execute("UPDATE videos SET status = 'processing'")
+            await transaction.execute("INSERT INTO jobs (video_id, owner_id, added_at) VALUES (?, 'o', 0)", (video.id,))
+        assert (await desk.ended(video)).status == "ready"
+    assert {done.step: done.result for done in await desk.log(video)}["sd"] == "was_there"
+    assert (desk.store.folder(video) / "sd.mp4").stat().st_ino == before.st_ino
+
+
+async def test_after_the_last_try_the_video_has_failed_with_a_reason_and_its_original_stays(
+    desk: Desk, clips: Clips, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FFMPEG_PATH", "/bin/false")
+    video = await desk.add(clips.film)
+    async with desk.worker():
+        failed = await desk.ended(video)
+    assert (failed.status, failed.reason) == ("error", "The video could not be converted.")
+    assert desk.files(video) == {"original", "video.json"}
+    assert [done.attempt for done in await desk.log(video) if done.result == "failed"] == [1, 2, 3, ATTEMPTS]
+    assert [(about["status"], about["reason"]) for about in await desk.told()] == [("error", failed.reason)]
+    assert not desk.at_work
+
+
+async def test_an_ffmpeg_that_says_all_is_well_and_made_nothing_has_failed(
+    desk: Desk, clips: Clips, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FFMPEG_PATH", "/bin/true")
+    video = await desk.add(clips.film)
+    await desk.tried_before(ATTEMPTS - 1)
+    async with desk.worker():
+        assert (await desk.ended(video)).status == "error"
+    assert desk.files(video) == {"original", "video.json"}
+
+
+async def test_what_can_never_work_is_not_tried_again(desk: Desk) -> None:
+    video = await desk.add(b"no video at all" * 1000)
+    async with desk.worker():
+        failed = await desk.ended(video)
+    assert failed.status == "error"
+    assert [(done.step, done.attempt, done.result) for done in await desk.log(video)] == [("metadata", 1, "failed")]
+
+
+async def test_a_job_whose_workers_died_again_and_again_fails(desk: Desk, clips: Clips) -> None:
+    video = await desk.add(clips.film)
+    await desk.tried_before(ATTEMPTS)
+    async with desk.worker():
+        failed = await desk.ended(video)
+    assert (failed.status, failed.reason.partition(",")[0]) == (
+        "error",
+        "The processing was interrupted again and again",
+    )
+
+
+@pytest.mark.settings(processing_retry_s=60)
+async def test_an_ffmpeg_that_is_killed_is_one_try_and_leaves_nothing_half_made(desk: Desk, clips: Clips) -> None:
+    video = await desk.add(clips.slow)
+    async with desk.worker():
+        os.kill(await the_ffmpeg(), signal.SIGKILL)
+
+        async def is_given_back() -> bool:
+            (job,) = await desk.jobs()
+            return job["lease"] is None and job["attempts"] == 1
+
+        await eventually(is_given_back, 30)
+    assert (await desk.row(video)).status == "processing"
+    assert desk.files(video) <= {"original", "video.json", "poster.jpg"}
+    assert not desk.at_work
+
+
+@pytest.mark.settings(processing_reserve_bytes=2**60)
+async def test_without_room_on_the_disk_jobs_wait_and_hold_nobody_up(desk: Desk, clips: Clips) -> None:
+    videos = [await desk.add(clips.film, number, UUID(int=number)) for number in (1, 2)]
+
+    async def have_been_tried() -> bool:
+        return all(job["not_before"] > 0 and job["lease"] is None for job in await desk.jobs())
+
+    async with desk.worker():
+        await eventually(have_been_tried, 30)
+    assert [job["attempts"] for job in await desk.jobs()] == [0, 0]
+    assert [(await desk.row(video)).status for video in videos] == ["processing"] * 2
+    assert [desk.files(video) for video in videos] == [{"original", "video.json"}] * 2
+    assert not desk.at_work
+
+
+async def test_a_worker_that_is_stopped_gives_its_job_back(desk: Desk, clips: Clips) -> None:
+    await desk.add(clips.slow)
+    async with desk.worker():
+        os.kill(await the_ffmpeg(), signal.SIGSTOP)
+    (job,) = await desk.jobs()
+    assert (job["lease"], job["attempts"], job["not_before"]) == (None, 0, pytest.approx(uptime(), abs=60))
+    assert not children_of(os.getpid(), "ffmpeg")
+    assert not desk.at_work
+
+
+async def test_a_job_that_is_taken_away_is_dropped_at_once(desk: Desk, clips: Clips) -> None:
+    video = await desk.add(clips.slow)
+    async with desk.worker():
+        os.kill(await the_ffmpeg(), signal.SIGSTOP)
+        async with desk.database.transaction() as transaction:
+            await transaction.execute("UPDATE jobs SET lease = 'another', leased_until = 1e12")
+        await eventually(lambda: not children_of(os.getpid(), "ffmpeg"))
+        await eventually(lambda: not desk.at_work)
+    assert (await desk.row(video)).status == "processing"
+
+
+async def test_a_worker_waits_for_a_node_that_has_not_begun(tmp_path: Path, clips: Clips, anyio_backend: str) -> None:
+    async with Desk.made(tmp_path / "elsewhere") as desk:
+        path = desk.settings.folder / FILE
+    path.unlink()
+    async with desk.worker():
+        sqlite3.connect(path).close()  # made, and still empty
+        async with Desk.made(tmp_path / "elsewhere") as node:
+            assert (await node.ended(await node.add(clips.film))).status == "ready"
+
+
+async def test_a_worker_goes_on_with_the_database_that_took_the_place_of_its_own(desk: Desk, clips: Clips) -> None:
+    path = desk.settings.folder / FILE
+    await desk.add(clips.slow)
+    async with desk.worker():
+        os.kill(await the_ffmpeg(), signal.SIGSTOP)
+        set_aside(path)
+        another = Desk(desk.settings, await Database.open(path), desk.store)
+        try:
+            await eventually(lambda: not children_of(os.getpid(), "ffmpeg"))
+            assert (await another.ended(await another.add(clips.film, 2))).status == "ready"
+            assert [row[0] for row in await another.database.fetch("PRAGMA quick_check")] == ["ok"]
+        finally:
+            await another.database.close()
+    (job,) = await desk.jobs()
+    assert job["attempts"] == 1  # as it was when it was set aside

@@ -1,0 +1,103 @@
+"""A worker in this process, on a node's folder of which nothing else runs."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from cloud_service.db import FILE, Database
+from cloud_service.processing.queue import StepDone, enqueue
+from cloud_service.processing.worker import work
+from cloud_service.settings import WorkerSettings
+from cloud_service.videos.catalogue import Catalogue
+from cloud_service.videos.models import COLUMNS, StoredVideo
+from cloud_service.videos.store import VideoStore
+from tests.cloud.running import a_video, eventually
+
+DONE_WITHIN_S = 60
+
+
+@dataclass(frozen=True)
+class Desk:
+    """Videos as uploads leave them, and what workers made of them."""
+
+    settings: WorkerSettings
+    database: Database
+    store: VideoStore
+
+    @classmethod
+    @asynccontextmanager
+    async def made(cls, folder: Path, **told: object) -> AsyncIterator["Desk"]:
+        quick = {"processing_lease_s": 3, "processing_retry_s": 0}
+        settings = WorkerSettings.model_validate({"environment": "local", "data_dir": folder} | quick | told)
+        database = await Database.open(settings.folder / FILE)
+        try:
+            yield cls(settings, database, VideoStore(settings.folder / "media"))
+        finally:
+            await database.close()
+
+    async def add(self, film: bytes, number: int = 1, owner: UUID | None = None, **fields: Any) -> StoredVideo:
+        video = replace(a_video(number), size=len(film), **fields)
+        video = replace(video, owner_id=str(owner)) if owner else video
+        self.store.scratch(video.id).write_bytes(film)
+        self.store.keep(self.store.scratch(video.id), video)
+        async with self.database.transaction() as transaction:
+            await Catalogue(self.database).add(transaction, video)
+            await enqueue(transaction, video)
+        return video
+
+    @asynccontextmanager
+    async def worker(self) -> AsyncIterator[None]:
+        working = asyncio.ensure_future(work(self.settings))
+        try:
+            yield
+            assert not working.done(), working.exception()
+        finally:
+            working.cancel()
+            await asyncio.wait([working])
+
+    async def tried_before(self, times: int) -> None:
+        async with self.database.transaction() as transaction:
+            await transaction.execute("UPDATE jobs SET attempts = ?", (times,))
+
+    async def row(self, video: StoredVideo) -> StoredVideo:
+        asked = f"SELECT {', '.join(COLUMNS)} FROM videos WHERE id = ?"
+        (row,) = await self.database.fetch(asked, (video.id,))
+        return StoredVideo.from_row(dict(row))
+
+    async def ended(self, video: StoredVideo) -> StoredVideo:
+        """As it is when its job is done."""
+
+        async def is_done() -> bool:
+            return not await self.jobs()
+
+        await eventually(is_done, DONE_WITHIN_S)
+        return await self.row(video)
+
+    async def jobs(self) -> list[dict[str, Any]]:
+        return [dict(row) for row in await self.database.fetch("SELECT * FROM jobs ORDER BY video_id")]
+
+    async def is_free(self) -> bool:
+        """Whether nobody is at any job."""
+        return all(job["lease"] is None for job in await self.jobs())
+
+    async def log(self, video: StoredVideo) -> list[StepDone]:
+        """Of a video whose job is done."""
+        (row,) = await self.database.fetch("SELECT log FROM processed WHERE video_id = ?", (video.id,))
+        return [StepDone(**done) for done in json.loads(row["log"])]
+
+    async def told(self) -> list[dict[str, Any]]:
+        """What the VPS will hear."""
+        return [json.loads(row["event"])["about"] for row in await self.database.fetch("SELECT event FROM outbox")]
+
+    def files(self, video: StoredVideo) -> set[str]:
+        return {path.name for path in self.store.folder(video).iterdir()}
+
+    @property
+    def at_work(self) -> list[Path]:
+        """What lies in the folder of attempts under way."""
+        return list((self.settings.folder / "media" / "work").glob("**/*"))
