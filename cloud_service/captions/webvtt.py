@@ -12,7 +12,7 @@ from typing import NamedTuple
 from cloud_service.captions.cue_text import safe_srt, safe_vtt
 from cloud_service.captions.errors import InvalidCaptions, NotCaptions
 
-MOST_CUES = 20_000
+MOST_CUES, MOST_CHARACTERS = 20_000, 4_000
 ARROW = "-->"
 
 _VTT_TIME = r"(?:([0-9]{2,4}):)?([0-5][0-9]):([0-5][0-9])\.([0-9]{3})"
@@ -107,7 +107,10 @@ def _cue(
     start, end = _milliseconds(match.groups()[:4]), _milliseconds(match.groups()[4:8])
     if end <= start:
         raise InvalidCaptions(f"Line {number}: the cue ends before it has begun.")
-    if said := safe("\n".join(text)):
+    written = "\n".join(line for line in text if line)
+    if len(written) > MOST_CHARACTERS:
+        raise InvalidCaptions(f"Line {number}: the cue says more than {MOST_CHARACTERS} characters.")
+    if said := safe(written):
         yield Cue(start, end, settings, said)
 
 

@@ -4,8 +4,9 @@ import codecs
 
 import pytest
 
+from cloud_service.captions.cue_text import safe_srt, safe_vtt
 from cloud_service.captions.errors import InvalidCaptions, NotCaptions
-from cloud_service.captions.webvtt import MOST_CUES, to_webvtt
+from cloud_service.captions.webvtt import MOST_CHARACTERS, MOST_CUES, to_webvtt
 
 SRT = "1\n00:00:01,000 --> 00:00:02,500\nأهلا وسهلا\n\n2\n00:00:03,000 --> 00:00:04,000\nThe oud\nhas strings\n"
 AS_VTT = "WEBVTT\n\n00:00:01.000 --> 00:00:02.500\nأهلا وسهلا\n\n00:00:03.000 --> 00:00:04.000\nThe oud\nhas strings\n"
@@ -218,4 +219,11 @@ def test_there_is_an_end_to_cues() -> None:
 )
 def test_a_long_text_takes_no_longer_than_its_length_needs(text: str) -> None:
     """A pattern that goes back and forth would take hours."""
-    assert made(vtt("so " + text)).startswith("WEBVTT")
+    assert safe_vtt(f"so {text}").startswith("so")
+    assert safe_srt(f"so {text}").startswith("so")
+
+
+def test_a_cue_has_an_end() -> None:
+    assert made(vtt("a" * MOST_CHARACTERS)).startswith("WEBVTT")
+    with pytest.raises(InvalidCaptions, match="Line 3"):
+        made(vtt("a" * (MOST_CHARACTERS + 1)))
