@@ -1,14 +1,17 @@
 """What must hold after every case, whatever was broken in it: A1 to A7.
 
-A1 every acknowledged write exists; A2 files and rows match one to one, nothing is half done; A3 paid is exactly one
-live key, refunded none; A4 what nodes remember is what the VPS would say; A6 outboxes drain; A7 new work is accepted.
-(A5 is about transcoding, which there is none of yet.)
+A1 every acknowledged write exists; A2 files and rows match one to one, nothing is half done, and both sides say the
+same of every video; A3 paid is exactly one live key, refunded none; A4 what nodes remember is what the VPS would say;
+A5 no ffmpeg runs without a job; A6 outboxes drain; A7 new work is accepted.
 """
 
 import hashlib
+import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -32,7 +35,9 @@ def audit(world: World, cast: Cast) -> None:
     paid_is_one_live_key(world)
     settled(lambda: files_and_rows_match(world))
     for node in world.nodes:
+        settled(lambda node=node: ffmpeg_has_a_job(node))  # type: ignore[misc]
         settled(lambda node=node: remembered_rights_are_true(world, node))  # type: ignore[misc]
+        settled(lambda node=node: no_ffmpeg_without_a_job(node))  # type: ignore[misc]
 
 
 def settled(check: Callable[[], None], within_s: float = SOON_S) -> None:
@@ -78,17 +83,18 @@ def acknowledged_writes_exist(world: World) -> None:
 def files_and_rows_match(world: World) -> None:
     """On each node, and between the nodes and the VPS; every file is the one that was uploaded."""
     wanted = (
-        "SELECT v.id::text, v.node_id, v.sha256 FROM videos v JOIN courses c ON c.id = v.course_id"
-        " WHERE v.deleted_at IS NULL AND c.deleted_at IS NULL AND v.missing_since IS NULL"
+        "SELECT v.id::text, v.node_id, v.sha256, v.kind, v.status FROM videos v LEFT JOIN courses c"
+        " ON c.id = v.course_id WHERE v.deleted_at IS NULL AND c.deleted_at IS NULL AND v.missing_since IS NULL"
     )
-    held: set[tuple[str, str, str]] = set()
+    held: set[tuple[str, ...]] = set()
     for node in world.nodes:
         node.check_nothing_left_over()
+        states = {video: state for video, *state in node.sql("SELECT id, kind, status FROM videos")}
         for owner, video in node.originals:
             if video in world.ledger.orphaned:
                 continue
             path = node.folder / "media" / "videos" / owner / video / "original"
-            held.add((video, node.id, hashlib.sha256(path.read_bytes()).hexdigest()))
+            held.add((video, node.id, hashlib.sha256(path.read_bytes()).hexdigest(), *states[video]))
     assert held == set(world.sql(wanted))
 
 
@@ -191,6 +197,45 @@ def is_fresh(world: World, node: Node) -> None:
         return age_s is not None and age_s < 1
 
     eventually(just_heard)
+
+
+# --- A5 -----------------------------------------------------------------------------------------------
+
+
+def ffmpegs_of(node: Node) -> list[int]:
+    """The process ids of those that work on this node's files."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it has ended meanwhile
+            program, *arguments = process.joinpath("cmdline").read_bytes().split(b"\0")
+            told = b" ".join([*arguments, os.fsencode(os.readlink(process / "cwd"))])
+            if b"ffmpeg" in os.path.basename(program) and os.fsencode(node.folder) in told:
+                found.append(int(process.name))
+    return found
+
+
+def ffmpeg_has_a_job(node: Node) -> None:
+    assert not ffmpegs_of(node) or node.sql("SELECT 1 FROM jobs WHERE lease IS NOT NULL")
+
+
+# --- A5 -----------------------------------------------------------------------------------------------
+
+
+def no_ffmpeg_without_a_job(node: Node) -> None:
+    at_work = len(node.sql("SELECT * FROM jobs WHERE lease IS NOT NULL"))
+    assert len(ffmpegs_of(node)) <= (at_work if node.worker.is_running else 0)
+
+
+def ffmpegs_of(node: Node) -> list[int]:
+    """Ids of all that work on the node's files, whoever started them."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            command = (process / "cmdline").read_bytes().split(b"\0")
+            names_files = any(os.fsencode(node.folder) in word for word in command[1:])
+            if b"ffmpeg" in Path(os.fsdecode(command[0])).name.encode() and names_files:
+                found.append(int(process.name))
+    return found
 
 
 # --- A6, A7 -------------------------------------------------------------------------------------------
