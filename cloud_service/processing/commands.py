@@ -4,7 +4,7 @@ import os
 from fractions import Fraction
 from pathlib import Path
 
-from cloud_service.processing.ladder import END_S, Target, size_within
+from cloud_service.processing.ladder import END_S, FEWEST_FOR_REORDERING, Target, size_within
 from cloud_service.processing.source import (
     FORMATS,
     PICTURE_DECODERS,
@@ -109,6 +109,7 @@ def _picture(source: Source, target: Target) -> list[str]:
         *("-vf", ",".join(chain), "-c:v", "libx264", "-preset", PRESET, "-profile:v", "high", "-pix_fmt", "yuv420p"),
         *("-crf", str(target.rung.crf), "-maxrate", str(target.maxrate), "-bufsize", str(2 * target.maxrate)),
         *("-g", str(_frames_of_a_segment(rate) + 1), "-sc_threshold", "0", "-threads", str(threads())),
+        *(("-bf", "0") if rate < FEWEST_FOR_REORDERING else ()),
         *("-force_key_frames", f"expr:gte(t,n_forced*{SEGMENT_S}-0.001)"),
     ]
 

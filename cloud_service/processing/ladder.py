@@ -11,6 +11,9 @@ WIDEST = Fraction(12, 5)
 """Width to height of the widest picture that keeps a rung's lines; DCI Scope is just below. Wider ones get fewer."""
 END_S = 0.1
 """By how much sound may be longer or shorter than the picture before one of them is filled up."""
+FEWEST_FOR_REORDERING = 15
+"""Frames a second from which on frames may be kept back for others that lean on them (B-frames). With fewer, a
+segment's sound would end so long before its pictures that hls.js does not get to the end of a film."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,7 @@ def _target(rung: Rung, source: Source) -> Target:
         picture.frame_rate,
         maxrate,
         copies_picture=picture.as_it_is
+        and picture.frame_rate >= FEWEST_FOR_REORDERING
         and (width, height) == (picture.width, picture.height)
         and picture.bitrate <= maxrate
         and source.duration_s - picture.ends_s < END_S,
