@@ -1,6 +1,8 @@
 """Uploads whose connection drops, stalls, or whose node dies: nothing lost, nothing left over."""
 
 import json
+import os
+import signal
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -150,6 +152,23 @@ def test_a_video_whose_row_was_never_committed_is_swept(toptank: TopTank, teache
     (orphan / "video.json").write_text(json.dumps(fields))
     toptank.cloud.start()
     assert not orphan.exists()
+
+
+def test_a_client_hears_of_a_node_that_is_stopped_during_its_upload(
+    toptank: TopTank, teacher: Person, course: Course, clips: Clips
+) -> None:
+    with begin(toptank, teacher, course, clips.large, 0.5) as wire:
+        os.kill(toptank.cloud.pid, signal.SIGTERM)
+        while not wire.has_answer():
+            wire.send(bytes(1000))
+            time.sleep(0.1)
+        answer = wire.answer()
+    assert (answer.status, b"node_stopping" in answer.body) == (503, True)
+    assert answer.headers["retry-after"]
+    assert toptank.cloud.stop() == 0
+    assert toptank.scratch == []
+    toptank.cloud.start()
+    assert nothing_is_left(toptank)
 
 
 def test_a_node_that_is_stopped_during_an_upload_leaves_nothing(

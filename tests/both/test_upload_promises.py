@@ -153,6 +153,17 @@ def test_an_upload_that_failed_leaves_its_key_free(teacher: Person, course: Cour
     done(send(teacher, place, clips.film, Idempotency_Key=key), 201)
 
 
+def test_an_upload_that_was_dropped_leaves_its_key_free(
+    toptank: TopTank, teacher: Person, course: Course, clips: Clips, key: str
+) -> None:
+    place = f"lesson_id={course.lesson_id}"
+    with upload_to(toptank.cloud.url, teacher.token, place, len(clips.film), {"Idempotency-Key": key}) as wire:
+        wire.send(clips.film[:-1])
+        eventually(lambda: toptank.scratch)
+    eventually(lambda: not toptank.node_sql("SELECT * FROM uploads"))
+    done(send(teacher, place, clips.film, Idempotency_Key=key), 201)
+
+
 def test_the_key_of_a_video_that_was_deleted_stores_a_new_one(
     toptank: TopTank, teacher: Person, course: Course, clips: Clips, key: str
 ) -> None:
