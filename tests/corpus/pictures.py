@@ -10,6 +10,7 @@ from tests.corpus.trap import Trap
 
 ENTRIES = Entries()
 TOO_LARGE = "at most 8192 a side"
+PICTURE_PARAMETERS = b"\x68\xce\x38\x80"
 SAMPLES = "moov/trak/mdia/minf/stbl/stsd"
 
 
@@ -49,7 +50,7 @@ def escaped(content: bytes) -> bytes:
 
 def sized(clips: Clips, width: int, height: int) -> bytes:
     """The film, whose decoder is told of pictures of another size."""
-    sps, pps = parameters_of(width, height), b"\x68\xce\x38\x80"
+    sps, pps = parameters_of(width, height), PICTURE_PARAMETERS
     record = b"\x01\x42\x00\x3e\xff\xe1" + len(sps).to_bytes(2, "big") + sps
     record += b"\x01" + len(pps).to_bytes(2, "big") + pps
     return edited(clips.index_last, f"{SAMPLES}/avc1/avcC", lambda _: record)
@@ -166,3 +167,14 @@ def edited_media(whole: bytes, unit: bytes) -> bytes:
         box(kind, (unit * (len(inside) // len(unit))).ljust(len(inside), b"\0") if kind == b"mdat" else inside)
         for kind, inside in parts(whole)
     )
+
+
+@ENTRIES.taken
+def pictures_that_grow_beyond_all_bounds(clips: Clips, trap: Trap) -> bytes:
+    """160 x 90 for a second, then 16384 x 8192 by the parameters in the stream."""
+    small = clips.made("small.h264", *PICTURE, *H264)
+    large = b"".join(b"\0\0\0\x01" + unit for unit in (parameters_of(16384, 8192), PICTURE_PARAMETERS))
+    grown = clips.folder / "grown.h264"
+    grown.write_bytes(small + large + small[small.index(b"\0\0\x01\x65") :])
+    even = ("-c", "copy", "-bsf:v", "setts=pts=N/10/TB:dts=N/10/TB")
+    return clips.made("grown.ts", "-f", "h264", "-framerate", "10", "-i", str(grown), *even, seconds=4)
