@@ -1,0 +1,231 @@
+"""How long resumable uploads are kept, what room is promised to them, and what a node finds of them when it starts."""
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.requests import ClientDisconnect
+
+from cloud_service.settings import CloudSettings
+from cloud_service.uploads.tus.errors import UploadTakenOver
+from cloud_service.uploads.tus.headers import http_date
+from cloud_service.uploads.tus.living import UNFINISHED_PER_USER
+from cloud_service.uploads.tus.turns import Turns
+from shared import contract
+from tests.cloud.made_up import MadeUpVps
+from tests.cloud.running import Answering, RunningNode, eventually, opened, running_node
+from tests.cloud.things import TEACHER, USER, position
+from tests.tus.table import OCTETS, VERSION, metadata
+
+pytestmark = pytest.mark.anyio
+
+CREATION = {**VERSION, "Upload-Metadata": metadata(kind="practice", title="Scales")}
+HEAD = b"\0\0\0\x18ftypisom\0\0\0\0isommp41" + bytes(488)
+"""What a video may begin with."""
+
+
+class Permitting(Answering):
+    async def _say(self, path: str, body: Any) -> Any:
+        if path == contract.UPLOAD_RIGHTS:
+            return contract.UploadAnswer(
+                allowed=True,
+                reason=None,
+                followers=0,
+                required=0,
+                course_id=body["user_id"],
+                teacher_username="sara",
+                quota_bytes=2**40,
+                as_of=position(0),
+            )
+        return await super()._say(path, body)
+
+
+@pytest.fixture
+async def node(settings: CloudSettings, made_up: MadeUpVps) -> AsyncIterator[RunningNode]:
+    Permitting(made_up)
+    async with running_node(settings) as node:
+        yield node
+
+
+async def begin(node: RunningNode, length: int = 10_000) -> str:
+    answer = await node.send("POST", "/uploads", USER, headers={**CREATION, "Upload-Length": str(length)})
+    assert answer.status_code == 201, answer.text
+    return str(answer.headers["location"])
+
+
+async def patch(node: RunningNode, address: str, at: int, content: bytes) -> int:
+    headers = {**VERSION, **OCTETS, "Upload-Offset": str(at)}
+    return (await node.send("PATCH", address, USER, headers=headers, content=content)).status_code
+
+
+async def patch_that_drops(node: RunningNode, address: str, content: bytes) -> None:
+    """Its last byte does not come."""
+
+    async def dropping() -> AsyncIterator[bytes]:
+        yield content[:-1]
+        raise ClientDisconnect
+
+    headers = {**VERSION, **OCTETS, "Upload-Offset": "0"}
+    await node.send("PATCH", address, USER, headers=headers, content=dropping())
+
+
+async def end(node: RunningNode, address: str) -> None:
+    assert (await node.send("DELETE", address, USER, headers=VERSION)).status_code == 204
+
+
+async def head(node: RunningNode, address: str) -> Any:
+    return await node.send("HEAD", address, USER, headers=VERSION)
+
+
+def parts(settings: CloudSettings) -> list[Path]:
+    return list((settings.folder / "media" / "parts").iterdir())
+
+
+async def rows(node: RunningNode) -> list[str]:
+    assert node.node
+    return [row["id"] for row in await node.node.database.fetch("SELECT id FROM resumable_uploads")]
+
+
+async def is_empty(node: RunningNode, settings: CloudSettings) -> bool:
+    assert node.node
+    return not (parts(settings) or await rows(node) or node.node.space.under_way())
+
+
+# --- how long -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.settings(upload_kept_s=1)
+async def test_an_upload_that_nobody_goes_on_with_expires(node: RunningNode, settings: CloudSettings) -> None:
+    address = await begin(node)
+    await eventually(lambda: is_empty(node, settings))
+    assert (await head(node, address)).status_code == 404
+
+
+async def test_bytes_that_arrive_put_its_end_off(node: RunningNode, settings: CloudSettings) -> None:
+    address = await begin(node)
+    (part,) = parts(settings)
+    nearly = time.time() - settings.upload_kept_s + 60
+    os.utime(part, (nearly, nearly))
+    soon = (await head(node, address)).headers["upload-expires"]
+    assert soon == http_date(nearly + settings.upload_kept_s)
+    assert await patch(node, address, 0, HEAD) == 204
+    later = (await head(node, address)).headers["upload-expires"]
+    assert later in {http_date(time.time() + settings.upload_kept_s - near) for near in range(60)}
+
+
+async def test_what_has_expired_is_not_there_even_before_it_is_swept(
+    node: RunningNode, settings: CloudSettings
+) -> None:
+    address = await begin(node)
+    os.utime(parts(settings)[0], (0, 0))
+    assert (await head(node, address)).status_code == 404
+    assert await patch(node, address, 0, HEAD) == 404
+    assert node.node
+    await node.node.resumable.sweep()
+    assert await is_empty(node, settings)
+
+
+@pytest.mark.settings(upload_kept_s=0)
+async def test_where_nothing_is_kept_a_dropped_upload_is_gone_at_once(
+    node: RunningNode, settings: CloudSettings
+) -> None:
+    address = await begin(node)
+    assert await patch(node, address, 0, HEAD) == 204
+    assert (await head(node, address)).status_code == 200
+    await end(node, address)
+    dropped = await begin(node)
+    await patch_that_drops(node, dropped, HEAD)
+    assert await is_empty(node, settings)
+
+
+async def test_where_uploads_are_kept_a_dropped_one_is_too(node: RunningNode, settings: CloudSettings) -> None:
+    address = await begin(node)
+    await patch_that_drops(node, address, HEAD)
+    assert (await head(node, address)).headers["upload-offset"] == str(len(HEAD) - 1)
+
+
+# --- room -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.settings(disk_reserve_bytes=2**60)
+async def test_without_room_for_all_of_it_nothing_is_begun(node: RunningNode, settings: CloudSettings) -> None:
+    answer = await node.send("POST", "/uploads", USER, headers={**CREATION, "Upload-Length": "10000"})
+    assert (answer.status_code, answer.json()["code"]) == (507, "storage_full")
+    assert await is_empty(node, settings)
+
+
+async def test_a_user_has_so_many_unfinished_uploads_and_no_more(node: RunningNode) -> None:
+    addresses = [await begin(node, 1000) for _ in range(UNFINISHED_PER_USER)]
+    answer = await node.send("POST", "/uploads", USER, headers={**CREATION, "Upload-Length": "1000"})
+    assert (answer.status_code, answer.json()["code"]) == (429, "too_many_uploads")
+    others = await node.send("POST", "/uploads", TEACHER, headers={**CREATION, "Upload-Length": "1000"})
+    assert others.status_code == 201
+    await end(node, addresses[0])
+    await begin(node, 1000)
+
+
+# --- when the node starts -------------------------------------------------------------------------------
+
+
+async def test_a_node_that_starts_finds_rows_and_parts_one_to_one(settings: CloudSettings, made_up: MadeUpVps) -> None:
+    Permitting(made_up)
+    async with running_node(settings) as node:
+        kept, without_part, whole = [(await begin(node)).rpartition("/")[2] for _ in range(3)]
+        assert await patch(node, f"/uploads/{kept}", 0, HEAD) == 204
+    folder = settings.folder / "media" / "parts"
+    (folder / without_part).unlink()
+    (folder / "of-no-row").write_bytes(b"x")
+    (folder / whole).write_bytes(bytes(10_000))
+    async with opened(settings) as after:
+        assert {part.name: part.stat().st_size for part in folder.iterdir()} == {kept: len(HEAD), whole: 9_999}
+        assert after.space.under_way() == {kept, whole}
+        found = await after.database.fetch("SELECT id FROM resumable_uploads")
+        assert {row["id"] for row in found} == {kept, whole}
+
+
+async def test_where_nothing_is_kept_a_restart_ends_what_is_unfinished(
+    settings: CloudSettings, made_up: MadeUpVps
+) -> None:
+    Permitting(made_up)
+    async with running_node(settings) as node:
+        await begin(node)
+    assert parts(settings)
+    async with opened(settings.model_copy(update={"upload_kept_s": 0})) as after:
+        assert parts(settings) == []
+        assert after.space.under_way() == frozenset()
+
+
+async def test_without_their_rows_parts_go(settings: CloudSettings, made_up: MadeUpVps) -> None:
+    Permitting(made_up)
+    async with running_node(settings) as node:
+        await begin(node)
+    (settings.folder / "node.sqlite3").write_bytes(b"no database at all " * 1000)
+    async with opened(settings):
+        assert parts(settings) == []
+
+
+# --- one at a time --------------------------------------------------------------------------------------
+
+
+async def test_of_three_at_once_only_the_last_one_receives() -> None:
+    turns, told = Turns(), []
+
+    async def receive(name: str) -> None:
+        async with turns.next() as turn:
+            try:
+                async with turn.receiving():
+                    told.append(f"{name} receives")
+                    await asyncio.sleep(0.05 if name == "third" else 60)
+            except UploadTakenOver:
+                told.append(f"{name} ends")
+                await asyncio.sleep(0)
+
+    first = asyncio.create_task(receive("first"))
+    await asyncio.sleep(0)
+    await asyncio.gather(first, receive("second"), receive("third"))
+    assert told == ["first receives", "first ends", "second ends", "third receives"]
+    assert turns.is_free
