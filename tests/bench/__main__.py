@@ -8,7 +8,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from tests.bench import checks, feed, revocation, streaming, uploads
+from tests.bench import checks, feed, processing, revocation, streaming, uploads
 from tests.bench.figures import table
 from tests.bench.rig import make_film, running_rig
 from tests.bench.streaming import FILM_MIB, MIB
@@ -29,11 +29,13 @@ def main() -> None:
     with running_rig(FOLDER) as rig:
         film = make_film(FOLDER / "film.mp4", FILM_MIB * MIB)
         video_id = rig.upload(film)["id"]
+        rig.wait_until_ready(video_id)
         figures = [
             *streaming.measure(rig, film, video_id),
             *checks.measure(rig, video_id),
             feed.catch_up(rig),
             *uploads.measure(rig),
+            *processing.measure(rig),
         ]
     shutil.rmtree(FOLDER, ignore_errors=True)
     with running_rig(FOLDER, nodes=3) as rig:

@@ -113,6 +113,8 @@ async def measure(rig: Rig) -> list[Figure]:
     nodes = [service.url for service in rig.stack.nodes]
     lessons = [rig.add_lesson() for _ in nodes]
     videos = [rig.upload(film, lesson, node)["id"] for lesson, node in zip(lessons, nodes, strict=True)]
+    for video, node in zip(videos, nodes, strict=True):
+        rig.wait_until_ready(video, node)
     _sell(rig, lessons)
     uris = [f"{node}/videos/{video}/stream" for node, video in zip(nodes, videos, strict=True)]
     database = rig.stack.database.url()

@@ -2,8 +2,10 @@
 
 import os
 import secrets
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -49,6 +51,32 @@ class Rig:
             )
         video: dict[str, Any] = answer.raise_for_status().json()
         return video
+
+    def film(self, size: int) -> Path:
+        """Made once."""
+        path = self.folder / f"film-{size}.mp4"
+        return path if path.exists() else make_film(path, size)
+
+    def shown(self, video_id: str, node: str | None = None) -> dict[str, Any]:
+        answer = httpx.get(f"{node or self.cloud}/videos/{video_id}", headers=self.teacher)
+        video: dict[str, Any] = answer.raise_for_status().json()
+        return video
+
+    def wait_until_ready(self, video_id: str, node: str | None = None) -> None:
+        """Until nothing more is made of it. Raises ValueError when it could not be."""
+        while (video := self.shown(video_id, node))["status"] == "processing":
+            time.sleep(0.05)
+        if video["status"] != "ready":
+            raise ValueError(video)
+
+    @contextmanager
+    def worker_asleep(self) -> Iterator[None]:
+        """What it would do of uploads is not measured inside."""
+        os.kill(self.pid("worker"), signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(self.pid("worker"), signal.SIGCONT)
 
     def pid(self, service: str) -> int:
         return self.stack.processes[service].pid
