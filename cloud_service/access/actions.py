@@ -79,7 +79,7 @@ class Access:
 
         `after` is a change that the viewer knows of: a refusal that is older is not repeated.
         """
-        if self.granted(viewer, video):
+        if self.lets_in(viewer, video):
             return
         answer = self._rights.refusal(viewer.id, viewer.generation, video.id, after=after)
         for attempt in range(ATTEMPTS):
@@ -93,6 +93,20 @@ class Access:
                 raise REFUSALS[answer.reason]
             answer = None
         raise RightsUnknown(retry_after_s=1)  # it changes faster than it can be asked
+
+    def lets_in(self, viewer: Viewer, video: StoredVideo) -> bool:
+        """`granted`, of what is not hidden from this viewer. Raises as that does."""
+        return self.granted(viewer, video) and not self._is_hidden(viewer, video)
+
+    def _is_hidden(self, viewer: Viewer, video: StoredVideo) -> bool:
+        """What is still to take another's place, its owner and admins may see; of others the VPS knows whether it is.
+
+        It has taken that place already if the other one was deleted meanwhile.
+        """
+        if not video.replaces or video.status == "ready":
+            return False
+        grant = self._rights.grant_for(viewer.id, video)
+        return grant is None or grant.via not in ("owner", "review")
 
     async def _learn(self, viewer: Viewer, video: StoredVideo) -> AccessAnswer | None:
         """Ask and remember in one flight: whoever comes right after finds it remembered. None when it is outdated."""

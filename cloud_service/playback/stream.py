@@ -97,7 +97,7 @@ class Stream:
         video = self._catalogue.get(scope["path"][len(PREFIX) : -len(SUFFIX)].lower())
         if video is None or video.kind == "file":
             raise VideoNotFound if self._catalogue.is_confirmed else RightsUnknown
-        if not self._access.granted(viewer, video):
+        if not self._access.lets_in(viewer, video):
             await self._access.check(viewer, video, after=change_known(scope))
         await send_file(
             scope,

@@ -57,6 +57,7 @@ def test_the_old_video_plays_until_the_new_one_is_ready_and_then_is_gone(
     assert (lesson_of(course)["video_id"], lesson_of(course)["replacement"]["id"]) == (old, new)
     assert student.watch(old).content == clips.film
     assert teacher.watch(new).content == clips.large
+    refused(student.watch(new), 404, "video_not_found")
 
     worker.start()
     eventually(lambda: lesson_of(course)["video_id"] == new, PROCESSED_WITHIN_S)

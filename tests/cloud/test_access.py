@@ -4,6 +4,7 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
+from dataclasses import replace
 from uuid import UUID, uuid4
 
 import httpx
@@ -42,6 +43,30 @@ async def test_what_the_vps_grants_is_asked_once(node: DecidingNode, made_up: Ma
     await node.watches(what=video(video_id=uuid4()))
     assert route.call_count == 1
     assert bodies(route) == [{"user_id": str(USER), "generation": 0, "video_id": video().id}]
+
+
+async def test_of_what_is_to_take_anothers_place_a_key_holder_hears_from_the_vps_until_it_is_ready(
+    node: DecidingNode, made_up: MadeUpVps
+) -> None:
+    coming = replace(video(video_id=uuid4()), replaces=video().id)
+    route = made_up.answers("POST", ACCESS, allowed(), denied(reason="video_not_found"), allowed(2))
+    await node.watches()
+    with pytest.raises(VideoNotFound):
+        await node.watches(what=coming)
+    await node.watches(what=coming, after=2)  # the other one was deleted meanwhile
+    assert node.access.granted(viewer(), coming)  # so what has begun goes on
+    assert route.call_count == 3
+    await node.watches(what=replace(coming, status="ready"))
+    assert route.call_count == 3
+
+
+async def test_its_owner_sees_what_is_to_take_anothers_place_without_asking_again(
+    node: DecidingNode, made_up: MadeUpVps
+) -> None:
+    route = made_up.answers("POST", ACCESS, allowed(via="owner"))
+    for _ in range(2):
+        await node.watches(what=replace(video(), replaces=str(uuid4())))
+    assert route.call_count == 1
 
 
 @pytest.mark.parametrize(
