@@ -46,10 +46,10 @@ class Upload:
         return wire.request("PATCH", self.path, {**told, "Upload-Offset": str(at), "Content-Length": str(declared)})
 
 
-def create(who: Person, length: int, content: bytes = b"", **told: str) -> httpx.Response:
+def create(who: Person, length: int, **told: str) -> httpx.Response:
     """Of a practice video, unless it is told otherwise."""
     headers = {**VERSION, "Upload-Length": str(length), "Upload-Metadata": metadata(**(told or PRACTICE))}
-    return who.cloud.post("/uploads", headers=headers | (OCTETS if content else {}), content=content)
+    return who.cloud.post("/uploads", headers=headers)
 
 
 def begin(who: Person, length: int, **told: str) -> Upload:
