@@ -16,9 +16,10 @@ from cloud_service.uploads.tus.headers import http_date
 from cloud_service.uploads.tus.living import UNFINISHED_PER_USER
 from cloud_service.uploads.tus.turns import Turns
 from shared import contract
+from tests.clips import Clips
 from tests.cloud.made_up import MadeUpVps
 from tests.cloud.running import Answering, RunningNode, eventually, opened, running_node
-from tests.cloud.things import TEACHER, USER, position
+from tests.cloud.things import COURSE, TEACHER, USER, VIDEO, position
 from tests.tus.table import OCTETS, VERSION, metadata
 
 pytestmark = pytest.mark.anyio
@@ -36,7 +37,7 @@ class Permitting(Answering):
                 reason=None,
                 followers=0,
                 required=0,
-                course_id=body["user_id"],
+                course_id=COURSE if body["lesson_id"] else body["user_id"],
                 teacher_username="sara",
                 quota_bytes=2**40,
                 as_of=position(0),
@@ -166,6 +167,25 @@ async def test_a_user_has_so_many_unfinished_uploads_and_no_more(node: RunningNo
     assert others.status_code == 201
     await end(node, addresses[0])
     await begin(node, 1000)
+
+
+# --- the last byte --------------------------------------------------------------------------------------
+
+
+async def test_of_a_course_that_was_deleted_meanwhile_nothing_is_kept(
+    node: RunningNode, settings: CloudSettings, clips: Clips
+) -> None:
+    """It was all but stored: the deletion is heard of before the row, and wins."""
+    assert node.node
+    told = {"Upload-Metadata": metadata(lesson_id=str(VIDEO)), "Upload-Length": str(len(clips.film))}
+    begun = await node.send("POST", "/uploads", USER, headers={**CREATION, **told})
+    async with node.node.database.transaction() as transaction:
+        await transaction.execute("INSERT INTO deleted_courses (id) VALUES (?)", (str(COURSE),))
+    headers = {**VERSION, **OCTETS, "Upload-Offset": "0"}
+    answer = await node.send("PATCH", begun.headers["location"], USER, headers=headers, content=clips.film)
+    assert (answer.status_code, answer.json()["code"]) == (404, "lesson_not_found")
+    assert await is_empty(node, settings)
+    assert list((settings.folder / "media" / "videos").glob("*/*")) == []
 
 
 # --- when the node starts -------------------------------------------------------------------------------

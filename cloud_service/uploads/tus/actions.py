@@ -70,10 +70,10 @@ async def create(node: Node, viewer: Viewer, length: int, metadata: str, sent: B
     if length > node.settings.upload_bytes:
         raise UploadTooLarge(f"At most {node.settings.upload_bytes} bytes are taken.")
     sent.check_fits(length)
-    node.resumable.check_number(viewer.id)
     upload = ResumableUpload.begun(str(uuid7()), viewer.id, length, metadata, int(time.time()))
-    take_room(node, await admit(node, viewer, place), upload.id, length)
+    admission = await admit(node, viewer, place)
     try:
+        take_room(node, admission, upload.id, length)
         async with upload.turns.next() as turn:
             await node.resumable.add(upload)
             offset = await _append(node, viewer, upload, turn, 0, sent)

@@ -10,7 +10,6 @@ import hashlib
 import logging
 import os
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -126,16 +125,12 @@ class ResumableUploads:
 
     # --- their rows -----------------------------------------------------------------------------------
 
-    def check_number(self, owner_id: str) -> None:
-        """Raises TooManyUploads."""
-        if sum(not self.is_finished(upload) for upload in self._of_owner(owner_id)) >= UNFINISHED_PER_USER:
-            raise TooManyUploads(UNFINISHED_PER_USER)
-
-    def _of_owner(self, owner_id: str) -> Iterator[ResumableUpload]:
-        return (upload for upload in self._uploads.values() if upload.owner_id == owner_id)
-
     async def add(self, upload: ResumableUpload) -> None:
-        """Row first: no part is without one."""
+        """By whoever has the turn. Row first: no part is without one. Raises TooManyUploads."""
+        mine = (one for one in self._uploads.values() if one.owner_id == upload.owner_id)
+        if sum(not self.is_finished(one) for one in mine) >= UNFINISHED_PER_USER:
+            raise TooManyUploads(UNFINISHED_PER_USER)
+        self._uploads[upload.id] = upload
         marks = ", ".join("?" for _ in COLUMNS)
         async with self._database.transaction(durable=True) as transaction:
             await transaction.execute(
@@ -144,7 +139,6 @@ class ResumableUploads:
             )
         killpoint("tus.created")
         await asyncio.to_thread(self._store.begin_part, upload.id)
-        self._uploads[upload.id] = upload
 
     async def be_sure_of(self, upload: ResumableUpload, size: int | None) -> None:
         """Durable: whatever comes, no more than these bytes of it are kept; None for all that are there."""
@@ -156,10 +150,10 @@ class ResumableUploads:
         """Part, then row; a video that it has become stays."""
         self._uploads.pop(upload.id, None)
         self.part(upload).unlink(missing_ok=True)
+        self._space.release(upload.id)
         killpoint("tus.part_gone")
         async with self._database.transaction() as transaction:
             await transaction.execute("DELETE FROM resumable_uploads WHERE id = ?", (upload.id,))
-        self._space.release(upload.id)
 
     async def take_last_byte_back(self, upload: ResumableUpload) -> None:
         """It is whole and no video yet, though it may have been moved to a video's place already."""
