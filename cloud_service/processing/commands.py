@@ -68,8 +68,8 @@ def storyboard(original: Path, source: Source, sheet: Sheet, output: Path) -> li
     picture = source.picture
     keys_alone = ("-skip_frame", "nokey") if picture.keyframes_within_s <= sheet.every_s * 1.5 else ()
     chain = [
-        f"fps=1/{sheet.every_s}:start_time=0:round=up",  # what is shown when a tile's time begins
         *_still(picture, sheet.width, sheet.height),
+        f"fps=1/{sheet.every_s}:start_time=0:round=up",  # what is shown when a tile's time begins
         f"tpad=stop=-1:stop_mode=clone,trim=end_frame={sheet.tiles}",
         f"tile={sheet.columns}x{sheet.rows}",
     ]
@@ -91,8 +91,14 @@ def threads() -> int:
 
 
 def _input(original: Path, source: Source) -> list[str]:
-    """One format, one protocol, known decoders, pictures of bounded size."""
+    """One format, one protocol, known decoders, pictures of bounded size.
+
+    A call that is recorded changes its size as it goes. Filters made anew would begin at the first moment again, so
+    scaling, which comes first, takes what comes; turning and deinterlacing could not.
+    """
+    steady = not (source.picture.turned or source.picture.interlaced)
     return [
+        *(("-reinit_filter:v", "0") if steady else ()),
         *("-protocol_whitelist", "file", "-format_whitelist", FORMATS[source.media_type]),
         *("-codec_whitelist", ",".join(sorted(PICTURE_DECODERS | SOUND_DECODERS))),
         *("-max_pixels", str(PIXELS), "-threads", str(threads()), "-i", f"file:{original}"),
@@ -102,7 +108,7 @@ def _input(original: Path, source: Source) -> list[str]:
 def _picture(source: Source, target: Target) -> list[str]:
     picture, rate = source.picture, target.frame_rate
     chain = ["bwdif=mode=send_frame:deint=interlaced"] if picture.interlaced else []
-    chain += [f"fps={rate}:start_time=0", *_still(picture, target.width, target.height)]
+    chain += [*_still(picture, target.width, target.height), f"fps={rate}:start_time=0"]
     if (missing_s := source.duration_s - picture.ends_s) > END_S:
         chain.append(f"tpad=stop_mode=clone:stop_duration={missing_s:.3f}")
     return [
@@ -129,7 +135,8 @@ def _still(picture: Picture, width: int, height: int) -> list[str]:
 
 def _sound(source: Source, sound: Sound, target: Target) -> list[str]:
     """At most two channels, as long as the picture, without gaps."""
-    chain = [f"aresample=async=1:first_pts=0:min_hard_comp={GAP_S}"]
+    from_start = ":first_pts=0" if sound.starts_s > 0.001 else ""
+    chain = [f"aresample=async=1:min_hard_comp={GAP_S}{from_start}"]
     if source.duration_s - sound.ends_s > END_S:
         chain.append(f"apad=whole_dur={source.duration_s:.3f}")
     sample_rate = 44_100 if sound.sample_rate % 11_025 == 0 else 48_000

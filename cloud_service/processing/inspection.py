@@ -177,11 +177,11 @@ class _Looking:
         rate, constant = _frame_rate(intervals, stream)
         ends_s = max(track.ends_s, (times[-1] if times else 0) + 1 / float(rate))
         width, height, square = _displayed(frame, stream)
-        upright = frame.rotation % 360 == 0
+        turned = frame.rotation % 360 != 0
         fits = (
             whole
             and constant
-            and upright
+            and not turned
             and square
             and not frame.interlaced_frame
             and not track.changes
@@ -204,6 +204,7 @@ class _Looking:
             starts_s=track.starts_s,
             ends_s=ends_s,
             keyframes_within_s=max((b - a for a, b in pairwise([*sorted(track.keys), ends_s])), default=ends_s),
+            turned=turned,
             interlaced=frame.interlaced_frame,
             colours=_colours(frame),
             as_it_is=bool(fits),

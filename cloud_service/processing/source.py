@@ -40,7 +40,7 @@ class Picture:
 
     `frame_rate` is what to make it at, at most 60 a second. `as_it_is` says that players take the stream as it is
     if its size and bitrate (bits per second) suit. `starts_s` and `ends_s` count from the file's first moment,
-    `keyframes_within_s` is the longest time without one.
+    `keyframes_within_s` is the longest time without one. `turned` ones lie on their side in the file.
     """
 
     index: int
@@ -52,6 +52,7 @@ class Picture:
     starts_s: float
     ends_s: float
     keyframes_within_s: float
+    turned: bool
     interlaced: bool
     colours: Colours
     as_it_is: bool

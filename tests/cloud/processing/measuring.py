@@ -27,6 +27,16 @@ def shown_at(file: Path, *, keyframes_only: bool = False) -> list[float]:
         )
 
 
+def heard_at(file: Path) -> list[tuple[float, float]]:
+    """When the sound of each packet begins and ends, in seconds."""
+    with av.open(str(file), "r") as container:
+        return [
+            (float(packet.pts * packet.time_base), float((packet.pts + (packet.duration or 0)) * packet.time_base))
+            for packet in container.demux(container.streams.audio[0])
+            if packet.pts is not None
+        ]
+
+
 def pictures(content: bytes) -> int:
     """How many can be decoded; raises for damage."""
     with av.open(io.BytesIO(content), "r") as container:

@@ -20,6 +20,7 @@ PICTURE = Picture(
     starts_s=0,
     ends_s=60,
     keyframes_within_s=2,
+    turned=False,
     interlaced=False,
     colours="said",
     as_it_is=True,

@@ -8,7 +8,7 @@ import av
 import pytest
 
 from cloud_service.processing.ffmpeg import FfmpegFailed
-from tests.cloud.processing.measuring import beeps, flashes, packet_hashes, shown_at, ssim
+from tests.cloud.processing.measuring import beeps, flashes, heard_at, lumas, packet_hashes, shown_at, ssim
 from tests.cloud.processing.studio import QUICK, Studio, Video, carried_out, looked_into, pattern, tone
 
 EVENT = "between(mod(t,3),1,1.3)"
@@ -77,9 +77,11 @@ def test_any_source_becomes_a_rendition_like_it(studio: Studio, name: str) -> No
     made = video.rendition("sd")
     with av.open(str(video.file("sd"))) as container:
         frames = list(container.decode(video=0))
+        ratio = container.streams.video[0].sample_aspect_ratio
     (frame, *_) = frames
     assert (frame.width, frame.height, frame.format.name) == (made.width, made.height, "yuv420p")
     assert (made.width % 2, made.height % 2) == (0, 0)
+    assert ratio in (None, 1)
     assert len(frames) == pytest.approx(video.source.duration_s * made.frame_rate, abs=2)
     assert ssim(video.original, video.file("sd"), made) >= 0.95
 
@@ -165,12 +167,50 @@ def clapped(studio: Studio, name: str) -> Video:
     return studio.video(name, *FLASHES, *BEEPS, *codecs, *(("-c:a", "mp2") if name == "a2.ts" else ()))
 
 
-@pytest.mark.parametrize("name", ["clap.mp4", "clap.webm", "a2.ts", "late.mkv", "gap.mkv", "early.ts"])
+CLAPPED = ["clap.mp4", "clap.webm", "a2.ts", "late.mkv", "gap.mkv", "early.ts"]
+
+
+@pytest.mark.parametrize("name", CLAPPED)
 def test_sound_and_picture_keep_together(studio: Studio, name: str) -> None:
     video = clapped(studio, name)
     seen, heard = flashes(video.file("sd")), beeps(video.file("sd"))
     assert seen == pytest.approx([1, 4], abs=0.1)
     assert heard == pytest.approx(seen, abs=IN_SYNC_S)
+
+
+@pytest.mark.parametrize("name", CLAPPED)
+def test_sound_and_picture_begin_at_once_and_leave_nothing_out(studio: Studio, name: str) -> None:
+    """Players take a gap for the end of what they have."""
+    file = clapped(studio, name).file("sd")
+    pictures, (first, *sounds) = shown_at(file), heard_at(file)
+    assert pictures[0] == 0
+    assert first[0] == pytest.approx(0, abs=0.022)  # before 0 is what the encoder needs to begin, and nobody hears
+    assert {round((after - before) * 25, 1) for before, after in pairwise(pictures)} == {1.0}
+    ends = first[1]
+    for starts, next_ends in sounds:
+        assert starts == pytest.approx(ends, abs=0.001)
+        ends = next_ends
+
+
+def test_a_recorded_call_that_changes_its_size_and_sound_goes_on(studio: Studio, tmp_path: Path) -> None:
+    small = clapped(studio, "a2.ts").original
+    larger = ("-vf", "scale=320:180", "-ac", "2", "-ar", "44100", "-output_ts_offset", "7")
+    large = studio.video("larger.ts", "-i", str(small), *larger, *QUICK, "-c:a", "mp2").original
+    (tmp_path / "call.ts").write_bytes(small.read_bytes() + large.read_bytes())
+    call = Video(tmp_path / "call.ts")
+    seen, heard = flashes(call.file("sd")), beeps(call.file("sd"))
+    assert seen == pytest.approx([1, 4, 8, 11], abs=0.1)
+    assert heard == pytest.approx(seen, abs=IN_SYNC_S)
+    tiles = [(tile * 160, 0, 160, 90) for tile in range(7)]
+    assert [luma > 100 for luma in lumas(call.file("storyboard"), *tiles)] == [
+        False,
+        False,
+        True,
+        False,
+        True,
+        False,
+        False,
+    ]
 
 
 @pytest.mark.parametrize(("picture_s", "sound_s"), [(2, 5), (5, 2)])
