@@ -179,6 +179,11 @@ def is_damage(error: sqlite3.Error) -> bool:
     return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK) & 0xFF in DAMAGE
 
 
+def is_locked(error: sqlite3.Error) -> bool:
+    """Somebody else has held the write lock for longer than is waited."""
+    return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK) & 0xFF == sqlite3.SQLITE_BUSY
+
+
 class NewerSchema(Exception):
     """The file was written by a later release."""
 

@@ -1,6 +1,7 @@
 """From bytes that are all there to a video that is known: looked into, put in its place, announced, queued."""
 
 import asyncio
+import logging
 import sqlite3
 import time
 from collections.abc import Awaitable, Callable
@@ -9,7 +10,7 @@ from pathlib import Path
 from cloud_service.access import marks
 from cloud_service.access.models import ANY, Grant, Scope
 from cloud_service.clock import uptime
-from cloud_service.db import Transaction
+from cloud_service.db import Transaction, is_locked
 from cloud_service.files.documents import document_type
 from cloud_service.files.names import with_ending
 from cloud_service.node import Node
@@ -20,9 +21,13 @@ from cloud_service.uploads.probe import NoVideo, Probed, probe
 from cloud_service.videos.models import StoredVideo
 from shared.killpoints import killpoint
 
+log = logging.getLogger(__name__)
+
 NOT_LOOKED_INTO = Probed(duration_s=0, width=0, height=0, plays=False)
 
 
+TRIES = 3
+"""How often a database that is locked all the time is waited for: the bytes took longer to come."""
 Within = Callable[[Transaction, StoredVideo], Awaitable[None]]
 
 
@@ -87,12 +92,23 @@ async def _look_into(node: Node, scratch: Path) -> Probed:
 
 
 async def _keep(node: Node, video: StoredVideo, scratch: Path, admission: Admission, within: Within | None) -> None:
-    """File first, then row, announcement and job together: a crash between leaves a file that the sweep removes.
-
-    The owner's grant is from when the rights were asked for; after long nobody knows any more what ended meanwhile.
-    """
+    """File first, then row, announcement and job together: a crash between leaves a file that the sweep removes."""
     await asyncio.to_thread(node.store.keep, scratch, video)
     killpoint("upload.renamed")
+    for tries_left in reversed(range(TRIES)):
+        try:
+            await _write_down(node, video, admission, within)
+            break
+        except sqlite3.OperationalError as error:
+            if is_locked(error) and tries_left:
+                log.warning("the database is locked", extra={"video_id": video.id})
+                continue
+            raise
+    killpoint("upload.committed")
+
+
+async def _write_down(node: Node, video: StoredVideo, admission: Admission, within: Within | None) -> None:
+    """The owner's grant is from when the rights were asked for; after long nobody knows what ended meanwhile."""
     async with node.database.transaction(durable=True) as transaction:
         if await node.catalogue.was_deleted(transaction, video.course_id):
             raise LessonNotFound("The course was deleted meanwhile.")
@@ -107,7 +123,6 @@ async def _keep(node: Node, video: StoredVideo, scratch: Path, admission: Admiss
             await enqueue(transaction, video)
         if within:
             await within(transaction, video)
-    killpoint("upload.committed")
 
 
 def _owner_grant(admission: Admission) -> Grant:

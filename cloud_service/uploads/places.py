@@ -1,6 +1,7 @@
 """Where an upload is to go, whether it may, and that nobody else is filling the same place meanwhile."""
 
 import asyncio
+import logging
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -21,6 +22,8 @@ from cloud_service.uploads.errors import (
 from cloud_service.videos.actions import remove_video
 from shared.contract import UPLOAD_RIGHTS, Position, UploadAnswer, UploadQuestion, VideoKind
 from shared.problems import NotAuthenticated
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,15 +113,16 @@ def take_room(node: Node, admission: Admission, upload_id: str, size: int, up_to
 
 @asynccontextmanager
 async def claimed(node: Node, video_id: str, admission: Admission) -> AsyncIterator[None]:
-    """Of two uploads into one place at once, one is refused. Raises UploadInProgress."""
-    try:
-        async with node.database.transaction() as transaction:
-            await transaction.execute(
-                "INSERT INTO uploads (id, place, owner_id) VALUES (?, ?, ?)",
-                (video_id, _claim(admission.place, video_id), admission.viewer.id),
-            )
-    except sqlite3.IntegrityError:
-        raise UploadInProgress from None
+    """Of two uploads into one place at once, one is refused. Raises UploadInProgress. Take room for it first."""
+    place = _claim(admission.place, video_id)
+    async with node.database.transaction() as transaction:
+        claims = [row["id"] for row in await transaction.fetch("SELECT id FROM uploads WHERE place = ?", (place,))]
+        if any(claim in node.space for claim in claims):
+            raise UploadInProgress
+        await transaction.execute(
+            "INSERT OR REPLACE INTO uploads (id, place, owner_id) VALUES (?, ?, ?)",
+            (video_id, place, admission.viewer.id),
+        )
     try:
         yield
     finally:
@@ -137,5 +141,9 @@ async def forget_claims(database: Database) -> None:
 
 
 async def _release(node: Node, video_id: str) -> None:
-    async with node.database.transaction() as transaction:
-        await transaction.execute("DELETE FROM uploads WHERE id = ?", (video_id,))
+    """A claim that stays because nothing can be written keeps nobody out, as its upload has no room any more."""
+    try:
+        async with node.database.transaction() as transaction:
+            await transaction.execute("DELETE FROM uploads WHERE id = ?", (video_id,))
+    except sqlite3.Error as error:
+        log.warning("claim not released", extra={"video_id": video_id, "reason": str(error)})

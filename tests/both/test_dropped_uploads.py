@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import sqlite3
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -181,3 +182,17 @@ def test_a_node_that_is_stopped_during_an_upload_leaves_nothing(
     toptank.cloud.start()
     assert nothing_is_left(toptank)
     refused(teacher.watch(course.lesson_id), 404, "video_not_found")
+
+
+def test_an_upload_outlasts_a_database_that_is_locked_as_it_ends(
+    toptank: TopTank, teacher: Person, course: Course, clips: Clips
+) -> None:
+    with begin(toptank, teacher, course, clips.film, 0.5) as wire:
+        holder = sqlite3.connect(toptank.cloud.database, isolation_level=None)
+        try:
+            holder.execute("BEGIN IMMEDIATE")
+            wire.send(clips.film[len(clips.film) // 2 :])
+            eventually(lambda: [line for line in toptank.cloud.lines() if line["event"] == "the database is locked"])
+        finally:
+            holder.close()
+        assert wire.answer().status == 201
