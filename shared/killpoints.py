@@ -32,6 +32,8 @@ POINTS = (
     "deletion.row_gone",
     "reconcile.compared",
     "database.set_aside",
+    "processing.moved",
+    "processing.ended",
     # vps
     "event.before_commit",
     "deletion.before_commit",

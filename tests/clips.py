@@ -49,9 +49,9 @@ class Clips:
 
     @cached_property
     def slow(self) -> bytes:
-        """Ten seconds in an old codec, so that each rendition takes a second or more to make."""
+        """Six seconds in an old codec, so that each rendition takes a second or so to make."""
         large = ("-f", "lavfi", "-i", "testsrc2=size=640x480:rate=25")
-        return self.made("slow.mp4", *large, *SOUND, "-c:v", "mpeg4", "-q:v", "5", seconds=10)
+        return self.made("slow.mp4", *large, *SOUND, "-c:v", "mpeg4", "-q:v", "5", seconds=6)
 
     @cached_property
     def index_last(self) -> bytes:

@@ -44,14 +44,15 @@ def run(
     )
 
 
-def children_of(pid: int, program: str = "") -> list[int]:
-    """The processes that this one started and that still do something, of programs with this in their name."""
+def children_of(pid: int, program: str = "", told: str = "") -> list[int]:
+    """The processes that this one started and that still run, with this in their name and that in their command."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError, ValueError):  # it has ended meanwhile
             name, _, rest = process.joinpath("stat").read_text().partition(" (")[2].rpartition(") ")
             state, parent = rest.split()[:2]
-            if int(parent) == pid and state != "Z" and program in name:
+            is_meant = program in name and told.encode() in process.joinpath("cmdline").read_bytes()
+            if int(parent) == pid and state != "Z" and is_meant:
                 found.append(int(process.name))
     return found
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import time
 from pathlib import Path
 
@@ -35,7 +36,7 @@ class Attempt:
     async def run(self) -> None:
         """Raises CannotProcess, FfmpegFailed, NoRoom, JobGone, OSError."""
         video = await self._results.load()
-        await asyncio.to_thread(self.folder.mkdir, parents=True)
+        await asyncio.to_thread(self._begin_anew)
         original = self._store.original(video.owner_id, video.id)
         ffmpeg = Ffmpeg(self._limits(video), self._patience(video))
         source = await self._inspect(original, video)
@@ -51,6 +52,11 @@ class Attempt:
         self.standing.step, self.standing.percent, self.standing.speed = "", 100, 0.0
         await self._results.finish(self.standing)
         self.is_finished = True
+
+    def _begin_anew(self) -> None:
+        """Whoever was at the video before is not any more."""
+        shutil.rmtree(self.folder.parent, ignore_errors=True)
+        self.folder.mkdir(parents=True)
 
     def check_room(self) -> None:
         """Raises NoRoom. What is left is the database's, or an upload's that has been promised it."""

@@ -33,8 +33,8 @@ async def desk(request: pytest.FixtureRequest, tmp_path: Path, anyio_backend: st
 
 
 async def the_ffmpeg() -> int:
-    """The process id of the one that the worker runs."""
-    (pid,) = await eventually(lambda: children_of(os.getpid(), "ffmpeg"), 30)
+    """The process id of the one that makes the first rendition."""
+    (pid,) = await eventually(lambda: children_of(os.getpid(), "ffmpeg", "/sd.mp4"), 30)
     return int(pid)
 
 

@@ -1,0 +1,132 @@
+"""Workers and their ffmpegs die and hang: videos are processed all the same, and nothing half made stays."""
+
+import os
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from tests.both.people import done
+from tests.both.toptank import PROCESSED_WITHIN_S, Worker, eventually
+from tests.clips import Clips
+from tests.faults.acts import Cast, written_down
+from tests.faults.audit import ffmpegs_of
+from tests.faults.worker_deaths import SCENARIOS, is_ready, steps
+from tests.faults.world import World
+
+STALLED_S = 2
+SETTINGS = {
+    "TOPTANK_PROCESSING_LEASE_S": "2",
+    "TOPTANK_PROCESSING_RETRY_S": "0",
+    "TOPTANK_PROCESSING_STALLED_S": str(STALLED_S),
+}
+pytestmark = pytest.mark.usefixtures("audited")
+
+
+@pytest.fixture
+def worker(world: World, cast: Cast) -> Iterator[Worker]:
+    """Not yet running, and with nothing to do."""
+    for (video_id,) in world.node_sql("SELECT video_id FROM jobs"):
+        cast.delete_video(video_id)
+    yield world.cloud.worker
+    eventually(lambda: not world.node_sql("SELECT * FROM jobs"), PROCESSED_WITHIN_S)
+    world.cloud.worker.stop()
+
+
+@pytest.fixture(scope="module")
+def slow(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    return Clips(tmp_path_factory.mktemp("clips")).slow
+
+
+def upload(world: World, cast: Cast, film: bytes) -> str:
+    return written_down(world, done(cast.teacher.upload(cast.draft().lesson_id, film), 201), film)
+
+
+@pytest.mark.parametrize("point", SCENARIOS)
+def test_a_worker_that_died_at_any_point_has_lost_nothing(world: World, cast: Cast, worker: Worker, point: str) -> None:
+    scenario = SCENARIOS[point](world, cast)
+    next(scenario)
+    worker.start_doomed(point)
+    eventually(worker.has_died, PROCESSED_WITHIN_S)
+    worker.stop()
+    worker.start()
+    assert next(scenario, None) is None
+
+
+def test_a_worker_that_is_killed_three_times_takes_its_ffmpeg_with_it_and_its_job_runs_once_more(
+    world: World, cast: Cast, worker: Worker, slow: bytes
+) -> None:
+    video_id = upload(world, cast, slow)
+    for _ in range(3):
+        worker.start()
+        os.kill(worker.ffmpeg(), signal.SIGSTOP)  # in the midst of it
+        worker.kill()
+        eventually(lambda: not ffmpegs_of(world.cloud))
+        assert not is_ready(cast, video_id)
+    worker.start()
+    eventually(lambda: is_ready(cast, video_id), PROCESSED_WITHIN_S)
+    assert max(attempt for attempt, _, _ in steps(cast, video_id)) == 4
+
+
+def test_an_ffmpeg_that_hangs_is_killed_and_the_video_tried_again(
+    world: World, cast: Cast, worker: Worker, slow: bytes
+) -> None:
+    video_id = upload(world, cast, slow)
+    worker.start()
+    hung = worker.ffmpeg()
+    os.kill(hung, signal.SIGSTOP)
+    eventually(lambda: is_ready(cast, video_id), PROCESSED_WITHIN_S)
+    assert not os.path.exists(f"/proc/{hung}")
+    assert [attempt for attempt, _, result in steps(cast, video_id) if result == "failed"] == [1]
+
+
+def test_a_worker_that_hangs_loses_its_job_to_another_and_does_no_harm_when_it_is_back(
+    world: World, cast: Cast, worker: Worker, slow: bytes
+) -> None:
+    video_id = upload(world, cast, slow)
+    worker.start()
+    os.kill(worker.ffmpeg(), signal.SIGSTOP)
+    worker.freeze()
+    another = worker.another()
+    another.start()
+    try:
+        eventually(lambda: is_ready(cast, video_id), PROCESSED_WITHIN_S)
+        worker.thaw()
+        eventually(lambda: not ffmpegs_of(world.cloud))
+    finally:
+        another.stop()
+    assert is_ready(cast, video_id)
+
+
+def test_a_full_disk_makes_jobs_wait_and_is_no_try(world: World, cast: Cast, worker: Worker, film: bytes) -> None:
+    video_id = upload(world, cast, film)
+    worker.start(TOPTANK_PROCESSING_RESERVE_BYTES=str(2**60))
+    eventually(lambda: any(result == "stopped" for _, _, result in steps(cast, video_id)), PROCESSED_WITHIN_S)
+    assert not is_ready(cast, video_id)
+    assert cast.teacher.watch(video_id).content == film
+    worker.restart()
+    eventually(lambda: is_ready(cast, video_id), PROCESSED_WITHIN_S)
+    assert {attempt for attempt, _, result in steps(cast, video_id) if result == "made"} == {1}
+
+
+def test_a_node_that_dies_is_told_when_it_is_back(world: World, cast: Cast, worker: Worker, film: bytes) -> None:
+    _, video_id = cast.course_on_sale()
+    world.cloud.kill()
+    worker.start()
+    eventually(lambda: not world.node_sql("SELECT * FROM jobs"), PROCESSED_WITHIN_S)
+    world.cloud.start()
+    eventually(lambda: is_ready(cast, video_id))
+    known = "SELECT status FROM videos WHERE id = %s"
+    eventually(lambda: world.sql(known, video_id) == [("ready",)])
+
+
+def test_a_worker_goes_on_when_the_node_has_lost_its_database(
+    world: World, cast: Cast, worker: Worker, slow: bytes
+) -> None:
+    video_id = upload(world, cast, slow)
+    worker.start()
+    hung = worker.ffmpeg()
+    os.kill(hung, signal.SIGSTOP)
+    world.cloud.database.unlink()
+    eventually(lambda: not os.path.exists(f"/proc/{hung}"), PROCESSED_WITHIN_S)
+    eventually(lambda: is_ready(cast, video_id), PROCESSED_WITHIN_S)
