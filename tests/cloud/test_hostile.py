@@ -1,13 +1,17 @@
 """The whole corpus, and valid files with some bytes changed: each ends as it must, and reaches nothing else."""
 
+import json
+import os
 import random
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 
 import imageio_ffmpeg
 import pytest
 
+from cloud_service.processing.confined import landlock_version
 from cloud_service.uploads.containers import HEAD_BYTES, media_type_of
 from tests.clips import Clips
 from tests.cloud.inspecting import Inspector
@@ -62,6 +66,43 @@ def test_a_hostile_file_ends_as_it_must(entry: Hostile, clips: Clips, trap: Trap
     assert bool(entry.reason) == bool(reason), found
     assert trap.visits() == []
     assert (media_type_of(content[:HEAD_BYTES]) is None) == (entry.reason == NO_CONTAINER)
+
+
+TAKEN_OVER = """
+import os, socket, sys
+from cloud_service.uploads import inspection
+
+def attempted(act):
+    try:
+        act()
+    except OSError as error:
+        return type(error).__name__
+    return "done"
+
+canary, host, port = sys.argv[3], "127.0.0.1", int(sys.argv[4])
+inspection.look = lambda upload: {
+    "upload": attempted(lambda: open(upload, "rb").read()),
+    "canary": attempted(lambda: open(canary, "rb").read()),
+    "folder": attempted(lambda: os.listdir(os.path.dirname(canary))),
+    "passwords": attempted(lambda: open("/etc/passwd").read()),
+    "writing": attempted(lambda: open(upload, "ab").write(b"x")),
+    "network": attempted(lambda: socket.create_connection((host, port))),
+    "process": attempted(os.fork),
+}
+inspection.main(sys.argv[1], sys.argv[2])
+"""
+
+
+@pytest.mark.skipif(not landlock_version(), reason="this kernel has no Landlock")
+def test_a_decoder_that_was_taken_over_has_the_upload_and_nothing_else(clips: Clips, trap: Trap) -> None:
+    path = clips.folder / "upload"
+    path.write_bytes(clips.film)
+    arguments = [str(os.getpid()), str(path), str(trap.canary), trap.listener.partition(":")[2]]
+    done = subprocess.run([sys.executable, "-c", TAKEN_OVER, *arguments], capture_output=True, text=True, check=True)
+    found = json.loads(done.stdout)
+    assert found.pop("upload") == "done"
+    assert set(found.values()) == {"PermissionError"}, found
+    assert trap.visits() == []
 
 
 @pytest.mark.parametrize("ending", ["mp4", "mov", "mkv", "webm", "avi", "ts"])

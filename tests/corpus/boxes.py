@@ -1,6 +1,6 @@
 """MP4 and MOV whose boxes lie."""
 
-from tests.clips import PICTURE, SOUND, Clips
+from tests.clips import H264, PICTURE, SOUND, Clips
 from tests.corpus.bytes_alone import noise
 from tests.corpus.entry import CUT_SHORT, DAMAGED, NO_PICTURE, NO_STREAM, Entries
 from tests.corpus.surgery import box, edited, full_box, overwritten, parts
@@ -183,6 +183,15 @@ def an_encrypted_video(clips: Clips, trap: Trap) -> bytes:
 def noise_among_the_pictures(clips: Clips, trap: Trap) -> bytes:
     at = len(clips.index_last) // 2
     return clips.index_last[:at] + noise(200) + clips.index_last[at + 200 :]
+
+
+@ENTRIES.taken
+def noise_for_the_first_pictures(clips: Clips, trap: Trap) -> bytes:
+    """Every second picture can be decoded by itself."""
+    whole = clips.made("keys.mp4", *PICTURE, *H264, "-g", "2")
+    begin, end = whole.index(b"mdat") + 4, whole.index(b"moov") - 4
+    size = (end - begin) // 4
+    return whole[:begin] + noise(size) + whole[begin + size :]
 
 
 @ENTRIES.refused(NO_PICTURE)
