@@ -5,6 +5,9 @@ and looks. What was being uploaded or deleted as it died is in doubt; nothing el
 """
 
 from collections.abc import Callable, Iterator
+from uuid import uuid4
+
+import httpx
 
 from tests.both.people import done, make_student, refused
 from tests.both.toptank import eventually
@@ -19,17 +22,20 @@ Scenario = Callable[[World, Cast], Iterator[None]]
 
 
 def _unanswered_upload(world: World, cast: Cast, *, keeps: bool) -> Iterator[None]:
-    course = cast.draft()
+    """Tried again with its key, it is stored, and stored once."""
+    course, key = cast.draft(), {"Idempotency-Key": uuid4().hex}
+
+    def upload() -> httpx.Response:
+        return cast.teacher.cloud.post(f"/videos?lesson_id={course.lesson_id}", content=cast.film, headers=key)
+
     yield
-    assert attempt(lambda: cast.teacher.upload(course.lesson_id, cast.film)) is None
+    assert attempt(upload) is None
     yield
-    if keeps:
-        (video_id,) = eventually(lambda: [known for known in course.video_ids() if known])
-        assert cast.teacher.watch(video_id).content == cast.film
-    else:
-        assert course.video_ids() == [None]
-        video_id = cast.upload(course.lesson_id)
-        eventually(lambda: course.video_ids() == [video_id])
+    kept = eventually(course.video_ids) if not keeps else eventually(lambda: [one for one in course.video_ids() if one])
+    video_id = written_down(world, done(upload(), 201), cast.film)
+    assert kept == ([video_id] if keeps else [None])
+    eventually(lambda: course.video_ids() == [video_id])
+    assert cast.teacher.watch(video_id).content == cast.film
 
 
 def loses_an_upload(world: World, cast: Cast) -> Iterator[None]:
