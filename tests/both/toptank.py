@@ -104,14 +104,15 @@ class Service:
         self.start(**changes)
 
     def lines(self) -> Iterator[dict[str, Any]]:
-        """What it logged."""
-        for line in self.log.read_text().splitlines() if self.log.exists() else []:
+        """What it logged, but for a line that is being written."""
+        whole, _, _ = (self.log.read_text() if self.log.exists() else "").rpartition("\n")
+        for line in whole.splitlines():
             if line.startswith("{"):
                 yield json.loads(line)
 
     def requests(self, path: str) -> list[dict[str, Any]]:
         """The requests to this path that it answered; its log line comes a moment after the answer."""
-        time.sleep(0.05)
+        time.sleep(0.05 * patience())
         return [line for line in self.lines() if line["event"] == "request" and line["path"] == path]
 
 
