@@ -17,7 +17,7 @@ from pathlib import Path
 from shared import killpoints
 from shared.localdb import die_with_parent
 
-START_WITHIN_S = 30
+START_WITHIN_S = 60
 STOP_WITHIN_S = 15
 POLL_S = 0.02
 
