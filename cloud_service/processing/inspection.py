@@ -40,8 +40,8 @@ from cloud_service.processing.source import (
 from cloud_service.uploads.containers import MATROSKA, MP4, MPEG_TS, QUICKTIME
 
 LIMITS = Limits(memory_bytes=3 * 2**30, cpu_s=120, file_bytes=0)
-READ_S = 90
-"""How long packets are counted; of what is longer than that the end is looked for."""
+READ_S, END_READ_S = 90, 20
+"""How long packets are counted; of what takes longer than that the end is looked for."""
 TRIED_PACKETS = 500
 NOT_MOVING = Disposition.attached_pic | Disposition.still_image | Disposition.timed_thumbnails
 JUMP_S, BACK_S = 10, 0.1
@@ -139,8 +139,7 @@ class _Looking:
     def result(self) -> Source:
         whole = self._read(time.monotonic() + READ_S)
         if not whole:
-            self.container.seek(self.container.duration or 0)
-            self._read(time.monotonic() + JUMP_S)
+            self._read_end()
         if self.frame is None:
             raise CannotProcess("The file has no picture that can be decoded.")
         _check_size(self.frame)
@@ -161,6 +160,14 @@ class _Looking:
                 if time.monotonic() > until:
                     return False
         return True
+
+    def _read_end(self) -> None:
+        """Of a file too long to be counted through: what its last packets say, where the header says these are."""
+        for track in self.tracks.values():
+            track.leaps = False
+        with suppress(av.FFmpegError):
+            self.container.seek((self.container.start_time or 0) + (self.container.duration or 0))
+            self._read(time.monotonic() + END_READ_S)
 
     def _look_into(self, packet: "Packet[Any]") -> None:
         if packet.is_keyframe and self.all_idr:

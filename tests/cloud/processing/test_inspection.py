@@ -7,26 +7,31 @@ from pathlib import Path
 
 import pytest
 
+from cloud_service.processing import inspection
 from cloud_service.processing.source import CannotProcess
 from tests.clips import COVER
-from tests.cloud.processing.studio import QUICK, Studio, looked_into, pattern, tone
+from tests.cloud.processing.studio import QUICK, Studio, Video, looked_into, pattern, tone
 
 NTSC = Fraction(30_000, 1001)
 
 
-@pytest.mark.parametrize(
-    ("name", "codecs"),
-    [
-        ("a.mp4", (*QUICK, "-c:a", "aac")),
-        ("a.mov", ("-c:v", "prores", "-c:a", "pcm_s16le")),
-        ("a.mkv", ("-c:v", "ffv1", "-c:a", "flac")),
-        ("a.webm", ("-c:v", "libvpx", "-deadline", "realtime", "-c:a", "libopus")),
-        ("a.avi", ("-c:v", "mpeg4", "-c:a", "libmp3lame")),
-        ("a.ts", (*QUICK, "-c:a", "aac")),
-    ],
-)
-def test_every_container_tells_size_rate_and_length(studio: Studio, name: str, codecs: tuple[str, ...]) -> None:
-    source = studio.video(name, *pattern(), *tone(), *codecs).source
+CODECS = {
+    "a.mp4": (*QUICK, "-c:a", "aac"),
+    "a.mov": ("-c:v", "prores", "-c:a", "pcm_s16le"),
+    "a.mkv": ("-c:v", "ffv1", "-c:a", "flac"),
+    "a.webm": ("-c:v", "libvpx", "-deadline", "realtime", "-c:a", "libopus"),
+    "a.avi": ("-c:v", "mpeg4", "-c:a", "libmp3lame"),
+    "a.ts": (*QUICK, "-c:a", "aac"),
+}
+
+
+def by_container(studio: Studio, name: str) -> Video:
+    return studio.video(name, *pattern(), *tone(), *CODECS[name])
+
+
+@pytest.mark.parametrize("name", CODECS)
+def test_every_container_tells_size_rate_and_length(studio: Studio, name: str) -> None:
+    source = by_container(studio, name).source
     assert (source.picture.width, source.picture.height, float(source.picture.frame_rate)) == (160, 90, 25)
     assert source.duration_s == pytest.approx(2, abs=0.1)
     assert source.sound
@@ -84,7 +89,7 @@ def test_frames_that_come_unevenly_get_the_usual_rate_that_is_nearest(studio: St
 
 
 def test_length_is_counted_where_the_header_lies(studio: Studio, tmp_path: Path) -> None:
-    honest = studio.video("a.mkv", *pattern(), *tone(), "-c:v", "ffv1", "-c:a", "flac")
+    honest = by_container(studio, "a.mkv")
     content = bytearray(honest.original.read_bytes())
     at = content.index(b"\x44\x89\x88") + 3  # Duration, a float of 8 bytes, in milliseconds
     content[at : at + 8] = struct.pack(">d", 3_600_000.0)
@@ -96,11 +101,22 @@ def test_length_is_counted_where_the_header_lies(studio: Studio, tmp_path: Path)
 def test_a_transport_stream_that_leaps_in_time_is_as_long_as_what_it_shows(
     studio: Studio, tmp_path: Path, order: tuple[int, int]
 ) -> None:
-    early = studio.video("a.ts", *pattern(), *tone(), *QUICK, "-c:a", "aac").original
+    early = by_container(studio, "a.ts").original
     late = studio.video("late.ts", "-i", str(early), "-c", "copy", "-output_ts_offset", "5000").original
     parts = [early.read_bytes(), late.read_bytes()]
     (tmp_path / "joined.ts").write_bytes(b"".join(parts[part] for part in order))
     assert looked_into(tmp_path / "joined.ts").duration_s == pytest.approx(4, abs=0.3)
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.webm", "a.avi", "a.ts"])
+def test_of_a_film_too_long_to_count_through_the_end_is_looked_for(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    media_type, original = by_container(studio, name).source.media_type, by_container(studio, name).original
+    monkeypatch.setattr(inspection, "READ_S", 0)
+    source = inspection.look(str(original), media_type)
+    assert source.duration_s == pytest.approx(2, abs=0.25)
+    assert not source.picture.as_it_is
 
 
 def test_what_can_be_taken_as_it_is_is_known(studio: Studio) -> None:
@@ -156,7 +172,7 @@ def test_what_cannot_be_shown_is_refused_for_a_reason(
 
 
 def test_a_playlist_that_says_it_is_a_film_is_not_followed(studio: Studio, tmp_path: Path) -> None:
-    film = studio.video("a.ts", *pattern(), *tone(), *QUICK, "-c:a", "aac").original
+    film = by_container(studio, "a.ts").original
     listed = f"\n#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\n{film}\n#EXT-X-ENDLIST\n".encode()
     for number, head in enumerate((b"\0\0\0\x18ftypmp42", b"RIFF\0\0\0\0AVI ", b"\x1a\x45\xdf\xa3webm")):
         disguised = tmp_path / f"film-{number}.mp4"
