@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from cloud_service.uploads.scratch import BLOCK_BYTES
 from tests.both.people import Course, Person, done, draft_course, make_admin, make_student, make_teacher, refused
 from tests.both.toptank import TopTank, eventually
 from tests.both.wire import Wire
-from tests.clips import Clips
+from tests.clips import Clips, padded
 from tests.tus.table import metadata, sha1
 from tests.tus.uploads import Upload, begin, create
 
@@ -73,6 +74,18 @@ def test_what_arrived_before_the_connection_dropped_is_kept(
     assert 2**20 <= at <= len(clips.large) // 2
     assert part_of(toptank, upload).read_bytes() == clips.large[:at]
     finish(upload, clips.large)
+
+
+def test_bytes_that_are_all_there_with_nobody_saying_so_are_no_finished_upload(
+    toptank: TopTank, student: Person, clips: Clips
+) -> None:
+    film = padded(clips.film, 2 * BLOCK_BYTES)
+    upload = begin(student, len(film))
+    wire = upload.begin_patch(toptank.cloud, 0, None).send_chunk(film)
+    eventually(lambda: part_of(toptank, upload).stat().st_size == len(film))
+    wire.finish()
+    assert upload.offset() == len(film) - 1
+    finish(upload, film)
 
 
 def test_a_silent_client_is_sent_away_and_its_bytes_are_kept(toptank: TopTank, upload: Upload, clips: Clips) -> None:

@@ -39,11 +39,11 @@ class Upload:
     def delete(self) -> httpx.Response:
         return self.who.cloud.send("DELETE", self.path, headers=VERSION)
 
-    def begin_patch(self, node: Node, at: int, declared: int, **headers: str) -> Wire:
-        """Whose body is still to be sent."""
-        told = {**VERSION, **OCTETS, **self.who.cloud.headers, **headers}
-        wire = Wire(node.url)
-        return wire.request("PATCH", self.path, {**told, "Upload-Offset": str(at), "Content-Length": str(declared)})
+    def begin_patch(self, node: Node, at: int, declared: int | None, **headers: str) -> Wire:
+        """Whose body is still to be sent; chunked when no length is declared."""
+        framing = {"Transfer-Encoding": "chunked"} if declared is None else {"Content-Length": str(declared)}
+        told = {**VERSION, **OCTETS, **self.who.cloud.headers, "Upload-Offset": str(at)}
+        return Wire(node.url).request("PATCH", self.path, {**told, **framing, **headers})
 
 
 def create(who: Person, length: int, **told: str) -> httpx.Response:

@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 
 from uuid_utils.compat import uuid7
@@ -124,12 +124,12 @@ async def _append(node: Node, viewer: Viewer, upload: ResumableUpload, turn: Tur
         await _expect_nothing(sent)
         return at
     try:
-        offset = await _store(node, upload, turn, at, sent)
+        offset, syncing = await _store(node, upload, turn, at, sent)
         killpoint("tus.appended")
-    except LOST as error:
-        log.info("upload interrupted", extra={"upload_id": upload.id, "reason": error.code})
-        if node.resumable.drops_at_once():
-            await asyncio.shield(_end(node, upload))
+    except ENDED as error:
+        log.info("upload interrupted", extra={"upload_id": upload.id, "reason": str(error)})
+        is_over = isinstance(error, LOST) and node.resumable.drops_at_once()
+        await asyncio.shield(_end(node, upload) if is_over else node.resumable.take_last_byte_back(upload))
         raise
     except NotAVideo:
         await _end(node, upload)
@@ -139,7 +139,7 @@ async def _append(node: Node, viewer: Viewer, upload: ResumableUpload, turn: Tur
             raise StorageFull from None
         raise
     if offset == upload.length:
-        await _finish(node, viewer, upload)
+        await _finish(node, viewer, upload, syncing)
     return offset
 
 
@@ -149,8 +149,11 @@ async def _expect_nothing(sent: Bytes) -> None:
             raise UploadTooLarge("The upload is complete.")
 
 
-async def _store(node: Node, upload: ResumableUpload, turn: Turn, at: int, sent: Bytes) -> int:
-    """What arrives, on the disk for good; how far the upload is then.
+async def _store(
+    node: Node, upload: ResumableUpload, turn: Turn, at: int, sent: Bytes
+) -> tuple[int, ScratchFile | None]:
+    """What arrives, on the disk for good; how far the upload is then. With its last byte it is a file that is still
+    being synced, and can be looked into meanwhile.
 
     When the client is gone half-way, that half is kept; not so with a checksum, as it may be wrong.
     """
@@ -159,21 +162,24 @@ async def _store(node: Node, upload: ResumableUpload, turn: Turn, at: int, sent:
     if checked:
         await node.resumable.be_sure_of(upload, at)
     file = ScratchFile(node.resumable.part(upload), offset=at, digests=[one for one in (digest, checked) if one])
-    is_kept = False
+    is_kept = is_syncing = False
     try:
         await _receive(node, upload, file, turn, sent)
         await file.write_out()
         if sent.checksum and checked and not hmac.compare_digest(checked.digest(), sent.checksum.digest):
             raise ChecksumMismatch
-        is_kept = True
+        is_kept, is_syncing = True, file.size == upload.length and checked is None
     except ENDED:
         is_kept = checked is None
         raise
     finally:
-        await asyncio.shield(_put_away(node, upload, file, at if not is_kept else None))
         if is_kept:
             upload.digest = digest
-    return file.size
+        if is_syncing:
+            file.begin_sync()
+        else:
+            await asyncio.shield(_put_away(node, upload, file, None if is_kept else at))
+    return file.size, file if is_syncing else None
 
 
 async def _put_away(node: Node, upload: ResumableUpload, file: ScratchFile, back_to: int | None) -> None:
@@ -226,12 +232,14 @@ def _media_type(head: bytes) -> str:
 # --- the last byte --------------------------------------------------------------------------------------
 
 
-async def _finish(node: Node, viewer: Viewer, upload: ResumableUpload) -> None:
+async def _finish(node: Node, viewer: Viewer, upload: ResumableUpload, syncing: ScratchFile | None) -> None:
     """It becomes a video, if it still may and is one. Who was refused for good has no upload any more."""
     killpoint("tus.completing")
     try:
-        await _complete(node, viewer, upload)
+        await _complete(node, viewer, upload, syncing.synced if syncing else None)
     except BaseException as error:
+        if syncing:
+            await asyncio.shield(syncing.close())
         if not node.resumable.is_finished(upload):
             is_final = isinstance(error, AppError) and not isinstance(error, PASSING)
             log.info("upload not completed", extra={"upload_id": upload.id, "reason": str(error), "is_final": is_final})
@@ -247,7 +255,9 @@ async def _refuse(node: Node, upload: ResumableUpload) -> None:
     await _end(node, upload)
 
 
-async def _complete(node: Node, viewer: Viewer, upload: ResumableUpload) -> None:
+async def _complete(
+    node: Node, viewer: Viewer, upload: ResumableUpload, synced: Callable[[], Awaitable[None]] | None
+) -> None:
     part = node.resumable.part(upload)
     admission = await admit(node, viewer, place_of(metadata_of(upload.metadata)))
     take_room(node, admission, upload.id, upload.length)
@@ -255,4 +265,6 @@ async def _complete(node: Node, viewer: Viewer, upload: ResumableUpload) -> None
         with part.open("rb") as file:
             media_type = _media_type(file.read(HEAD_BYTES))
         sha256 = upload.digest.hexdigest() if upload.digest else await asyncio.to_thread(sha256_of, part)
-        await complete(node, admission, upload.id, part, size=upload.length, sha256=sha256, media_type=media_type)
+        await complete(
+            node, admission, upload.id, part, size=upload.length, sha256=sha256, media_type=media_type, synced=synced
+        )

@@ -53,9 +53,7 @@ class ResumableUploads:
         await self.sweep()
 
     def _mend(self, upload: ResumableUpload) -> None:
-        most = upload.length - 1 if upload.sure_bytes is None else upload.sure_bytes
-        if self._size(upload) > most:
-            cut(self.part(upload), most)
+        cut(self.part(upload), upload.length - 1 if upload.sure_bytes is None else upload.sure_bytes)
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -156,10 +154,10 @@ class ResumableUploads:
             await transaction.execute("DELETE FROM resumable_uploads WHERE id = ?", (upload.id,))
 
     async def take_last_byte_back(self, upload: ResumableUpload) -> None:
-        """It is whole and no video yet, though it may have been moved to a video's place already."""
-        upload.digest = None
+        """If it is whole and no video yet, though it may have been moved to a video's place already."""
         await asyncio.to_thread(self._store.take_back, upload.owner_id, upload.id)
-        await asyncio.to_thread(cut, self.part(upload), upload.length - 1)
+        if await asyncio.to_thread(cut, self.part(upload), upload.length - 1):
+            upload.digest = None
 
 
 async def take_parts_back(database: Database, catalogue: Catalogue, store: VideoStore) -> None:
@@ -175,11 +173,14 @@ def sha256_of(part: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def cut(part: Path, size: int) -> None:
-    """No longer than this, durably."""
+def cut(part: Path, size: int) -> bool:
+    """No longer than this, durably; whether it was."""
     with suppress(FileNotFoundError):
-        os.truncate(part, size)
-        _sync(part)
+        if part.stat().st_size > size:
+            os.truncate(part, size)
+            _sync(part)
+            return True
+    return False
 
 
 def _sync(part: Path) -> None:
