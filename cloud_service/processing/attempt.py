@@ -19,6 +19,8 @@ from cloud_service.videos.store import VideoStore
 
 SMALLEST_BYTES, TIMES_ORIGINAL, BYTES_PER_S = 256 * 2**20, 4, 10**6
 """What may be made of a video is at most their sum: a bomb is more, and nothing that is meant is."""
+LOG_ENTRIES = 100
+"""How much is remembered of what was done about a video: it may wait for room for days."""
 
 
 class Attempt:
@@ -112,6 +114,7 @@ class Attempt:
         seconds = round(time.time() - self._began, 2)
         done = StepDone(self._job.attempt, step, int(self._began), seconds, self.standing.speed, result, reason)
         self.standing.log.append(done)
+        del self.standing.log[:-LOG_ENTRIES]
 
     def _patience(self, video: StoredVideo) -> Patience:
         told = self._settings

@@ -7,7 +7,7 @@ does so before or after, never between; a crash between leaves files that no row
 import asyncio
 import os
 from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -83,7 +83,8 @@ class Results:
         async with self._writing() as transaction:
             before = await video_of(transaction, self._job)
             video = replace(before, status="error" if reason else "ready", reason=reason)
-            await asyncio.to_thread(self._store.keep_row, video)
+            with suppress(FileNotFoundError):  # somebody deleted all of it by hand: at least it waits no more
+                await asyncio.to_thread(self._store.keep_row, video)
             await save(transaction, video)
             await announce(transaction, video.announcement())
             await end(transaction, self._job, standing)

@@ -21,7 +21,7 @@ from cloud_service.videos.store import VideoStore
 
 log = logging.getLogger(__name__)
 
-IDLE_S, BEAT_S = 0.5, 1.0
+IDLE_S, BEAT_S, RETRY_S = 0.5, 1.0, 2.0
 SWEEP_EVERY_S = 600.0
 ROOM = 3
 """How many times as long as a failed job one waits that found the disk full."""
@@ -42,9 +42,9 @@ async def work(settings: WorkerSettings) -> None:
             await Worker(settings, database).run()
         except DatabaseGone:
             log.warning("the database was replaced")
-        except (sqlite3.Error, OSError):
+        except Exception:
             log.exception("the worker starts again")
-            await asyncio.sleep(IDLE_S)
+            await asyncio.sleep(RETRY_S)
         finally:
             await asyncio.shield(database.close())
 

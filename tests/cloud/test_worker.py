@@ -1,6 +1,7 @@
 """What becomes of a job: a video that is ready, one more try, a reason, or patience."""
 
 import os
+import shutil
 import signal
 import sqlite3
 from collections.abc import AsyncIterator
@@ -98,6 +99,13 @@ async def test_what_can_never_work_is_not_tried_again(desk: Desk) -> None:
         failed = await desk.ended(video)
     assert failed.status == "error"
     assert [(done.step, done.attempt, done.result) for done in await desk.log(video)] == [("metadata", 1, "failed")]
+
+
+async def test_a_video_whose_files_somebody_deleted_waits_no_more(desk: Desk, clips: Clips) -> None:
+    video = await desk.add(clips.film)
+    shutil.rmtree(desk.store.folder(video))
+    async with desk.worker():
+        assert (await desk.ended(video)).status == "error"
 
 
 async def test_a_job_whose_workers_died_again_and_again_fails(desk: Desk, clips: Clips) -> None:
