@@ -138,12 +138,16 @@ async def _make_poster(source: Source, original: Path, folder: Path, ffmpeg: Ffm
     output = folder / "poster.jpg"
     length_s = source.picture.ends_s
     from_s = 0.1 * length_s if length_s > 1 else 0.0
+    failed = FfmpegFailed("The video has no picture that can be shown.")
     for at_s, any_frame in ((from_s, False), (0.5 * length_s, False), (0.0, False), (from_s, True), (0.0, True)):
         arguments = commands.poster(original, source, at_s, output, any_frame=any_frame)
-        said = await ffmpeg.run(arguments, reads=[original], writes=folder)
+        try:
+            failed.detail = await ffmpeg.run(arguments, reads=[original], writes=folder)
+        except FfmpegFailed as error:  # it may be damaged there, and nowhere else
+            failed = error
         if output.exists() and output.stat().st_size:
             return Made(None, [output.name])
-    raise FfmpegFailed("The video has no picture that can be shown.", said)
+    raise failed
 
 
 async def _make_storyboard(

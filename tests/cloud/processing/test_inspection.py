@@ -55,6 +55,11 @@ def test_pixels_that_are_not_square_are_counted_as_they_are_shown(studio: Studio
     assert (television.source.picture.width, television.source.picture.height) == (1024, 576)
 
 
+def test_a_picture_of_two_half_pictures_is_known(studio: Studio) -> None:
+    fields = ("-vf", "tinterlace=interleave_top", "-flags", "+ildct+ilme", "-c:v", "mpeg2video", "-q:v", "4")
+    assert studio.video("fields.ts", *pattern(720, 576, "50", 0.4), *fields).source.picture.interlaced
+
+
 def test_a_cover_is_not_the_picture(studio: Studio) -> None:
     covered = studio.video(
         "covered.mp4",

@@ -235,12 +235,16 @@ def test_a_source_that_fits_is_not_encoded_again(studio: Studio, container: str)
     assert shown_at(fitting.file("sd")) == pytest.approx(shown_at(fitting.original), abs=0.001)
 
 
-def test_sound_and_picture_keep_together_when_they_are_taken_as_they_are(studio: Studio) -> None:
-    clapped_video = clapped(studio, "clap.mp4")
-    assert clapped_video.steps["sd"].target.copies_picture  # type: ignore[union-attr]
-    assert clapped_video.steps["sd"].target.copies_sound  # type: ignore[union-attr]
-    assert flashes(clapped_video.file("sd")) == pytest.approx(flashes(clapped_video.original), abs=0.001)
-    assert beeps(clapped_video.file("sd")) == pytest.approx(beeps(clapped_video.original), abs=0.002)
+@pytest.mark.parametrize("container", ["mp4", "mkv"])
+def test_sound_and_picture_keep_together_when_they_are_taken_as_they_are(studio: Studio, container: str) -> None:
+    video = clapped(studio, "clap.mp4")
+    if container != "mp4":
+        video = studio.video(f"same-clap.{container}", "-i", str(video.original), "-c", "copy")
+    target = video.steps["sd"].target
+    assert target
+    assert (target.copies_picture, target.copies_sound) == (True, True)
+    assert flashes(video.file("sd")) == pytest.approx([1, 4], abs=0.001)
+    assert beeps(video.file("sd")) == pytest.approx([1, 4], abs=0.003)
 
 
 # --- what goes wrong --------------------------------------------------------------------------------------
