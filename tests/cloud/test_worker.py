@@ -135,7 +135,7 @@ async def test_an_ffmpeg_that_is_killed_is_one_try_and_leaves_nothing_half_made(
     assert not desk.at_work
 
 
-@pytest.mark.settings(processing_reserve_bytes=2**60)
+@pytest.mark.settings(processing_reserve_bytes=2**60, processing_retry_s=60)
 async def test_without_room_on_the_disk_jobs_wait_and_hold_nobody_up(desk: Desk, clips: Clips) -> None:
     videos = [await desk.add(clips.film, number, UUID(int=number)) for number in (1, 2)]
 
