@@ -1,10 +1,11 @@
 """The boxes of an MP4 or MOV (ISO 14496-12 4.2), as far as FFmpeg keeps silent about them."""
 
+import time
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
-MAX_BOXES = 400_000
-"""Side by side. A file has some tens, and two for every fragment."""
+WALK_S = 5
+"""How long to go from box to box: hours of short fragments have a hundred thousand, each perhaps a seek of the disk."""
 ENCRYPTED = (b"encv", b"enca", b"drmi", b"drms")
 
 
@@ -17,10 +18,9 @@ class Box(NamedTuple):
 
 
 def boxes(file: BinaryIO, start: int, end: int) -> Iterator[Box]:
-    """Those side by side that begin between these two places, up to the first that is none."""
-    for _ in range(MAX_BOXES):
-        if start + 8 > end:
-            return
+    """Those side by side that begin between these two places, up to the first that is none, or for some time."""
+    until = time.monotonic() + WALK_S
+    while start + 8 <= end and time.monotonic() < until:
         file.seek(start)
         header = file.read(16)
         size, kind, begins = int.from_bytes(header[:4], "big"), header[4:8], 8

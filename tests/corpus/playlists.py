@@ -60,7 +60,7 @@ for name, before in {
     "a free box": MP4_BRAND + b"\0\0\0\x08free",
     "an EBML head": EBML + b"\xa3",
 }.items():
-    for kind in (hls, concat):
+    for kind in (hls, concat, dash, sdp):
         ENTRIES.add(
             f"{kind.__name__} behind {name}",
             lambda clips, trap, before=before, kind=kind: before + kind(trap),  # type: ignore[misc]
