@@ -123,7 +123,9 @@ CREATE TABLE resumable_uploads (
     length INTEGER NOT NULL,
     metadata TEXT NOT NULL, -- as the client sent it
     created_at INTEGER NOT NULL,
-    sure_bytes INTEGER -- while more than these are being checked: what a crash leaves of it
+    sure_bytes INTEGER, -- while more than these are being checked: what a crash leaves of it
+    idempotency_key TEXT, -- that it was begun with
+    UNIQUE (owner_id, idempotency_key)
 ) STRICT;
 
 CREATE TABLE idempotency_keys (

@@ -169,6 +169,35 @@ async def test_a_user_has_so_many_unfinished_uploads_and_no_more(node: RunningNo
     await begin(node, 1000)
 
 
+# --- begun twice ----------------------------------------------------------------------------------------
+
+
+async def test_a_creation_whose_answer_was_lost_is_repeated_with_its_key(
+    node: RunningNode, settings: CloudSettings
+) -> None:
+    told = {**CREATION, "Upload-Length": "10000", "Idempotency-Key": "once"}
+    first = await node.send("POST", "/uploads", USER, headers=told)
+    assert await patch(node, first.headers["location"], 0, HEAD) == 204
+    again = await node.send("POST", "/uploads", USER, headers=told)
+    assert (again.status_code, again.headers["location"]) == (201, first.headers["location"])
+    assert again.headers["upload-offset"] == str(len(HEAD))
+    other = await node.send("POST", "/uploads", USER, headers={**told, "Upload-Length": "10001"})
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
+    theirs = await node.send("POST", "/uploads", TEACHER, headers=told)
+    assert theirs.headers["location"] != first.headers["location"]
+    assert len(parts(settings)) == 2
+    await end(node, first.headers["location"])
+    assert (await node.send("POST", "/uploads", USER, headers=told)).headers["upload-offset"] == "0"
+
+
+async def test_of_many_creations_at_once_with_one_key_there_is_one(node: RunningNode, settings: CloudSettings) -> None:
+    told = {**CREATION, "Upload-Length": "10000", "Idempotency-Key": "at once"}
+    answers = await asyncio.gather(*(node.send("POST", "/uploads", USER, headers=told) for _ in range(10)))
+    assert {answer.status_code for answer in answers} <= {201, 409}
+    assert len({answer.headers["location"] for answer in answers if answer.status_code == 201}) == 1
+    assert len(parts(settings)) == len(await rows(node)) == 1
+
+
 # --- the last byte --------------------------------------------------------------------------------------
 
 

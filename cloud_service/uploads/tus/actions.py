@@ -5,11 +5,8 @@ import errno
 import hashlib
 import hmac
 import logging
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-
-from uuid_utils.compat import uuid7
 
 from cloud_service.access.models import Viewer
 from cloud_service.node import Node
@@ -17,6 +14,8 @@ from cloud_service.uploads.completion import complete
 from cloud_service.uploads.containers import HEAD_BYTES, media_type_of
 from cloud_service.uploads.errors import (
     EmptyUpload,
+    IdempotencyKeyInUse,
+    IdempotencyKeyReused,
     NodeStopping,
     NotAVideo,
     StorageFull,
@@ -62,15 +61,22 @@ class Bytes:
             raise UploadTooLarge(f"Only {room} more bytes belong to this upload.")
 
 
-async def create(node: Node, viewer: Viewer, length: int, metadata: str, sent: Bytes) -> tuple[ResumableUpload, int]:
-    """The upload with its offset; or nothing of it stays, also when it is only these first bytes that are refused."""
+async def create(
+    node: Node, viewer: Viewer, length: int, metadata: str, sent: Bytes, key: str | None = None
+) -> tuple[ResumableUpload, int]:
+    """The upload with its offset; or nothing of it stays, also when it is only these first bytes that are refused.
+
+    With the key of an earlier one it is that, as far as it is.
+    """
     place = place_of(metadata_of(metadata))
     if length == 0:
         raise EmptyUpload("A video has at least one byte.")
     if length > node.settings.upload_bytes:
         raise UploadTooLarge(f"At most {node.settings.upload_bytes} bytes are taken.")
     sent.check_fits(length)
-    upload = ResumableUpload.begun(str(uuid7()), viewer.id, length, metadata, int(time.time()))
+    if key is not None and (earlier := await node.resumable.of_key(viewer.id, key)):
+        return earlier, await _begun_before(node, earlier, length, metadata)
+    upload = ResumableUpload.begun(viewer.id, length, metadata, key)
     admission = await admit(node, viewer, place)
     try:
         take_room(node, admission, upload.id, length)
@@ -82,6 +88,16 @@ async def create(node: Node, viewer: Viewer, length: int, metadata: str, sent: B
         raise
     log.info("resumable upload begun", extra={"upload_id": upload.id, "length": length})
     return upload, offset
+
+
+async def _begun_before(node: Node, upload: ResumableUpload, length: int, metadata: str) -> int:
+    """Its offset."""
+    if (upload.length, upload.metadata) != (length, metadata):
+        raise IdempotencyKeyReused
+    if not upload.turns.is_free:
+        raise IdempotencyKeyInUse
+    async with upload.turns.next():
+        return await node.resumable.offset(upload)
 
 
 async def append(node: Node, viewer: Viewer, upload_id: str, at: int, sent: Bytes) -> tuple[ResumableUpload, int]:

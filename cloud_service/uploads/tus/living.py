@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from cloud_service.db import Database
+from cloud_service.uploads.errors import IdempotencyKeyInUse
 from cloud_service.uploads.space import Space
 from cloud_service.uploads.tus.errors import TooManyUploads, UploadNotFound
 from cloud_service.uploads.tus.models import COLUMNS, ResumableUpload
@@ -87,6 +88,16 @@ class ResumableUploads:
             raise UploadNotFound
         return upload
 
+    async def of_key(self, owner_id: str, key: str) -> ResumableUpload | None:
+        """The one that was begun with it, if that is still there."""
+        for upload in self._uploads.values():
+            if (upload.owner_id, upload.idempotency_key) == (owner_id, key):
+                if not (upload.turns.is_free and self._has_expired(upload)):
+                    return upload
+                await self.remove(upload)
+                return None
+        return None
+
     def part(self, upload: ResumableUpload) -> Path:
         return self._store.part(upload.id)
 
@@ -124,10 +135,12 @@ class ResumableUploads:
     # --- their rows -----------------------------------------------------------------------------------
 
     async def add(self, upload: ResumableUpload) -> None:
-        """By whoever has the turn. Row first: no part is without one. Raises TooManyUploads."""
+        """By whoever has the turn. Row first: no part is without one. Raises TooManyUploads, IdempotencyKeyInUse."""
         mine = (one for one in self._uploads.values() if one.owner_id == upload.owner_id)
         if sum(not self.is_finished(one) for one in mine) >= UNFINISHED_PER_USER:
             raise TooManyUploads(UNFINISHED_PER_USER)
+        if upload.idempotency_key and await self.of_key(upload.owner_id, upload.idempotency_key):
+            raise IdempotencyKeyInUse
         self._uploads[upload.id] = upload
         marks = ", ".join("?" for _ in COLUMNS)
         async with self._database.transaction(durable=True) as transaction:

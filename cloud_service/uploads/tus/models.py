@@ -1,9 +1,12 @@
 """An upload that can be resumed: its row, and what this process remembers beside it."""
 
 import hashlib
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
+
+from uuid_utils.compat import uuid7
 
 from cloud_service.uploads.tus.headers import metadata_of
 from cloud_service.uploads.tus.turns import Turns
@@ -11,7 +14,7 @@ from cloud_service.uploads.tus.turns import Turns
 if TYPE_CHECKING:
     from hashlib import _Hash as Digest
 
-COLUMNS = ("id", "owner_id", "length", "metadata", "created_at", "sure_bytes")
+COLUMNS = ("id", "owner_id", "length", "metadata", "created_at", "sure_bytes", "idempotency_key")
 
 
 @dataclass(slots=True, eq=False)
@@ -27,6 +30,7 @@ class ResumableUpload:
     metadata: str
     created_at: int
     sure_bytes: int | None = None
+    idempotency_key: str | None = None
     turns: Turns = field(default_factory=Turns)
     digest: "Digest | None" = None
     """SHA-256 of the part; None when it has to be read for that."""
@@ -38,8 +42,9 @@ class ResumableUpload:
         return metadata_of(self.metadata).get("kind") == "practice"
 
     @classmethod
-    def begun(cls, upload_id: str, owner_id: str, length: int, metadata: str, now: int) -> Self:
-        return cls(upload_id, owner_id, length, metadata, now, digest=hashlib.sha256())
+    def begun(cls, owner_id: str, length: int, metadata: str, key: str | None) -> Self:
+        upload_id, now = str(uuid7()), int(time.time())
+        return cls(upload_id, owner_id, length, metadata, now, idempotency_key=key, digest=hashlib.sha256())
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Self:

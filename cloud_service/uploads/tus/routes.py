@@ -9,6 +9,7 @@ from cloud_service.access.current_viewer import CurrentViewer
 from cloud_service.access.models import Viewer
 from cloud_service.node import CurrentNode, DatabaseUnusable, Node
 from cloud_service.uploads import errors
+from cloud_service.uploads.answers import IdempotencyKey
 from cloud_service.uploads.bodies import body_of
 from cloud_service.uploads.tus import actions
 from cloud_service.uploads.tus import errors as refusals
@@ -113,6 +114,8 @@ async def show_capabilities(node: CurrentNode) -> Response:
         refusals.ExtensionNotSupported,
         refusals.TooManyUploads,
         errors.EmptyUpload,
+        errors.IdempotencyKeyReused,
+        errors.IdempotencyKeyInUse,
     ),
 )
 async def begin_upload(
@@ -124,8 +127,12 @@ async def begin_upload(
     checksum: Checksum = None,
     deferred: Deferred = None,
     concatenated: Concatenated = None,
+    idempotency_key: IdempotencyKey = None,
 ) -> Response:
-    """The body may bring its first bytes, or all of them. What is refused leaves nothing behind."""
+    """The body may bring its first bytes, or all of them. What is refused leaves nothing behind.
+
+    Sent again with the same `Idempotency-Key` it begins nothing anew: the answer is the same upload, and how far it is.
+    """
     if deferred is not None or concatenated is not None:
         raise refusals.ExtensionNotSupported
     if length is None:
@@ -133,7 +140,7 @@ async def begin_upload(
     if not _is_offset_octet_stream(request) and _declared(request):
         raise refusals.WrongContentType
     sent = actions.Bytes(_declared(request), body_of(request), checksum_of(checksum))
-    upload, offset = await actions.create(node, viewer, int(length), metadata, sent)
+    upload, offset = await actions.create(node, viewer, int(length), metadata, sent, idempotency_key)
     return Response(status_code=201, headers={"Location": f"/uploads/{upload.id}", **_state(node, upload, offset)})
 
 
