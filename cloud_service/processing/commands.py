@@ -29,6 +29,8 @@ ALLOWANCE_S = 10
 GAP_S = 0.03
 """Sound that is missing for longer is filled up with silence; 40 ms would be seen on lips."""
 JPEG = ("-c:v", "mjpeg", "-q:v", "4", "-pix_fmt", "yuvj420p", "-frames:v", "1", "-f", "mjpeg")
+WHATEVER_IS_LEFT = ("-max_error_rate", "1")
+"""Of a film that is damaged; a still is what can be seen of it, a rendition that is mostly holes would be none."""
 FRAGMENTED = ("-movflags", "+frag_keyframe+delay_moov+default_base_moof+global_sidx", "-f", "mp4")
 """With `delay_moov` rather than `empty_moov` there are edit lists: picture and sound begin at the same moment."""
 
@@ -54,6 +56,7 @@ def poster(original: Path, source: Source, at_s: float, output: Path, *, any_fra
     width, height = size_within(POSTER_LINES, picture.width, picture.height)
     choose = () if any_frame else (NOT_BLACK, f"thumbnail=n={POSTER_FRAMES}")
     return [
+        *WHATEVER_IS_LEFT,
         *("-ss", f"{at_s:.3f}", "-t", str(POSTER_FROM_S)),
         *_input(original, source),
         *("-map", f"0:{picture.index}", "-vf", ",".join([*_still(picture, width, height), *choose])),
@@ -74,6 +77,7 @@ def storyboard(original: Path, source: Source, sheet: Sheet, output: Path) -> li
         f"tile={sheet.columns}x{sheet.rows}",
     ]
     return [
+        *WHATEVER_IS_LEFT,
         *keys_alone,
         *_input(original, source),
         *("-map", f"0:{picture.index}", "-vf", ",".join(chain)),

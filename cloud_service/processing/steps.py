@@ -129,7 +129,7 @@ def _checked(output: Path, source: Source, target: Target, said: str) -> Fragmen
         raise FfmpegFailed("The conversion did not make what it should have.", detail)
     longest_s = max(segment.duration_s for segment in file.segments)
     if longest_s > SEGMENT_S + 1.5 / float(target.frame_rate):
-        raise FfmpegFailed("The conversion made no even segments.", f"one of {longest_s:.3f} s\n{said}")
+        raise FfmpegFailed("The video is damaged: it cannot be cut into segments.", f"one of {longest_s:.3f} s\n{said}")
     return file
 
 
