@@ -21,6 +21,7 @@ import httpx
 
 RANGE_BYTES = 256 * 1024
 STOPPED_WITHIN_S = 2.0
+PROCESSED_WITHIN_S = 300
 PASSWORD = secrets.token_urlsafe(16)
 
 
@@ -87,6 +88,7 @@ class Demo:
         chapter("Upload and publication")
         video = self.upload(teacher, lesson, film)
         admin = self.publish(teacher, course)
+        self.wait_for_renditions(teacher, video["id"])
 
         chapter("Buy and watch")
         stream = f"/videos/{video['id']}/stream"
@@ -192,6 +194,18 @@ class Demo:
         require(video["sha256"] == _sha256(film), "the Cloud stored other bytes")
         say(f"uploaded to the Cloud: {video['duration_s']:.1f} s, {video['width']}x{video['height']}, same SHA-256")
         return video
+
+    def wait_for_renditions(self, teacher: Person, video_id: str) -> None:
+        deadline = time.monotonic() + PROCESSED_WITHIN_S
+        while True:
+            video = expect(self.cloud.get(f"/videos/{video_id}", headers=teacher.headers), 200)
+            if video["status"] != "processing":
+                break
+            require(time.monotonic() < deadline, f"still processing after {PROCESSED_WITHIN_S} s; is a worker running?")
+            time.sleep(0.2)
+        require(video["status"] == "ready", f"not processed: {video['reason']}")
+        made = ", ".join(f"{one['name']} {one['width']}x{one['height']}" for one in video["renditions"])
+        say(f"processed for every device: {made}")
 
     def publish(self, teacher: Person, course: str) -> Person:
         """The admin who approves it."""

@@ -91,6 +91,7 @@ def test_the_demo_passes(first_run: FirstRun) -> None:
         r"one follower too few: refused \(403\)",
         r"15,000 followers, the teacher is verified",
         r"uploaded to the Cloud: 20\.\d s, 640x360, same SHA-256",
+        r"processed for every device: sd 640x360",
         r"without a token: refused \(401\)",
         r"without a key: refused \(403\)",
         r"got a key and 1 video",
