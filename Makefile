@@ -6,7 +6,7 @@ BIN := .venv/bin
 run: .venv/ready
 	@$(BIN)/toptank up
 
-test: .venv/ready tests/tus/node_modules/.ready
+test: .venv/ready tests/node_modules/.ready
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: .venv/ready
@@ -24,8 +24,8 @@ bench: .venv/ready
 	@$(BIN)/python -m tests.bench
 
 # Only tests need this; where there is no npm, they are skipped.
-tests/tus/node_modules/.ready: tests/tus/package-lock.json
-	@if command -v npm >/dev/null; then npm ci --silent --prefix tests/tus && touch $@; fi
+tests/node_modules/.ready: tests/package-lock.json
+	@if command -v npm >/dev/null; then npm ci --silent --prefix tests && touch $@; fi
 
 .venv/ready: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "TopTank needs Python 3.11 or newer")'

@@ -13,7 +13,7 @@ from queue import Empty, Queue
 from typing import Any
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-NPM = Path(__file__).with_name("tus") / "node_modules"
+NPM = Path(__file__).with_name("node_modules")
 REPORTS_WITHIN_S = 120
 TYPES = {
     ".html": "text/html",

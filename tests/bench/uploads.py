@@ -17,7 +17,7 @@ import httpx
 from tests.bench.figures import ALTERNATIONS, Figure
 from tests.bench.rig import Rig, make_film
 from tests.processes import free_port
-from tests.tus.node import FOLDER as TUS
+from tests.tus.node import INSTALLED
 from tests.tus.node import start as start_node
 
 GIB = 2**30
@@ -134,7 +134,7 @@ def _speeds(rig: Rig, film: Path) -> list[Figure]:
             "tus": _resumable(f"{rig.cloud}/uploads", film, rig.teacher, {"lesson_id": rig.add_lesson()}),
             "bare": lambda: film.stat().st_size / MIB / send(bare, film, {})[0],
         }
-        if (TUS / "node_modules" / ".ready").exists():
+        if INSTALLED.exists():
             peer = stack.enter_context(tus_server(rig.folder / "peer"))
             turns["peer"] = _resumable(peer, film, {}, {"filename": "film.mp4"})
         rounds = [{name: upload() for name, upload in turns.items()} for _ in range(ALTERNATIONS)]

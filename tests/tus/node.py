@@ -9,10 +9,11 @@ import pytest
 from shared.localdb import die_with_parent
 
 FOLDER = Path(__file__).parent
+INSTALLED = FOLDER.with_name("node_modules") / ".ready"
 
 needs_node = pytest.mark.skipif(
-    not (shutil.which("node") and (FOLDER / "node_modules" / ".ready").exists()),
-    reason="needs Node and tests/tus/node_modules, which `make test` installs",
+    not (shutil.which("node") and INSTALLED.exists()),
+    reason="needs Node and tests/node_modules, which `make test` installs",
 )
 
 
