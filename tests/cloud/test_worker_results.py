@@ -1,0 +1,94 @@
+"""An attempt that has lost its job changes nothing any more, at whatever moment it notices."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from cloud_service.processing import queue
+from cloud_service.processing.queue import Job, Standing
+from cloud_service.processing.results import JobGone, Results
+from cloud_service.videos.catalogue import Catalogue
+from cloud_service.videos.models import Rendition, StoredVideo
+from tests.cloud.working import Desk
+
+pytestmark = pytest.mark.anyio
+
+SD = Rendition("sd", 160, 90, 10.0, 4, 1000, "avc1.64001e")
+AS_UPLOADED = {"original", "video.json"}
+
+
+@pytest.fixture
+async def desk(tmp_path: Path, anyio_backend: str) -> AsyncIterator[Desk]:
+    async with Desk.made(tmp_path) as desk:
+        yield desk
+
+
+@pytest.fixture
+async def video(desk: Desk) -> StoredVideo:
+    return await desk.add(b"film")
+
+
+@pytest.fixture
+async def job(desk: Desk, video: StoredVideo) -> Job:
+    async with desk.database.transaction() as transaction:
+        job = await queue.take(transaction, 60)
+    assert job is not None
+    return job
+
+
+@pytest.fixture
+def results(desk: Desk, job: Job) -> Results:
+    return Results(lambda: desk.database.transaction(durable=True), desk.store, job)
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Path:
+    """The folder of an attempt that has just made a rendition."""
+    folder = tmp_path / "attempt"
+    folder.mkdir()
+    for name in ("sd.mp4", "sd.m3u8"):
+        (folder / name).write_bytes(b"made")
+    return folder
+
+
+async def add(results: Results, made: Path) -> StoredVideo:
+    return await results.add(SD, made, ["sd.mp4", "sd.m3u8"])
+
+
+async def test_a_rendition_is_the_videos_as_soon_as_it_is_made(
+    desk: Desk, video: StoredVideo, results: Results, made: Path
+) -> None:
+    added = await add(results, made)
+    assert added == await desk.row(video)
+    assert (added.status, added.renditions) == ("processing", (SD,))
+    assert desk.files(video) == AS_UPLOADED | {"sd.mp4", "sd.m3u8"}
+    assert await desk.told() == []
+
+
+async def test_what_another_has_taken_over_is_left_to_them(
+    desk: Desk, video: StoredVideo, results: Results, made: Path
+) -> None:
+    async with desk.database.transaction() as transaction:
+        await transaction.execute("UPDATE jobs SET lease = 'another'")
+    for late in (add(results, made), results.finish(Standing()), results.fail(Standing(), "Too late.")):
+        with pytest.raises(JobGone):
+            await late
+    assert await desk.row(video) == video
+    assert desk.files(video) == AS_UPLOADED
+    assert len(await desk.jobs()) == 1
+    assert await desk.told() == []
+
+
+async def test_a_video_that_was_deleted_meanwhile_stays_deleted(
+    desk: Desk, video: StoredVideo, results: Results, made: Path
+) -> None:
+    await Catalogue(desk.database).remove(video)
+    with pytest.raises(JobGone):
+        await add(results, made)
+    assert desk.files(video) == AS_UPLOADED  # they go next
+    desk.store.remove(video.owner_id, video.id)
+    with pytest.raises(JobGone):
+        await results.finish(Standing())
+    assert not desk.store.folder(video).exists()
+    assert await desk.database.fetch("SELECT * FROM processed") == []
