@@ -1,6 +1,7 @@
 """The videos on this node: rows in SQLite, and in memory for every request."""
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import chain
 
 from cloud_service.db import WHOLE, Database, Transaction
@@ -111,19 +112,21 @@ class Catalogue:
                     where[video.id] = video
 
     async def remove(self, video: StoredVideo) -> None:
-        """Shown to nobody at once, then its row goes."""
+        """Shown to nobody at once, then its row goes; a video that was to take its place has it now."""
         self._going[video.id] = video
         self._shown.pop(video.id, None)
         self._hidden.pop(video.id, None)
         async with self._database.transaction(durable=True) as transaction:
             transaction.on_commit(lambda: self._forget(video))
             await transaction.execute("DELETE FROM videos WHERE id = ?", (video.id,))
+            await transaction.execute("UPDATE videos SET replaces = '' WHERE replaces = ?", (video.id,))
             await transaction.execute("DELETE FROM captions WHERE video_id = ?", (video.id,))
             await transaction.execute("DELETE FROM resumable_uploads WHERE id = ?", (video.id,))
             await dequeue(transaction, video.id)
 
     def _forget(self, video: StoredVideo) -> None:
         self._going.pop(video.id, None)
+        self._replace([replace(heir, replaces="") for heir in self if heir.replaces == video.id])
 
     async def was_deleted(self, transaction: Transaction, course_id: str) -> bool:
         """Whether the course was: an upload into it may still have been on its way."""

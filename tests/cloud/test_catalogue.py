@@ -158,3 +158,15 @@ async def test_an_upload_into_an_unconfirmed_catalogue_is_shown(database: Databa
 async def test_a_catalogue_whose_database_is_gone_shows_nothing(catalogue: Catalogue) -> None:
     catalogue.hide_all()
     assert (catalogue.get("v1"), catalogue.is_confirmed) == (None, False)
+
+
+async def test_what_was_to_take_a_videos_place_has_it_once_that_one_is_gone(
+    catalogue: Catalogue, database: Database, store: VideoStore
+) -> None:
+    heir = replace(FILM, id="v2", replaces="v1")
+    async with database.transaction() as transaction:
+        await catalogue.add(transaction, heir)
+    await remove_video(catalogue, store, FILM)
+    again = Catalogue(database)
+    await again.load()
+    assert catalogue.get("v2") == again.get("v2") == replace(heir, replaces="")
