@@ -2,10 +2,11 @@
 
 import asyncio
 import logging
+import platform
 import signal
 from contextlib import suppress
 
-from cloud_service.processing.confined import landlock_version
+from cloud_service.processing.confined import knows_calls, landlock_version
 from cloud_service.processing.worker import work
 from cloud_service.settings import WorkerSettings
 from shared import logs
@@ -17,6 +18,8 @@ log = logging.getLogger(__name__)
 def main() -> None:
     settings = load(WorkerSettings)
     logs.configure(f"{settings.node_id}-worker", settings.log_level)
+    if not knows_calls():
+        stop(f"ffmpeg cannot be confined on {platform.machine()}")
     if not landlock_version():
         if settings.confinement_required:
             stop("this kernel has no Landlock, which TOPTANK_CONFINEMENT_REQUIRED asks for")

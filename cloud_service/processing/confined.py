@@ -97,6 +97,11 @@ def landlock_version() -> int:
     return max(0, _call(CREATE_RULESET, None, ctypes.c_size_t(0), VERSION))
 
 
+def knows_calls() -> bool:
+    """Whether there is a list of this machine's calls; without one nothing is confined, and nothing should run."""
+    return platform.machine() in CALLS and struct.calcsize("P") == 8
+
+
 def confine(
     limits: Limits, *, reads: Iterable[Path] = (), writes: Iterable[Path] = (), runs: Iterable[Path] = ()
 ) -> None:
@@ -182,9 +187,9 @@ def _allow(ruleset: int, path: Path, access: int) -> None:
 
 def _restrict_calls() -> None:
     """No sockets of any kind, no processes beside it; threads there may be."""
-    calls = CALLS.get(platform.machine())
-    if calls is None or struct.calcsize("P") != 8:
+    if not knows_calls():
         raise CannotConfine(f"no list of calls for {platform.machine()}")
+    calls = CALLS[platform.machine()]
     program = [(LOAD, 0, 0, ARCHITECTURE_AT), (EQUAL, 1, 0, calls.architecture), (RETURN, 0, 0, KILL)]
     program += [(LOAD, 0, 0, NUMBER_AT), (AT_LEAST, 0, 1, X32), (RETURN, 0, 0, KILL)]
     for number in calls.denied:

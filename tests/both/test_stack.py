@@ -48,6 +48,7 @@ def test_an_existing_postgresql_is_used(tmp_path: Path, database_url: str) -> No
     try:
         form = {"name": "Sara", "username": "sara", "password": PASSWORD, "email": "sara@example.com"}
         assert httpx.post(f"{up.url('vps')}/api/auth/register", json=form).status_code == 201
+        assert "processing (node-1)" in up.said()
         assert up.interrupt() == 0
     finally:
         up.end()
