@@ -167,7 +167,7 @@ async def _loaded(settings: CloudSettings, database: Database) -> Node:
         outbox=outbox,
         news=News(database, catalogue, outbox),
         reconciler=reconciler,
-        reports=Reports(settings, vps, clock, store, catalogue, rights, freshness, outbox, reconciler),
+        reports=Reports(settings, vps, clock, store, space, catalogue, rights, freshness, outbox, reconciler),
         probing=asyncio.Semaphore(PROBES),
         admitting=asyncio.Semaphore(ADMISSIONS),
         space=space,

@@ -9,6 +9,7 @@ from cloud_service.freshness import Freshness
 from cloud_service.outbox import Outbox
 from cloud_service.reconcile import Reconciler
 from cloud_service.settings import CloudSettings
+from cloud_service.uploads.space import Space
 from cloud_service.videos.catalogue import Catalogue
 from cloud_service.videos.store import VideoStore
 from cloud_service.vps import Vps
@@ -27,13 +28,15 @@ class Reports:
         vps: Vps,
         clock: VpsClock,
         store: VideoStore,
+        space: Space,
         catalogue: Catalogue,
         rights: Rights,
         freshness: Freshness,
         outbox: Outbox,
         reconciler: Reconciler,
     ) -> None:
-        self._settings, self._vps, self._clock, self._store = settings, vps, clock, store
+        self._settings, self._vps, self._clock = settings, vps, clock
+        self._store, self._space = store, space
         self._catalogue, self._rights, self._freshness = catalogue, rights, freshness
         self._outbox, self._reconciler = outbox, reconciler
 
@@ -54,13 +57,13 @@ class Reports:
 
     async def report(self) -> NodeReport:
         backlog = await self._outbox.backlog()
-        capacity, free = self._store.capacity()
+        capacity, _ = self._store.capacity()
         skew = self._clock.skew_s()
         position = self._rights.position
         return NodeReport(
             url=self._settings.cloud_url,
             capacity_bytes=capacity,
-            bytes_free=free,
+            bytes_free=self._space.left(),
             bytes_stored=sum(video.size for video in self._catalogue),
             videos=len(self._catalogue),
             grants=len(self._rights),

@@ -263,7 +263,10 @@ class Changes(Out):
 
 
 class NodeReport(Body):
-    """Sent every few seconds. `url` is where clients find the node; sizes in bytes, ages in seconds."""
+    """Sent every few seconds. `url` is where clients find the node; sizes in bytes, ages in seconds.
+
+    `bytes_free` are those that another upload could be promised.
+    """
 
     url: HttpUrl
     capacity_bytes: Count

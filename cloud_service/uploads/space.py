@@ -76,6 +76,10 @@ class Space:
         )
         return sum(charged)
 
+    def left(self) -> int:
+        """What another upload could be promised."""
+        return max(0, self._free() - sum(one.to_come for one in self._reservations.values()))
+
     def _free(self) -> int:
         """Bytes that may be reserved or are."""
         disk = os.statvfs(self._folder)
