@@ -10,8 +10,8 @@ from cloud_service.processing.confined import Limits
 from cloud_service.processing.ffmpeg import Ffmpeg, NoRoom, Patience
 from cloud_service.processing.queue import Job, Result, Standing, StepDone
 from cloud_service.processing.results import Results
-from cloud_service.processing.source import Source
-from cloud_service.processing.steps import Step, carry_out, inspect, plan
+from cloud_service.processing.source import Source, inspect
+from cloud_service.processing.steps import Step, carry_out, plan
 from cloud_service.processing.sweep import is_whole
 from cloud_service.settings import WorkerSettings
 from cloud_service.videos.models import StoredVideo

@@ -5,17 +5,10 @@ from fractions import Fraction
 from pathlib import Path
 
 from cloud_service.processing.ladder import END_S, FEWEST_FOR_REORDERING, Target, size_within
-from cloud_service.processing.source import (
-    FORMATS,
-    PICTURE_DECODERS,
-    PIXELS,
-    SEGMENT_S,
-    SOUND_DECODERS,
-    Picture,
-    Sound,
-    Source,
-)
+from cloud_service.processing.source import SEGMENT_S, Picture, Sound, Source
 from cloud_service.processing.storyboard import Sheet
+from cloud_service.uploads import limits
+from cloud_service.uploads.containers import DEMUXERS
 
 PRESET = "veryfast"
 MOST_THREADS = 8
@@ -103,9 +96,9 @@ def _input(original: Path, source: Source) -> list[str]:
     steady = not (source.picture.turned or source.picture.interlaced)
     return [
         *(("-reinit_filter:v", "0") if steady else ()),
-        *("-protocol_whitelist", "file", "-format_whitelist", FORMATS[source.media_type]),
-        *("-codec_whitelist", ",".join(sorted(PICTURE_DECODERS | SOUND_DECODERS))),
-        *("-max_pixels", str(PIXELS), "-threads", str(threads()), "-i", f"file:{original}"),
+        *("-protocol_whitelist", "file", "-format_whitelist", DEMUXERS[source.media_type]),
+        *("-codec_whitelist", limits.DECODERS),
+        *("-max_pixels", str(limits.PIXELS), "-threads", str(threads()), "-i", f"file:{original}"),
     ]
 
 

@@ -22,14 +22,8 @@ from av.stream import Disposition, Stream
 
 from cloud_service.processing.confined import Limits, confine, die_with
 from cloud_service.processing.source import (
-    FORMATS,
-    LONGEST_S,
     NTSC_RATES,
-    PICTURE_DECODERS,
-    PIXELS,
     SEGMENT_S,
-    SIDE,
-    SOUND_DECODERS,
     USUAL_RATES,
     CannotProcess,
     Colours,
@@ -37,7 +31,8 @@ from cloud_service.processing.source import (
     Sound,
     Source,
 )
-from cloud_service.uploads.containers import MATROSKA, MP4, MPEG_TS, QUICKTIME
+from cloud_service.uploads import limits
+from cloud_service.uploads.containers import DEMUXERS, MATROSKA, MP4, MPEG_TS, QUICKTIME
 
 LIMITS = Limits(memory_bytes=3 * 2**30, cpu_s=120, file_bytes=0)
 READ_S, END_READ_S = 90, 20
@@ -92,10 +87,10 @@ class Track:
 
 def look(path: str, media_type: str) -> Source:
     """Raises CannotProcess."""
-    whitelists = {"format_whitelist": FORMATS[media_type], "protocol_whitelist": "file", "max_streams": "100"}
-    decoders = ",".join(sorted(PICTURE_DECODERS | SOUND_DECODERS))
-    options = whitelists | {"codec_whitelist": decoders}
-    with av.open(f"file:{path}", format=FORMATS[media_type], options=options, metadata_errors="replace") as container:
+    demuxer = DEMUXERS[media_type]
+    whitelists = {"format_whitelist": demuxer, "protocol_whitelist": "file", "codec_whitelist": limits.DECODERS}
+    options = whitelists | {"max_streams": "100"}
+    with av.open(f"file:{path}", format=demuxer, options=options, metadata_errors="replace") as container:
         assert isinstance(container, InputContainer)
         picture = _picture_stream(container)
         sound = _sound_stream(container)
@@ -108,7 +103,7 @@ def _picture_stream(container: InputContainer) -> Stream:
         raise CannotProcess(
             "The file has sound but no picture." if container.streams.audio else "The file has no video."
         )
-    if _decoder(moving[0]) not in PICTURE_DECODERS:
+    if _decoder(moving[0]) not in limits.PICTURE_DECODERS:
         raise CannotProcess("The picture is in a format that cannot be converted.")
     return moving[0]
 
@@ -116,7 +111,7 @@ def _picture_stream(container: InputContainer) -> Stream:
 def _sound_stream(container: InputContainer) -> Stream | None:
     """The one marked as default, else the first. A player would not be silent either, so neither may a rendition be."""
     audible = [stream for stream in container.streams.audio if stream.codec_context and stream.codec_context.channels]
-    known = [stream for stream in audible if _decoder(stream) in SOUND_DECODERS]
+    known = [stream for stream in audible if _decoder(stream) in limits.SOUND_DECODERS]
     if not known and container.streams.audio:
         raise CannotProcess("The sound is in a format that cannot be converted.")
     return next((stream for stream in known if stream.disposition & Disposition.default), next(iter(known), None))
@@ -144,8 +139,8 @@ class _Looking:
             raise CannotProcess("The file has no picture that can be decoded.")
         _check_size(self.frame)
         source = Source(self.media_type, self._found_picture(whole), self._found_sound(whole))
-        if source.duration_s > LONGEST_S:
-            raise CannotProcess(f"The video is longer than {LONGEST_S // 3600} hours.")
+        if source.duration_s > limits.LONGEST_S:
+            raise CannotProcess(f"The video is longer than {limits.LONGEST_S // 3600} hours.")
         return source
 
     def _read(self, until: float) -> bool:
@@ -247,9 +242,9 @@ class _Looking:
 
 
 def _check_size(frame: Any) -> None:
-    if max(frame.width, frame.height) > SIDE or frame.width * frame.height > PIXELS:
+    if max(frame.width, frame.height) > limits.SIDE or frame.width * frame.height > limits.PIXELS:
         raise CannotProcess(f"The picture is too large: {frame.width} by {frame.height} pixels.")
-    if min(frame.width, frame.height) < 16:
+    if min(frame.width, frame.height) < limits.SMALLEST_SIDE:
         raise CannotProcess(f"The picture is too small: {frame.width} by {frame.height} pixels.")
 
 

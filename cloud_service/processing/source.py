@@ -10,21 +10,12 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
 
-from cloud_service.uploads import limits
-from cloud_service.uploads.containers import DEMUXERS
-
 log = logging.getLogger(__name__)
 
 TIMEOUT_S = 180
-LONGEST_S, SIDE, PIXELS = limits.LONGEST_S, limits.SIDE, limits.PIXELS
 SEGMENT_S = 4
-
-FORMATS = DEMUXERS
-"""FFmpeg's name of the one format that a file may be opened as, by media type."""
-PICTURE_DECODERS, SOUND_DECODERS = limits.PICTURE_DECODERS, limits.SOUND_DECODERS
 USUAL_RATES = (*map(Fraction, (10, 12, 15, 20, 24, 25, 30, 48, 50, 60)),)
 NTSC_RATES = (*(Fraction(rate * 1000, 1001) for rate in (24, 30, 60)),)
-
 
 Colours = Literal["said", "unsaid", "rgb"]
 """Whether the picture says how its colours are coded; red, green and blue need no saying."""

@@ -9,11 +9,9 @@ from cloud_service.processing.ffmpeg import Ffmpeg, FfmpegFailed, Progress
 from cloud_service.processing.fragments import Fragmented, NotFragmented, read_fragmented
 from cloud_service.processing.ladder import Target, targets
 from cloud_service.processing.playlists import master_playlist, media_playlist, peak_bitrate
-from cloud_service.processing.source import SEGMENT_S, CannotProcess, Source, inspect
+from cloud_service.processing.source import SEGMENT_S, Source
 from cloud_service.processing.storyboard import cues, sheet_for
 from cloud_service.videos.models import Rendition
-
-__all__ = ["CannotProcess", "Made", "Source", "Step", "carry_out", "inspect", "plan"]
 
 POSTER, STORYBOARD = "poster", "storyboard"
 MASTER = "master.m3u8"
