@@ -19,6 +19,8 @@ import aiosqlite
 log = logging.getLogger(__name__)
 
 FILE = "node.sqlite3"
+MAKES, JOINS = "rwc", "rw"
+"""How SQLite is to open the file (https://www.sqlite.org/uri.html)."""
 DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 """Result codes that speak of what is in the file. A lock, a full disk or too many open files are no damage."""
 
@@ -233,12 +235,12 @@ class Database:
     async def open(cls, path: Path) -> "Database":
         """Raises sqlite3.DatabaseError for a file that is damaged, NewerSchema for one of a later release."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        return await cls._opened(path, "rwc", _migrate)
+        return await cls._opened(path, MAKES, _migrate)
 
     @classmethod
     async def join(cls, path: Path) -> "Database":
         """A file that another process made and keeps. Raises sqlite3.Error, OSError, or OtherSchema until it has."""
-        return await cls._opened(path, "rw", _check_is_ours)
+        return await cls._opened(path, JOINS, _check_is_ours)
 
     @classmethod
     async def _opened(
@@ -247,7 +249,7 @@ class Database:
         writer = await _connect(path, mode)
         try:
             await prepare(writer)
-            reader = await _connect(path, "rw")
+            reader = await _connect(path, JOINS)
         except BaseException:
             await writer.close()
             raise
@@ -341,7 +343,8 @@ async def _connect(path: Path, mode: str) -> aiosqlite.Connection:
     connection = await aiosqlite.connect(address, uri=True, isolation_level=None, timeout=5)
     try:
         connection.row_factory = aiosqlite.Row
-        await connection.execute("PRAGMA journal_mode = WAL")
+        if mode == MAKES:  # the file keeps it; two that set it at once are in each other's way
+            await connection.execute("PRAGMA journal_mode = WAL")
         await connection.execute("PRAGMA synchronous = NORMAL")
     except BaseException:
         await connection.close()
