@@ -39,6 +39,7 @@ LOAD, EQUAL, AT_LEAST, ANY_BIT, RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 NUMBER_AT, ARCHITECTURE_AT, FIRST_ARGUMENT_AT = 0, 4, 16
 X32 = 0x40000000
 FAILED = 126
+"""The code of a process that ended because it could not be confined, or its program not be started."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,13 @@
 """What an original is: asked of it before anything is made from it, in a confined process with limits of its own."""
 
-import asyncio
 import json
 import logging
-import os
-import sys
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
+
+from cloud_service.processing.asking import ask
 
 log = logging.getLogger(__name__)
 
@@ -81,34 +80,14 @@ class Source:
 
 async def inspect(original: Path, media_type: str) -> Source:
     """`media_type` is what its first bytes said. Raises CannotProcess."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-I",
-        "-m",
-        "cloud_service.processing.inspection",
-        str(os.getpid()),
-        media_type,
-        str(original),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env={},
-    )
     try:
-        async with asyncio.timeout(TIMEOUT_S):
-            output, said = await process.communicate()
+        answer = await ask("cloud_service.processing.inspection", media_type, str(original), within_s=TIMEOUT_S)
     except TimeoutError:
         raise CannotProcess("The video takes too long to read.") from None
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    if process.returncode != 0:
-        log.warning(
-            "an inspection failed", extra={"code": process.returncode, "said": said.decode(errors="replace")[-2000:]}
-        )
+    if answer.code != 0:
+        log.warning("an inspection failed", extra={"code": answer.code, "said": answer.said[-2000:]})
         raise CannotProcess("The file cannot be read as a video.")
-    found = json.loads(output)
+    found = json.loads(answer.output)
     if reason := found.get("reason"):
         raise CannotProcess(reason)
     return Source.from_json(found)

@@ -4,14 +4,11 @@ A decoder may have faults and the file may be made to find them, so this is done
 time, processor and memory, which can open this one file and no socket: cloud_service.uploads.inspection.
 """
 
-import asyncio
 import json
-import os
-import signal
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from cloud_service.processing.asking import ask
 from cloud_service.processing.confined import FAILED, CannotConfine
 
 TIMEOUT_S = 20
@@ -33,32 +30,15 @@ class Probed:
 
 async def probe(path: Path) -> Probed:
     """Raises NoVideo, and CannotConfine where this machine cannot look into files safely."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-I",
-        "-m",
-        "cloud_service.uploads.inspection",
-        str(os.getpid()),
-        str(path),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env={},
-    )
     try:
-        async with asyncio.timeout(TIMEOUT_S):
-            output, said = await process.communicate()
+        answer = await ask("cloud_service.uploads.inspection", str(path), within_s=TIMEOUT_S)
     except TimeoutError:
         raise NoVideo("The file takes too long to open.") from None
-    finally:
-        if process.returncode is None:
-            process.send_signal(signal.SIGKILL)
-            await process.wait()
-    if process.returncode == FAILED:
-        raise CannotConfine(said.decode(errors="replace").strip())
-    if process.returncode != 0:
+    if answer.code == FAILED:
+        raise CannotConfine(answer.said.strip())
+    if answer.code != 0:
         raise NoVideo("The file cannot be opened as a video.")
-    found = json.loads(output)
+    found = json.loads(answer.output)
     if reason := found.get("reason"):
         raise NoVideo(reason)
     return Probed(**found)
