@@ -5,6 +5,7 @@ from), and what was made of it: `sd.mp4` and other renditions with a playlist ea
 `poster.jpg`, `storyboard.jpg` with `storyboard.vtt`, and `captions.{language}.vtt`.
 """
 
+import errno
 import logging
 import os
 import shutil
@@ -140,6 +141,11 @@ class VideoStore:
         """Bytes of the disk in all, and those that are free."""
         usage = shutil.disk_usage(self._videos)
         return usage.total, usage.free
+
+
+def is_full(error: OSError) -> bool:
+    """Whether it was the disk that had no room, or its quota."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def _read_row(path: Path) -> StoredVideo | None:

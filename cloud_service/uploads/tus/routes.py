@@ -15,6 +15,7 @@ from cloud_service.uploads.tus import actions
 from cloud_service.uploads.tus import errors as refusals
 from cloud_service.uploads.tus.headers import ALGORITHMS, CONTENT_TYPE, EXTENSIONS, VERSION, checksum_of, http_date
 from cloud_service.uploads.tus.models import ResumableUpload
+from cloud_service.uploads.tus.receiving import Bytes
 from cloud_service.vps import VpsUnreachable
 from shared.problems import AppError, NotAuthenticated, responses
 
@@ -139,7 +140,7 @@ async def begin_upload(
         raise refusals.BadUploadHeader("Upload-Length is needed.")
     if not _is_offset_octet_stream(request) and _declared(request):
         raise refusals.WrongContentType
-    sent = actions.Bytes(_declared(request), body_of(request), checksum_of(checksum))
+    sent = Bytes(_declared(request), body_of(request), checksum_of(checksum))
     upload, offset = await actions.create(node, viewer, int(length), metadata, sent, idempotency_key)
     return Response(status_code=201, headers={"Location": f"/uploads/{upload.id}", **_state(node, upload, offset)})
 
@@ -176,7 +177,7 @@ async def continue_upload(
     """With the last byte the rights are asked again. A video that is refused then leaves nothing behind."""
     if not _is_offset_octet_stream(request):
         raise refusals.WrongContentType
-    sent = actions.Bytes(_declared(request), body_of(request), checksum_of(checksum))
+    sent = Bytes(_declared(request), body_of(request), checksum_of(checksum))
     upload, offset = await actions.append(node, viewer, str(upload_id), int(at), sent)
     return Response(status_code=204, headers=_state(node, upload, offset))
 
