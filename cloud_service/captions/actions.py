@@ -1,7 +1,6 @@
 """Putting captions to a video, reading them, taking them away."""
 
 import asyncio
-import errno
 import time
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from cloud_service.captions.webvtt import to_webvtt
 from cloud_service.node import Node
 from cloud_service.uploads.errors import StorageFull
 from cloud_service.videos.models import StoredVideo
+from cloud_service.videos.store import is_full
 from shared.killpoints import killpoint
 
 MOST_BYTES = 2 * 2**20
@@ -52,7 +52,7 @@ async def put_captions(node: Node, video: StoredVideo, language: str, content: b
     except FileNotFoundError:
         raise VideoNotFound from None
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if is_full(error):
             raise StorageFull from None
         raise
     return text

@@ -1,7 +1,6 @@
 """`toptank worker`: takes one job after the other and works on it, as long as the job is there and its own."""
 
 import asyncio
-import errno
 import logging
 import sqlite3
 from collections.abc import AsyncIterator
@@ -17,15 +16,14 @@ from cloud_service.processing.results import JobGone, Results
 from cloud_service.processing.source import CannotProcess
 from cloud_service.processing.sweep import remove_attempt, sweep
 from cloud_service.settings import WorkerSettings
-from cloud_service.videos.store import VideoStore
+from cloud_service.videos.store import VideoStore, is_full
 
 log = logging.getLogger(__name__)
 
 IDLE_S, BEAT_S, RETRY_S = 0.5, 1.0, 2.0
 SWEEP_EVERY_S = 600.0
-ROOM = 3
+LONGER_FOR_ROOM = 3
 """How many times as long as a failed job one waits that found the disk full."""
-FULL = (errno.ENOSPC, errno.EDQUOT)
 INTERRUPTED = "The processing was interrupted again and again, perhaps by this very video."
 UNKNOWN = "The video could not be processed."
 
@@ -162,11 +160,11 @@ class Worker:
         if isinstance(error, (JobGone, DatabaseGone)):
             raise error
         told = {"video_id": job.video_id, "attempt": job.attempt, "detail": getattr(error, "detail", "")}
-        if isinstance(error, NoRoom) or (isinstance(error, OSError) and error.errno in FULL):
+        if isinstance(error, NoRoom) or (isinstance(error, OSError) and is_full(error)):
             log.error("no room for what is made of videos", extra=told)
             attempt.came_to_no_end("stopped", "There is no room on the disk.")
             await self._give_back(
-                job, attempt.standing, after_s=ROOM * self._settings.processing_retry_s, counted=False
+                job, attempt.standing, after_s=LONGER_FOR_ROOM * self._settings.processing_retry_s, counted=False
             )
             return
         is_known = isinstance(error, (CannotProcess, FfmpegFailed))

@@ -1,7 +1,6 @@
 """Taking an upload in one request: rights and room, then bytes, then durable, then known; what fails leaves nothing."""
 
 import asyncio
-import errno
 import hashlib
 import json
 import logging
@@ -15,7 +14,7 @@ from cloud_service.access.models import Viewer
 from cloud_service.db import Transaction
 from cloud_service.node import Node
 from cloud_service.uploads.completion import complete
-from cloud_service.uploads.containers import HEAD_BYTES, media_type_of
+from cloud_service.uploads.containers import HEAD_BYTES, NO_CONTAINER, media_type_of
 from cloud_service.uploads.digests import ALGORITHMS, check_digests
 from cloud_service.uploads.errors import (
     EmptyUpload,
@@ -30,6 +29,7 @@ from cloud_service.uploads.pace import paced
 from cloud_service.uploads.places import Admission, Place, admit, claimed, take_room
 from cloud_service.uploads.scratch import ScratchFile
 from cloud_service.videos.models import StoredVideo
+from cloud_service.videos.store import is_full
 from shared.killpoints import killpoint
 
 log = logging.getLogger(__name__)
@@ -161,7 +161,7 @@ async def _store(
             within=keep_key,
         )
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if is_full(error):
             raise StorageFull from None
         raise
     except UploadDropped:
@@ -197,7 +197,7 @@ async def _receive(
                 head += chunk[: HEAD_BYTES - len(head)]
                 media_type = upload.recognise(head)
                 if media_type is None and len(head) >= HEAD_BYTES:
-                    raise NotAVideo("The file does not begin as MP4, MOV, MKV, WebM, AVI or MPEG-TS does.")
+                    raise NotAVideo(NO_CONTAINER)
             if scratch.size + len(chunk) > room:
                 room = _more_room(node, admission, scratch, len(chunk))
             await scratch.write(chunk)

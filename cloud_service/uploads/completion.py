@@ -24,8 +24,6 @@ from shared.killpoints import killpoint
 log = logging.getLogger(__name__)
 
 NOT_LOOKED_INTO = Probed(duration_s=0, width=0, height=0, plays=False)
-
-
 TRIES = 3
 """How often a database that is locked all the time is waited for: the bytes took longer to come."""
 Within = Callable[[Transaction, StoredVideo], Awaitable[None]]

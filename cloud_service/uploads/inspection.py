@@ -24,7 +24,7 @@ from av.video.stream import VideoStream
 from cloud_service.processing.confined import FAILED, CannotConfine, Limits, confine, die_with
 from cloud_service.uploads import limits
 from cloud_service.uploads.boxes import is_elsewhere, is_encrypted
-from cloud_service.uploads.containers import DEMUXERS, HEAD_BYTES, MP4, QUICKTIME, WEBM, media_type_of
+from cloud_service.uploads.containers import DEMUXERS, HEAD_BYTES, MP4, NO_CONTAINER, QUICKTIME, WEBM, media_type_of
 from cloud_service.uploads.truncation import is_cut_short
 
 LIMITS = Limits(memory_bytes=2 * 2**30, cpu_s=15, file_bytes=0)
@@ -58,7 +58,7 @@ def look(path: Path) -> dict[str, object]:
     with path.open("rb") as file:
         media_type = media_type_of(file.read(HEAD_BYTES))
         if media_type is None:
-            raise Refused("The file does not begin as MP4, MOV, MKV, WebM, AVI or MPEG-TS does.")
+            raise Refused(NO_CONTAINER)
         _check_outside(file, media_type)
         try:
             with av.open(
