@@ -40,10 +40,6 @@ class ScratchFile:
         self.stored = self._sent_on = self.size
         """How much of it the disk was given."""
 
-    @property
-    def is_closed(self) -> bool:
-        return self._handle < 0
-
     async def write(self, chunk: bytes) -> None:
         """Raises OSError, perhaps of an earlier chunk. When it is cancelled, `size` tells how much was taken."""
         rest = memoryview(chunk)
