@@ -1,8 +1,7 @@
 """`toptank cloud`: run a Cloud node."""
 
 from cloud_service.app import create_app
-from cloud_service.db import NewerSchema, check_release
-from cloud_service.opening import FILE
+from cloud_service.db import FILE, NewerSchema, check_release
 from cloud_service.settings import CloudSettings
 from shared import logs
 from shared.folders import FolderInUse, hold

@@ -10,11 +10,12 @@ from starlette.routing import BaseRoute
 
 from cloud_service import health, metrics
 from cloud_service.captions import routes as captions
+from cloud_service.db import FILE
 from cloud_service.files import routes as files
 from cloud_service.guard import set_aside
 from cloud_service.middleware import CloseRefusedUploads, FastLane, takes_upload
 from cloud_service.node import DatabaseUnusable, Node
-from cloud_service.opening import FILE, open_node, working
+from cloud_service.opening import open_node, working
 from cloud_service.playback.openapi import document_stream
 from cloud_service.playback.stream import Stream
 from cloud_service.processing import routes as processing

@@ -12,8 +12,7 @@ from cloud_service.access.rights import Rights
 from cloud_service.access.viewers import Viewers
 from cloud_service.captions.files import list_as_on_disk
 from cloud_service.clock import VpsClock
-from cloud_service.db import FILE as FILE
-from cloud_service.db import Database, Transaction, is_damage
+from cloud_service.db import FILE, Database, Transaction, is_damage
 from cloud_service.feed import Feed
 from cloud_service.freshness import Freshness
 from cloud_service.guard import damage_of, set_aside, watch

@@ -12,7 +12,8 @@ from cloud_service.access.grants import Grants
 from cloud_service.access.marks import Marks
 from cloud_service.access.models import ANY, EVERYTHING, Grant, Scope, Viewer
 from cloud_service.access.refusals import Refusals
-from cloud_service.db import CACHE_TABLES, Database, Transaction
+from cloud_service.db import Database, Transaction
+from cloud_service.schema import CACHE_TABLES
 from cloud_service.videos.models import StoredVideo
 from shared.contract import AccessAnswer, Change, Position, StandingAnswer
 from shared.killpoints import killpoint

@@ -12,8 +12,9 @@ import httpx
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from cloud_service.app import create_app
+from cloud_service.db import FILE
 from cloud_service.node import Node
-from cloud_service.opening import FILE, open_node
+from cloud_service.opening import open_node
 from cloud_service.settings import CloudSettings
 from cloud_service.videos.models import StoredVideo
 from shared import contract

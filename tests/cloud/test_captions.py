@@ -12,8 +12,8 @@ import pytest
 
 from cloud_service.captions.actions import MOST_BYTES, MOST_LANGUAGES
 from cloud_service.captions.files import languages_of, path_of
+from cloud_service.db import FILE
 from cloud_service.node import Node
-from cloud_service.opening import FILE
 from cloud_service.settings import CloudSettings
 from cloud_service.videos.actions import remove_video
 from cloud_service.videos.models import StoredVideo

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from cloud_service import db
-from cloud_service.db import MIGRATIONS, Database, NewerSchema
+from cloud_service.db import Database, NewerSchema
+from cloud_service.schema import MIGRATIONS
 
 pytestmark = pytest.mark.anyio
 

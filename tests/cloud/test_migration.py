@@ -10,9 +10,10 @@ from uuid import uuid4
 import pytest
 
 from cloud_service.access.rights import Rights
-from cloud_service.db import FIRST, MIGRATIONS, Database
-from cloud_service.opening import FILE, open_node
+from cloud_service.db import FILE, Database
+from cloud_service.opening import open_node
 from cloud_service.outbox import Outbox
+from cloud_service.schema import FIRST, MIGRATIONS
 from cloud_service.settings import CloudSettings
 from cloud_service.videos.catalogue import Catalogue
 from cloud_service.vps import Vps

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cloud_service.db import NewerSchema
-from cloud_service.opening import FILE
+from cloud_service.db import FILE, NewerSchema
 from cloud_service.settings import CloudSettings
 from tests.cloud.made_up import MadeUpVps
 from tests.cloud.running import FILM, a_video, broken_files, opened, store

@@ -1,0 +1,153 @@
+"""The schema of the node's SQLite, release by release."""
+
+FIRST = """
+-- The node's own rows.
+CREATE TABLE videos (
+    id TEXT PRIMARY KEY,
+    lesson_id TEXT NOT NULL UNIQUE,
+    course_id TEXT NOT NULL,
+    owner_id TEXT NOT NULL,
+    teacher_username TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    sha256 TEXT NOT NULL,
+    media_type TEXT NOT NULL,
+    duration_s REAL NOT NULL,
+    width INTEGER NOT NULL,
+    height INTEGER NOT NULL,
+    stored_at INTEGER NOT NULL
+) STRICT;
+CREATE TABLE deleted_videos (id TEXT PRIMARY KEY, owner_id TEXT NOT NULL) STRICT;
+CREATE TABLE uploads (id TEXT PRIMARY KEY, lesson_id TEXT NOT NULL UNIQUE, owner_id TEXT NOT NULL) STRICT;
+CREATE TABLE outbox (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    event TEXT NOT NULL,
+    set_aside TEXT
+) STRICT;
+
+-- What the VPS told us. Losing these four loses nothing but time.
+CREATE TABLE grants (
+    user_id TEXT NOT NULL,
+    course_id TEXT NOT NULL,
+    video_id TEXT NOT NULL, -- '' for every video of the course
+    teacher_username TEXT NOT NULL,
+    via TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    PRIMARY KEY (user_id, course_id, video_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX grants_course ON grants (course_id, teacher_username);
+-- Up to which version rights with these ids (each one, or '' for whichever) have ended.
+CREATE TABLE ended (
+    user_id TEXT NOT NULL,
+    course_id TEXT NOT NULL,
+    video_id TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    PRIMARY KEY (user_id, course_id, video_id)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE teachers (user_id TEXT PRIMARY KEY, answer TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE remembered (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+"""
+SECOND = """
+DROP TABLE ended;
+DELETE FROM remembered;
+DELETE FROM grants;
+DELETE FROM teachers;
+ALTER TABLE grants ADD COLUMN generation INTEGER NOT NULL DEFAULT 0; -- of the token that it was given to
+ALTER TABLE teachers ADD COLUMN generation INTEGER NOT NULL DEFAULT 0;
+DROP TABLE deleted_videos;
+CREATE TABLE deleted_courses (id TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
+ALTER TABLE outbox ADD COLUMN video_id TEXT NOT NULL DEFAULT '';
+ALTER TABLE outbox ADD COLUMN added_at INTEGER NOT NULL DEFAULT 0; -- Unix seconds
+ALTER TABLE outbox ADD COLUMN failures INTEGER NOT NULL DEFAULT 0; -- answers that were no answer
+UPDATE outbox SET video_id = json_extract(event, '$.about.video_id'), added_at = unixepoch();
+"""
+THIRD = """
+CREATE TABLE videos_now (
+    id TEXT PRIMARY KEY,
+    kind TEXT NOT NULL CHECK (kind IN ('course', 'practice', 'file')),
+    title TEXT NOT NULL,
+    lesson_id TEXT NOT NULL, -- '' for a practice video
+    course_id TEXT NOT NULL, -- a practice video's owner
+    owner_id TEXT NOT NULL,
+    teacher_username TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    sha256 TEXT NOT NULL,
+    media_type TEXT NOT NULL,
+    duration_s REAL NOT NULL,
+    width INTEGER NOT NULL,
+    height INTEGER NOT NULL,
+    plays INTEGER NOT NULL,
+    replaces TEXT NOT NULL, -- '' for none
+    status TEXT NOT NULL CHECK (status IN ('processing', 'ready', 'error')),
+    reason TEXT NOT NULL,
+    renditions TEXT NOT NULL, -- JSON
+    stored_at INTEGER NOT NULL
+) STRICT;
+INSERT INTO videos_now
+    SELECT id, 'course', '', lesson_id, course_id, owner_id, teacher_username, size, sha256, media_type, duration_s,
+           width, height, 1, '', 'processing', '', '[]', stored_at FROM videos;
+DROP TABLE videos;
+ALTER TABLE videos_now RENAME TO videos;
+-- One video plays in a lesson, one may be on its way to take its place.
+CREATE UNIQUE INDEX videos_of_lesson ON videos (lesson_id, replaces) WHERE kind = 'course';
+
+-- Uploads in one request, while they last. A place takes one at a time: a lesson, or whatever else was named.
+DROP TABLE uploads;
+CREATE TABLE uploads (id TEXT PRIMARY KEY, place TEXT NOT NULL UNIQUE, owner_id TEXT NOT NULL) STRICT;
+
+-- Uploads that can be resumed, until they expire. How far each one is, its part in the media folder tells.
+CREATE TABLE resumable_uploads (
+    id TEXT PRIMARY KEY, -- the video's, later on
+    owner_id TEXT NOT NULL,
+    length INTEGER NOT NULL,
+    metadata TEXT NOT NULL, -- as the client sent it
+    created_at INTEGER NOT NULL,
+    sure_bytes INTEGER, -- while more than these are being checked: what a crash leaves of it
+    idempotency_key TEXT, -- that it was begun with
+    UNIQUE (owner_id, idempotency_key)
+) STRICT;
+
+CREATE TABLE idempotency_keys (
+    owner_id TEXT NOT NULL,
+    key TEXT NOT NULL,
+    request TEXT NOT NULL, -- what it was first sent with, but for the body
+    video_id TEXT NOT NULL,
+    sha256 TEXT NOT NULL,
+    added_at INTEGER NOT NULL,
+    PRIMARY KEY (key)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE captions (
+    video_id TEXT NOT NULL,
+    language TEXT NOT NULL, -- BCP 47
+    size INTEGER NOT NULL,
+    changed_at INTEGER NOT NULL,
+    PRIMARY KEY (video_id, language)
+) STRICT, WITHOUT ROWID;
+
+-- What the workers have to do, and who of them is at it.
+CREATE TABLE jobs (
+    video_id TEXT PRIMARY KEY,
+    owner_id TEXT NOT NULL,
+    added_at INTEGER NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    not_before REAL NOT NULL DEFAULT 0, -- seconds of uptime, as all times of leases
+    lease TEXT,
+    leased_until REAL NOT NULL DEFAULT 0,
+    boot TEXT NOT NULL DEFAULT '', -- since which start of the machine its times count
+    step TEXT NOT NULL DEFAULT '', -- as far as its worker has come with it
+    percent INTEGER NOT NULL DEFAULT 0,
+    speed REAL NOT NULL DEFAULT 0, -- seconds of video a second
+    log TEXT NOT NULL DEFAULT '[]' -- JSON, one entry a step
+) STRICT;
+INSERT INTO jobs (video_id, owner_id, added_at) SELECT id, owner_id, stored_at FROM videos;
+-- What was done about videos that wait no more.
+CREATE TABLE processed (video_id TEXT PRIMARY KEY, log TEXT NOT NULL) STRICT;
+-- When each owner last had a turn: whoever waited longest is next.
+CREATE TABLE turns (owner_id TEXT PRIMARY KEY, number INTEGER NOT NULL) STRICT;
+-- Which videos the workers changed; the node looks here, and puts what it reads into its memory.
+CREATE TABLE news (number INTEGER PRIMARY KEY AUTOINCREMENT, video_id TEXT NOT NULL) STRICT;
+"""
+MIGRATIONS = (FIRST, SECOND, THIRD)
+"""Each brings the file from one schema version (PRAGMA user_version) to the next. None that was released may change."""
+CACHE_TABLES = ("grants", "teachers", "deleted_courses")
+"""What the VPS told us, and can be asked again."""
