@@ -132,7 +132,7 @@ async def _loaded(settings: CloudSettings, database: Database) -> Node:
     """Raises what `_is_nonsense` knows for rows that make no sense."""
     clock = VpsClock()
     vps = Vps(settings, clock)
-    store = VideoStore(settings.folder / "media")
+    store = VideoStore(settings.media)
     catalogue = await _load_catalogue(database, store)
     rights, viewers, freshness = Rights(database), Viewers(database, vps, clock), Freshness(database)
     await rights.load()
@@ -146,7 +146,7 @@ async def _loaded(settings: CloudSettings, database: Database) -> Node:
         if video := catalogue.find(video_id):
             await remove(video)
 
-    space = Space(settings.folder / "media", settings.disk_reserve_bytes)
+    space = Space(settings.media, settings.disk_reserve_bytes)
     resumable = ResumableUploads(database, store, catalogue, space, settings.upload_kept_s)
     await resumable.load()
     outbox = Outbox(database, vps, unwanted)

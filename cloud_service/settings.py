@@ -21,6 +21,11 @@ class NodeSettings(Settings):
         """Where this node keeps its database and its videos."""
         return self.cloud_data_dir or self.data_dir / self.node_id
 
+    @property
+    def media(self) -> Path:
+        """Where in there its videos lie, as `VideoStore` keeps them."""
+        return self.folder / "media"
+
 
 class CloudSettings(NodeSettings):
     """`vps_internal_url` is how this node reaches the VPS, `cloud_url` where clients reach this node.

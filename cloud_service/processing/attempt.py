@@ -33,7 +33,7 @@ class Attempt:
         self.standing = standing
         self.is_finished = False
         self._began = time.time()
-        self.folder = settings.folder / "media" / "work" / job.video_id / job.lease
+        self.folder = store.work / job.video_id / job.lease
 
     async def run(self) -> None:
         """Raises CannotProcess, FfmpegFailed, NoRoom, JobGone, OSError."""

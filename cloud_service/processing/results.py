@@ -14,7 +14,7 @@ from pathlib import Path
 from cloud_service.db import Transaction
 from cloud_service.outbox import announce
 from cloud_service.processing.queue import Job, Standing, end, is_held
-from cloud_service.videos.models import COLUMNS, Rendition, StoredVideo
+from cloud_service.videos.models import COLUMNS, SELECT_VIDEOS, Rendition, StoredVideo
 from cloud_service.videos.store import VideoStore, sync_folder
 from shared.killpoints import killpoint
 
@@ -30,8 +30,7 @@ async def video_of(transaction: Transaction, job: Job) -> StoredVideo:
     """Raises JobGone."""
     if not await is_held(transaction, job):
         raise JobGone
-    asked = f"SELECT {', '.join(COLUMNS)} FROM videos WHERE id = ?"  # noqa: S608
-    rows = await transaction.fetch(asked, (job.video_id,))
+    rows = await transaction.fetch(f"{SELECT_VIDEOS} WHERE id = ?", (job.video_id,))
     if not rows:
         raise JobGone
     return StoredVideo.from_row(dict(rows[0]))

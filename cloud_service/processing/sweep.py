@@ -15,7 +15,7 @@ from cloud_service.processing.playlists import master_playlist
 from cloud_service.processing.queue import enqueue
 from cloud_service.processing.results import Writing, save
 from cloud_service.processing.steps import MASTER
-from cloud_service.videos.models import COLUMNS, Rendition, StoredVideo
+from cloud_service.videos.models import SELECT_VIDEOS, Rendition, StoredVideo
 from cloud_service.videos.store import ORIGINAL, ROW, VideoStore
 
 log = logging.getLogger(__name__)
@@ -26,12 +26,12 @@ CAPTIONS = "captions."
 """Files that begin so are looked after elsewhere."""
 SETTLED_S = 60.0
 """A partial file that is younger may be somebody's who is just writing it."""
-ROWS = f"SELECT {', '.join(COLUMNS)} FROM videos WHERE kind != 'file'"  # noqa: S608
+ROWS = f"{SELECT_VIDEOS} WHERE kind != 'file'"
 
 
-async def sweep(database: Database, writing: Writing, store: VideoStore, work: Path) -> None:
+async def sweep(database: Database, writing: Writing, store: VideoStore) -> None:
     """At the start of a worker, and by timer."""
-    await _sweep_work(database, work)
+    await _sweep_work(database, store.work)
     videos = [StoredVideo.from_row(dict(row)) for row in await database.fetch(ROWS)]
     for video_id in await asyncio.to_thread(_amiss, store, videos):
         await _put_right(writing, store, video_id)

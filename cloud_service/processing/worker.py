@@ -69,8 +69,7 @@ def _show_life(settings: WorkerSettings) -> None:
 class Worker:
     def __init__(self, settings: WorkerSettings, database: Database) -> None:
         self._settings, self._database = settings, database
-        self._store = VideoStore(settings.folder / "media")
-        self._work = settings.folder / "media" / "work"
+        self._store = VideoStore(settings.media)
 
     async def run(self) -> None:
         """Until cancelled. Raises DatabaseGone, sqlite3.Error, OSError."""
@@ -78,7 +77,7 @@ class Worker:
         while True:
             _show_life(self._settings)
             if uptime() >= next_sweep:
-                await sweep(self._database, self.writing, self._store, self._work)
+                await sweep(self._database, self.writing, self._store)
                 next_sweep = uptime() + SWEEP_EVERY_S
             self._check_database()
             if not await queue.is_waiting(self._database):

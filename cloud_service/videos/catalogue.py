@@ -6,7 +6,7 @@ from itertools import chain
 
 from cloud_service.db import WHOLE, Database, Transaction
 from cloud_service.processing.queue import dequeue
-from cloud_service.videos.models import COLUMNS, StoredVideo
+from cloud_service.videos.models import COLUMNS, SELECT_VIDEOS, StoredVideo
 
 UNCONFIRMED = "catalogue_unconfirmed"
 
@@ -30,7 +30,7 @@ class Catalogue:
     async def load(self) -> None:
         unconfirmed = await self._database.fetch("SELECT 1 FROM remembered WHERE name = ?", (UNCONFIRMED,))
         self.is_confirmed = not unconfirmed
-        for row in await self._database.fetch(f"SELECT {', '.join(COLUMNS)} FROM videos"):  # noqa: S608
+        for row in await self._database.fetch(SELECT_VIDEOS):
             video = StoredVideo.from_row(dict(row))
             (self._shown if self.is_confirmed else self._hidden)[video.id] = video
 
@@ -101,8 +101,8 @@ class Catalogue:
         """Somebody else has changed these rows: shown from now on as they are there."""
         marks = ", ".join("?" for _ in video_ids)
         async with self._database.transaction() as transaction:
-            changed = f"SELECT {', '.join(COLUMNS)} FROM videos WHERE id IN ({marks})"  # noqa: S608
-            videos = [StoredVideo.from_row(dict(row)) for row in await transaction.fetch(changed, video_ids)]
+            rows = await transaction.fetch(f"{SELECT_VIDEOS} WHERE id IN ({marks})", video_ids)
+            videos = [StoredVideo.from_row(dict(row)) for row in rows]
             transaction.on_commit(lambda: self._replace(videos))
 
     def _replace(self, videos: Iterable[StoredVideo]) -> None:

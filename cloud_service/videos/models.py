@@ -110,3 +110,5 @@ class StoredVideo:
 _JSON = TypeAdapter(StoredVideo)
 _RENDITIONS = TypeAdapter(tuple[Rendition, ...])
 COLUMNS = tuple(field.name for field in fields(StoredVideo))
+SELECT_VIDEOS = f"SELECT {', '.join(COLUMNS)} FROM videos"  # noqa: S608
+"""All of them, for `from_row`; which ones is to be added."""

@@ -1,4 +1,5 @@
-"""The media folder: `videos/{owner}/{video}/` for good, `scratch/{upload}` and `parts/{upload}` on the way there.
+"""The media folder: `videos/{owner}/{video}/` for good, `scratch/{upload}` and `parts/{upload}` on the way there,
+and `work/{video}/{attempt}/` for what is being made of it.
 
 In a video's folder lie `original`, `video.json` (its row once more: what a node whose database is lost begins again
 from), and what was made of it: `sd.mp4` and other renditions with a playlist each (`sd.m3u8`), `master.m3u8`,
@@ -28,6 +29,7 @@ class VideoStore:
         self._videos = folder / "videos"
         self._scratch = folder / "scratch"
         self._parts = folder / "parts"
+        self.work = folder / "work"
         self._videos.mkdir(parents=True, exist_ok=True)
         self._scratch.mkdir(parents=True, exist_ok=True)
         self._parts.mkdir(parents=True, exist_ok=True)

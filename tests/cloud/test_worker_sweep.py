@@ -38,8 +38,7 @@ async def video(desk: Desk) -> StoredVideo:
 
 
 async def swept(desk: Desk) -> None:
-    work = desk.settings.folder / "media" / "work"
-    await sweep(desk.database, lambda: desk.database.transaction(durable=True), desk.store, work)
+    await sweep(desk.database, lambda: desk.database.transaction(durable=True), desk.store)
 
 
 async def test_what_is_as_it_should_be_is_left_alone(desk: Desk, video: StoredVideo) -> None:
@@ -91,7 +90,7 @@ async def test_what_is_just_being_written_is_left_for_a_minute(desk: Desk, video
 
 
 async def test_what_attempts_left_goes_unless_somebody_is_at_it(desk: Desk) -> None:
-    work = desk.settings.folder / "media" / "work"
+    work = desk.store.work
     for folder in ("v1/living", "v1/dead", "v2/dead", "v3/ran-out"):
         (work / folder).mkdir(parents=True)
         (work / folder / "sd.mp4").write_bytes(b"half")

@@ -14,7 +14,7 @@ from cloud_service.processing.queue import StepDone, enqueue
 from cloud_service.processing.worker import work
 from cloud_service.settings import WorkerSettings
 from cloud_service.videos.catalogue import Catalogue
-from cloud_service.videos.models import COLUMNS, StoredVideo
+from cloud_service.videos.models import SELECT_VIDEOS, StoredVideo
 from cloud_service.videos.store import VideoStore
 from tests.cloud.running import a_video, eventually
 
@@ -65,8 +65,7 @@ class Desk:
             await transaction.execute("UPDATE jobs SET attempts = ?", (times,))
 
     async def row(self, video: StoredVideo) -> StoredVideo:
-        asked = f"SELECT {', '.join(COLUMNS)} FROM videos WHERE id = ?"
-        (row,) = await self.database.fetch(asked, (video.id,))
+        (row,) = await self.database.fetch(f"{SELECT_VIDEOS} WHERE id = ?", (video.id,))
         return StoredVideo.from_row(dict(row))
 
     async def ended(self, video: StoredVideo) -> StoredVideo:
@@ -100,4 +99,4 @@ class Desk:
     @property
     def at_work(self) -> list[Path]:
         """What lies in the folder of attempts under way."""
-        return list((self.settings.folder / "media" / "work").glob("**/*"))
+        return list(self.store.work.glob("**/*"))
