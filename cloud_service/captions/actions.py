@@ -4,7 +4,7 @@ import asyncio
 import time
 from pathlib import Path
 
-from cloud_service.access.actions import RightsUnknown, VideoNotFound
+from cloud_service.access.actions import VideoNotFound
 from cloud_service.access.models import Viewer
 from cloud_service.captions import files
 from cloud_service.captions.errors import CaptionsNotFound, InvalidLanguage, TooManyLanguages
@@ -12,6 +12,7 @@ from cloud_service.captions.languages import canonical
 from cloud_service.captions.webvtt import to_webvtt
 from cloud_service.node import Node
 from cloud_service.uploads.errors import StorageFull
+from cloud_service.videos.actions import shown_video
 from cloud_service.videos.models import StoredVideo
 from cloud_service.videos.store import is_full
 from shared.killpoints import killpoint
@@ -29,10 +30,8 @@ def language_of(tag: str) -> str:
 
 async def own_video(node: Node, viewer: Viewer, video_id: str) -> StoredVideo:
     """Raises VideoNotFound, also for somebody else's, and what forbids its owner to watch."""
-    video = node.catalogue.get(video_id)
-    if video is None and not node.catalogue.is_confirmed:
-        raise RightsUnknown
-    if video is None or video.kind == "file" or video.owner_id != viewer.id:
+    video = shown_video(node.catalogue, video_id)
+    if video.owner_id != viewer.id:
         raise VideoNotFound
     await node.access.check(viewer, video)
     return video

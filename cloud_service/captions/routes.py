@@ -4,7 +4,6 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Header, Request, Response
-from starlette.requests import ClientDisconnect
 
 from cloud_service.access.actions import KeyRequired, RightsUnknown, VideoNotFound
 from cloud_service.access.current_viewer import CurrentViewer
@@ -12,7 +11,10 @@ from cloud_service.captions import actions, errors
 from cloud_service.captions.schemas import CaptionsOut
 from cloud_service.node import CurrentNode, DatabaseUnusable
 from cloud_service.playback.ranges import is_unchanged
-from cloud_service.uploads.errors import EmptyUpload, StorageFull, UploadDropped, UploadStalled, UploadTooLarge
+from cloud_service.uploads.answers import declared_length
+from cloud_service.uploads.bodies import body_of
+from cloud_service.uploads.errors import EmptyUpload, StorageFull, UploadStalled, UploadTooLarge
+from cloud_service.videos.actions import video_for
 from cloud_service.vps import VpsUnreachable
 from shared.problems import NotAuthenticated, responses
 
@@ -74,10 +76,7 @@ async def show_captions(
     if_none_match: Annotated[str | None, Header()] = None,
 ) -> Response:
     """WebVTT, for whoever may watch the video."""
-    video = node.catalogue.get(str(video_id))
-    if video is None or video.kind == "file":
-        raise VideoNotFound if node.catalogue.is_confirmed else RightsUnknown
-    await node.access.check(viewer, video)
+    video = await video_for(node, viewer, video_id)
     content = await actions.read_captions(node, video, language)
     etag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
     headers = {"ETag": etag, "Cache-Control": "private, no-cache", "X-Content-Type-Options": "nosniff"}
@@ -100,19 +99,17 @@ async def delete_captions(video_id: UUID, language: str, viewer: CurrentViewer, 
 
 async def _body(request: Request) -> bytes:
     """Raises EmptyUpload, UploadTooLarge, UploadStalled, UploadDropped."""
-    declared, content = request.headers.get("content-length"), bytearray()
-    if declared and int(declared) > actions.MOST_BYTES:
-        raise UploadTooLarge(f"At most {actions.MOST_BYTES} bytes of captions are taken.")
+    content, too_large = bytearray(), UploadTooLarge(f"At most {actions.MOST_BYTES} bytes of captions are taken.")
+    if (declared_length(request) or 0) > actions.MOST_BYTES:
+        raise too_large
     try:
         async with asyncio.timeout(WITHIN_S):
-            async for chunk in request.stream():
+            async for chunk in body_of(request):
                 content += chunk
                 if len(content) > actions.MOST_BYTES:
-                    raise UploadTooLarge(f"At most {actions.MOST_BYTES} bytes of captions are taken.")
+                    raise too_large
     except TimeoutError:
         raise UploadStalled(f"The captions did not arrive within {WITHIN_S:g} seconds.") from None
-    except ClientDisconnect:
-        raise UploadDropped from None
     if not content:
         raise EmptyUpload("Send the captions as the body.")
     return bytes(content)

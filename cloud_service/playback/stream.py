@@ -12,11 +12,12 @@ from urllib.parse import parse_qs
 
 from starlette.types import Receive, Scope, Send
 
-from cloud_service.access.actions import Access, RightsUnknown, VideoNotFound
+from cloud_service.access.actions import Access, RightsUnknown
 from cloud_service.access.models import Viewer
 from cloud_service.access.viewers import Viewers
 from cloud_service.node import DatabaseUnusable
 from cloud_service.playback.send import Representation, send_file
+from cloud_service.videos.actions import shown_video
 from cloud_service.videos.catalogue import Catalogue
 from cloud_service.videos.models import StoredVideo
 from cloud_service.videos.store import VideoStore
@@ -94,9 +95,7 @@ class Stream:
             raise MethodNotAllowed(headers={"Allow": "GET, HEAD"})
         authorization = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
         viewer = await self._viewers.identify(authorization.decode("latin-1"))
-        video = self._catalogue.get(scope["path"][len(PREFIX) : -len(SUFFIX)].lower())
-        if video is None or video.kind == "file":
-            raise VideoNotFound if self._catalogue.is_confirmed else RightsUnknown
+        video = shown_video(self._catalogue, scope["path"][len(PREFIX) : -len(SUFFIX)].lower())
         if not self._access.lets_in(viewer, video):
             await self._access.check(viewer, video, after=change_known(scope))
         await send_file(

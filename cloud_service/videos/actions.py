@@ -1,9 +1,12 @@
-"""Deleting: the VPS agrees first, then viewers are denied, then rows and files go; every step may be repeated."""
+"""Finding a video for whoever asks, and deleting it.
+
+To delete, the VPS agrees first, then viewers are denied, then rows and files go; every step may be repeated.
+"""
 
 import asyncio
 from uuid import UUID
 
-from cloud_service.access.actions import VideoNotFound
+from cloud_service.access.actions import RightsUnknown, VideoNotFound
 from cloud_service.access.models import Viewer
 from cloud_service.node import Node
 from cloud_service.videos.catalogue import Catalogue
@@ -20,6 +23,21 @@ class CourseNotFound(NotFound):
 
 class DeletionNotAllowed(Forbidden):
     code, title = "deletion_not_allowed", "Only its teacher may delete it"
+
+
+def shown_video(catalogue: Catalogue, video_id: str) -> StoredVideo:
+    """Raises VideoNotFound, also for a lesson's file, and RightsUnknown while what was deleted is in doubt."""
+    video = catalogue.get(video_id)
+    if video is None or video.kind == "file":
+        raise VideoNotFound if catalogue.is_confirmed else RightsUnknown
+    return video
+
+
+async def video_for(node: Node, viewer: Viewer, video_id: UUID) -> StoredVideo:
+    """The video, for whoever may watch it. Raises what `shown_video` and `Access.check` do."""
+    video = shown_video(node.catalogue, str(video_id))
+    await node.access.check(viewer, video)
+    return video
 
 
 async def delete_video(node: Node, viewer: Viewer, video_id: UUID) -> None:

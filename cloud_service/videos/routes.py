@@ -22,10 +22,7 @@ router = APIRouter(tags=["videos"])
 )
 async def show_video(video_id: UUID, viewer: CurrentViewer, node: CurrentNode) -> VideoOut:
     """For whoever may watch it."""
-    video = node.catalogue.get(str(video_id))
-    if video is None or video.kind == "file":
-        raise VideoNotFound if node.catalogue.is_confirmed else RightsUnknown
-    await node.access.check(viewer, video)
+    video = await actions.video_for(node, viewer, video_id)
     captions = await languages_of(node.database, video.id)
     return VideoOut.from_stored(video, await percent_done(node.database, video), captions)
 
