@@ -194,3 +194,12 @@ def published_course(toptank: TopTank, teacher: Person, film: bytes) -> tuple[Co
 
 def enroll(student: Person, course: Course) -> None:
     done(student.vps.post(f"/courses/{course.id}/enroll"), 201)
+
+
+def buy(toptank: TopTank, buyer: Person, course: Course) -> dict[str, Any]:
+    """What the VPS answers once it is paid."""
+    asked = buyer.vps.post("/payments", json={"course_id": course.id, "provider": "simulator"})
+    payment = done(asked, 201)
+    assert toptank.http.post(f"{payment['action']['url']}/paid").status_code == 303
+    answer: dict[str, Any] = done(buyer.vps.post(f"/payments/{payment['id']}/verify"))
+    return answer

@@ -14,6 +14,7 @@ import pytest
 from tests.both.people import (
     Course,
     Person,
+    buy,
     done,
     draft_course,
     make_admin,
@@ -45,13 +46,6 @@ def added(toptank: TopTank, course: Course, lesson_id: str, content: bytes = PDF
     return file_id
 
 
-def buy(toptank: TopTank, buyer: Person, course: Course) -> str:
-    asked = done(buyer.vps.post("/payments", json={"course_id": course.id, "provider": "simulator"}), 201)
-    assert toptank.http.post(f"{asked['action']['url']}/paid").status_code == 303
-    done(buyer.vps.post(f"/payments/{asked['id']}/verify"))
-    return str(asked["id"])
-
-
 @dataclass(frozen=True)
 class Scene:
     """A course with a price: a lesson with a film and a file, and a preview with a file."""
@@ -81,7 +75,7 @@ def scene(toptank: TopTank, teacher: Person, clips: Clips) -> Iterator[Scene]:
         "owner": teacher,
         "admin": admin,
     }
-    payments = [buy(toptank, one, course) for one in (buyer, refunded)]
+    payments = [buy(toptank, one, course)["payment"]["id"] for one in (buyer, refunded)]
     done(refunded.cloud.get(f"/videos/{film}"))
     done(admin.vps.post(f"/admin/payments/{payments[1]}/refund"))
     eventually(lambda: refunded.watch(film).status_code == 403)
@@ -126,7 +120,7 @@ def test_only_its_teacher_adds_and_deletes_files(scene: Scene, who: str) -> None
 
 def test_a_refund_ends_a_file_too(toptank: TopTank, scene: Scene) -> None:
     buyer = make_student(toptank)
-    payment = buy(toptank, buyer, scene.course)
+    payment = buy(toptank, buyer, scene.course)["payment"]["id"]
     assert buyer.cloud.get(f"/files/{scene.paid}").content == PDF
     done(scene.people["admin"].vps.post(f"/admin/payments/{payment}/refund"))
     eventually(lambda: buyer.cloud.get(f"/files/{scene.paid}").status_code == 403, within_s=2)

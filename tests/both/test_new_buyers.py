@@ -1,11 +1,10 @@
 """Who was refused a moment ago and has paid since watches at once, whichever address they use."""
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import pytest
 
-from tests.both.people import Course, Person, done, draft_course, make_student, refused
+from tests.both.people import Course, Person, buy, done, draft_course, make_student, refused
 from tests.both.toptank import TopTank, eventually
 from tests.clips import Clips
 
@@ -21,15 +20,6 @@ def for_sale(toptank: TopTank, teacher: Person, clips: Clips) -> tuple[Course, s
     course.publish()
     eventually(lambda: course.video_ids() == [film])
     return course, film
-
-
-def buy(toptank: TopTank, buyer: Person, course: Course) -> dict[str, Any]:
-    """What the VPS answers once it is paid."""
-    asked = buyer.vps.post("/payments", json={"course_id": course.id, "provider": "simulator"})
-    payment = done(asked, 201)
-    assert toptank.http.post(f"{payment['action']['url']}/paid").status_code == 303
-    answer: dict[str, Any] = done(buyer.vps.post(f"/payments/{payment['id']}/verify"))
-    return answer
 
 
 def test_the_address_that_comes_with_the_key_opens_at_once(
