@@ -3,6 +3,7 @@ from uuid import UUID
 from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from shared.contract import Asker
 from vps_service.accounts.errors import UserNotFound
 from vps_service.accounts.models import RefreshToken, User
 from vps_service.accounts.schemas import PHONE_FILLING
@@ -16,10 +17,10 @@ async def user_by_login(session: AsyncSession, login: str) -> User | None:
     return (await session.scalars(select(User).where(wanted))).one_or_none()
 
 
-async def signed_in_user(session: AsyncSession, user_id: UUID, generation: int) -> User | None:
-    """The user, unless banned, or signed out everywhere since this generation of tokens."""
-    user = await session.get(User, user_id)
-    return user if user and user.is_active and user.generation == generation else None
+async def signed_in_user(session: AsyncSession, asker: Asker) -> User | None:
+    """The user, unless banned, or signed out everywhere since the token was made."""
+    user = await session.get(User, asker.user_id)
+    return user if user and user.is_active and user.generation == asker.generation else None
 
 
 async def locked_user(session: AsyncSession, user_id: UUID) -> User:

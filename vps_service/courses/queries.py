@@ -139,8 +139,8 @@ async def living_video(session: AsyncSession, video_id: UUID) -> Video | None:
     return (await session.scalars(select(Video).where(Video.id == video_id, is_living))).one_or_none()
 
 
-async def video_of(session: AsyncSession, lesson_id: UUID) -> Video | None:
-    """The lesson's current one."""
+async def current_video(session: AsyncSession, lesson_id: UUID) -> Video | None:
+    """The one that plays in the lesson."""
     wanted = select(Video).where(Video.lesson_id == lesson_id, *is_current)
     return (await session.scalars(wanted)).one_or_none()
 

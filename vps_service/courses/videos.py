@@ -35,8 +35,8 @@ async def store_video(session: AsyncSession, node_id: str, stored: VideoStored) 
         return "unwanted"
     replaced = None
     if stored.video_kind == "course":
-        current = await queries.video_of(session, lesson.id)
-        if current and not await _makes_room(session, current, stored):
+        current = await queries.current_video(session, lesson.id)
+        if current and not await _make_room(session, current, stored):
             return "unknown"
         replaced = current if current and not current.is_deleted else None
     return "applied" if await _add(session, node_id, stored, replaced) else "unknown"
@@ -46,8 +46,8 @@ def _belongs(stored: VideoStored, lesson: Lesson, course: Course) -> bool:
     return lesson.course_id == course.id and course.teacher_id == stored.owner_id
 
 
-async def _makes_room(session: AsyncSession, current: Video, stored: VideoStored) -> bool:
-    """Whether the lesson takes a video beside its current one, or in its place.
+async def _make_room(session: AsyncSession, current: Video, stored: VideoStored) -> bool:
+    """Whether the lesson takes a video beside its current one, or in its place, once what had to go for it is deleted.
 
     One that is to replace it is taken, unless there is another already, and plays at once if it is ready. Any other is
     taken only when the node of the current one does not have that any more.

@@ -8,7 +8,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from shared.contract import (
     AccessAnswer,
     AccessQuestion,
-    Asker,
     DeletionAnswer,
     DeletionQuestion,
     Event,
@@ -31,13 +30,9 @@ from vps_service.keys.queries import active_key
 from vps_service.nodes.models import ReceivedEvent
 
 
-async def _signed_in(session: AsyncSession, asker: Asker) -> User | None:
-    return await signed_in_user(session, asker.user_id, asker.generation)
-
-
 async def answer_access(session: AsyncSession, question: AccessQuestion) -> AccessAnswer:
     as_of = await changes.position(session)  # before the facts: the answer is never older than it says
-    viewer = await _signed_in(session, question)
+    viewer = await signed_in_user(session, question)
     if viewer is None:
         return AccessAnswer(allowed=False, reason="signed_out", as_of=as_of)
     video = await queries.living_video(session, question.video_id)
@@ -69,7 +64,7 @@ async def _right(session: AsyncSession, viewer: User, video: Video) -> tuple[Via
 
 async def answer_standing(session: AsyncSession, question: StandingQuestion, required: int) -> StandingAnswer:
     as_of = await changes.position(session)
-    user = await _signed_in(session, question)
+    user = await signed_in_user(session, question)
     teacher = await session.get(Teacher, user.id) if user and user.has_role("teacher") else None
     if user is None or teacher is None:
         return StandingAnswer(
@@ -95,7 +90,7 @@ async def answer_standing(session: AsyncSession, question: StandingQuestion, req
 
 async def agree_to_deletion(session: AsyncSession, question: DeletionQuestion) -> DeletionAnswer:
     """Delete here first. What this owner deleted before is agreed to again, so that a node can finish."""
-    owner = await _signed_in(session, question)
+    owner = await signed_in_user(session, question)
     if owner is None:
         return DeletionAnswer(agreed=False, reason="signed_out", as_of=await changes.position(session))
     try:

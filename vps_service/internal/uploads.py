@@ -17,19 +17,20 @@ from vps_service.settings import VpsSettings
 async def answer_upload(
     session: AsyncSession, node_id: str, question: UploadQuestion, settings: VpsSettings
 ) -> UploadAnswer:
+    """May they, and into which course? A replacement that failed is deleted for the one that is about to come."""
     as_of = await changes.position(session)
     required = settings.followers_required
-    user = await signed_in_user(session, question.user_id, question.generation)
+    user = await signed_in_user(session, question)
     if user is None:
         return UploadAnswer(allowed=False, reason="signed_out", followers=0, required=required, as_of=as_of)
     teacher = await session.get(Teacher, user.id) if user.has_role("teacher") else None
     if question.lesson_id is None:
-        return await _practice(session, node_id, user, teacher, settings, as_of)
+        return await _answer_practice(session, node_id, user, teacher, settings, as_of)
     found = await queries.lesson_and_course(session, question.lesson_id)
     course = found[1] if found else None
     refusal, replaces = rules.may_upload(teacher, course), None
     if refusal is None and course and question.kind == "course":
-        refusal, replaces = await _lesson(session, course.id, question.lesson_id, replace=question.replace)
+        refusal, replaces = await _make_room(session, course.id, question.lesson_id, replace=question.replace)
     return UploadAnswer(
         allowed=refusal is None,
         reason=refusal,
@@ -42,7 +43,7 @@ async def answer_upload(
     )
 
 
-async def _practice(
+async def _answer_practice(
     session: AsyncSession, node_id: str, user: User, teacher: Teacher | None, settings: VpsSettings, as_of: Position
 ) -> UploadAnswer:
     """Anybody may; the node, which knows what it holds itself, sees to the quota."""
@@ -59,13 +60,13 @@ async def _practice(
     )
 
 
-async def _lesson(
+async def _make_room(
     session: AsyncSession, course_id: UUID, lesson_id: UUID, *, replace: bool
 ) -> tuple[UploadRefusal | None, UUID | None]:
-    """What forbids one more video in this lesson, or else which one it would replace."""
+    """What forbids one more video in this lesson, or else which one it will replace, with room made for it."""
     if replace:
         await queries.locked_course(session, course_id)
-    current = await queries.video_of(session, lesson_id)
+    current = await queries.current_video(session, lesson_id)
     replacement = await queries.replacement_of(session, current.id) if current else None
     refusal = rules.takes_video(current, replacement, replace=replace)
     if refusal is None and replacement:
