@@ -12,9 +12,9 @@ from cloud_service.processing.playlists import master_playlist, media_playlist, 
 from cloud_service.processing.source import SEGMENT_S, Source
 from cloud_service.processing.storyboard import cues, sheet_for
 from cloud_service.videos.models import Rendition
+from cloud_service.videos.store import MASTER, POSTER, STORYBOARD, STORYBOARD_INDEX
 
-POSTER, STORYBOARD = "poster", "storyboard"
-MASTER = "master.m3u8"
+MAKE_POSTER, MAKE_STORYBOARD = "poster", "storyboard"
 OFF_S, OFF_SHARE = 1.0, 0.005
 """How far a rendition's length may be from its source's: sources are damaged, and say so nowhere."""
 
@@ -43,7 +43,7 @@ def plan(source: Source) -> list[Step]:
     """The first rendition comes early: with it the video plays everywhere."""
     first, *others = [Step(target.name, _weight(target, source), target) for target in targets(source)]
     seconds = max(1.0, source.duration_s)
-    return [Step(POSTER, 10), first, Step(STORYBOARD, 10 + seconds / 20), *others]
+    return [Step(MAKE_POSTER, 10), first, Step(MAKE_STORYBOARD, 10 + seconds / 20), *others]
 
 
 def _weight(target: Target, source: Source) -> float:
@@ -75,7 +75,7 @@ async def carry_out(
 
     if step.target:
         return await _make_rendition(step.target, source, original, folder, ffmpeg, made, told)
-    if step.name == POSTER:
+    if step.name == MAKE_POSTER:
         return await _make_poster(source, original, folder, ffmpeg)
     return await _make_storyboard(source, original, folder, ffmpeg, told)
 
@@ -133,7 +133,7 @@ def _checked(output: Path, source: Source, target: Target, said: str) -> Fragmen
 
 async def _make_poster(source: Source, original: Path, folder: Path, ffmpeg: Ffmpeg) -> Made:
     """From a tenth into it; what is black there is looked for elsewhere, and shown if there is nothing else."""
-    output = folder / "poster.jpg"
+    output = folder / POSTER
     length_s = source.picture.ends_s
     from_s = 0.1 * length_s if length_s > 1 else 0.0
     failed = FfmpegFailed("The video has no picture that can be shown.")
@@ -151,7 +151,7 @@ async def _make_poster(source: Source, original: Path, folder: Path, ffmpeg: Ffm
 async def _make_storyboard(
     source: Source, original: Path, folder: Path, ffmpeg: Ffmpeg, on_progress: Callable[[Progress], None]
 ) -> Made:
-    output, index = folder / "storyboard.jpg", folder / "storyboard.vtt"
+    output, index = folder / STORYBOARD, folder / STORYBOARD_INDEX
     sheet = sheet_for(source.duration_s, source.picture.width, source.picture.height)
     arguments = commands.storyboard(original, source, sheet, output)
     said = await ffmpeg.run(arguments, reads=[original], writes=folder, on_progress=on_progress)

@@ -14,13 +14,11 @@ from cloud_service.db import Database
 from cloud_service.processing.playlists import master_playlist
 from cloud_service.processing.queue import enqueue
 from cloud_service.processing.results import Writing, save
-from cloud_service.processing.steps import MASTER
 from cloud_service.videos.models import SELECT_VIDEOS, Rendition, StoredVideo
-from cloud_service.videos.store import ORIGINAL, ROW, VideoStore
+from cloud_service.videos.store import MASTER, ORIGINAL, POSTER, ROW, STORYBOARD, STORYBOARD_INDEX, VideoStore
 
 log = logging.getLogger(__name__)
 
-PICTURES = ("poster.jpg", "storyboard.jpg", "storyboard.vtt")
 PARTIAL = ".partial"
 CAPTIONS = "captions."
 """Files that begin so are looked after elsewhere."""
@@ -63,7 +61,7 @@ def _amiss(store: VideoStore, videos: Collection[StoredVideo]) -> list[str]:
 
 
 def _unknown(store: VideoStore, video: StoredVideo) -> list[Path]:
-    known = {ORIGINAL, ROW, *PICTURES, *([MASTER] if video.renditions else [])}
+    known = {ORIGINAL, ROW, POSTER, STORYBOARD, STORYBOARD_INDEX, *([MASTER] if video.renditions else [])}
     known |= {f"{made.name}.{ending}" for made in video.renditions for ending in ("mp4", "m3u8")}
     try:
         files = list(store.folder(video).iterdir())

@@ -18,7 +18,8 @@ from cloud_service.videos.models import StoredVideo
 
 log = logging.getLogger(__name__)
 
-ORIGINAL, ROW = "original", "video.json"
+ORIGINAL, ROW, MASTER = "original", "video.json", "master.m3u8"
+POSTER, STORYBOARD, STORYBOARD_INDEX = "poster.jpg", "storyboard.jpg", "storyboard.vtt"
 GOING = "going-"
 FOR_EVER = float("inf")
 
@@ -60,7 +61,7 @@ class VideoStore:
         return self._videos / video.owner_id / video.id
 
     def path(self, video: StoredVideo) -> str:
-        return f"{self._videos}/{video.owner_id}/{video.id}/original"
+        return f"{self._videos}/{video.owner_id}/{video.id}/{ORIGINAL}"
 
     def keep(self, scratch: Path, video: StoredVideo) -> None:
         """Move a finished, synced upload to its place; durable when this returns."""
