@@ -13,7 +13,7 @@ from uuid_utils.compat import uuid7
 from cloud_service.access.models import Viewer
 from cloud_service.db import Transaction
 from cloud_service.node import Node
-from cloud_service.uploads.completion import complete
+from cloud_service.uploads.completion import Arrived, complete
 from cloud_service.uploads.containers import HEAD_BYTES, NO_CONTAINER, media_type_of
 from cloud_service.uploads.digests import ALGORITHMS, check_digests
 from cloud_service.uploads.errors import (
@@ -149,17 +149,9 @@ async def _store(
             if upload.key is not None:
                 await node.keys.keep(transaction, upload.key, upload.to_text(), video)
 
-        return await complete(
-            node,
-            admission,
-            video_id,
-            scratch.path,
-            size=scratch.size,
-            sha256=digests["sha-256"].hexdigest(),
-            media_type=media_type,
-            synced=scratch.synced,
-            within=keep_key,
-        )
+        sha256 = digests["sha-256"].hexdigest()
+        arrived = Arrived(video_id, scratch.path, scratch.size, sha256, media_type, scratch.synced)
+        return await complete(node, admission, arrived, keep_key)
     except OSError as error:
         if is_full(error):
             raise StorageFull from None

@@ -5,6 +5,7 @@ import logging
 import sqlite3
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from cloud_service.access import marks
@@ -29,45 +30,55 @@ TRIES = 3
 Within = Callable[[Transaction, StoredVideo], Awaitable[None]]
 
 
-async def complete(
-    node: Node,
-    admission: Admission,
-    video_id: str,
-    scratch: Path,
-    *,
-    size: int,
-    sha256: str,
-    media_type: str,
-    synced: Callable[[], Awaitable[None]] | None = None,
-    within: Within | None = None,
-) -> StoredVideo:
-    """The stored video. `scratch` is gone from its place when this returns.
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """Bytes that are all there, `size` of them in the file `path`; `media_type` is what they begin as.
 
-    It is synced to the disk, or is as soon as `synced` returns: meanwhile it can be looked into. `within` the
-    transaction that stores the video others write what belongs to it.
+    They are synced to the disk, or are as soon as `synced` returns: meanwhile they can be looked into.
+    """
+
+    video_id: str
+    path: Path
+    size: int
+    sha256: str
+    media_type: str
+    synced: Callable[[], Awaitable[None]] | None = None
+
+
+async def complete(node: Node, admission: Admission, arrived: Arrived, within: Within | None = None) -> StoredVideo:
+    """The stored video; the file is gone from its place when this returns.
+
+    `within` the transaction that stores the video others write what belongs to it.
 
     Raises NotAVideo, NotADocument, and LessonNotFound for a course that was deleted meanwhile; what was moved by
     then, the caller removes (`VideoStore.remove`).
     """
-    place, title, found = admission.place, admission.place.title, NOT_LOOKED_INTO
-    if place.kind == "file":
-        media_type = await asyncio.to_thread(document_type, scratch)
+    title, media_type, found = admission.place.title, arrived.media_type, NOT_LOOKED_INTO
+    if admission.place.kind == "file":
+        media_type = await asyncio.to_thread(document_type, arrived.path)
         title = with_ending(title, media_type)
     else:
-        found = await _look_into(node, scratch)
-    if synced:
-        await synced()
+        found = await _look_into(node, arrived.path)
+    if arrived.synced:
+        await arrived.synced()
     killpoint("upload.synced")
-    video = StoredVideo(
-        id=video_id,
+    video = _video(admission, arrived, title, media_type, found)
+    await _keep(node, video, arrived.path, admission, within)
+    return video
+
+
+def _video(admission: Admission, arrived: Arrived, title: str, media_type: str, found: Probed) -> StoredVideo:
+    place = admission.place
+    return StoredVideo(
+        id=arrived.video_id,
         kind=place.kind,
         title=title,
         lesson_id=str(place.lesson_id or ""),
         course_id=admission.course_id,
         owner_id=admission.viewer.id,
         teacher_username=admission.teacher_username,
-        size=size,
-        sha256=sha256,
+        size=arrived.size,
+        sha256=arrived.sha256,
         media_type=media_type,
         duration_s=found.duration_s,
         width=found.width,
@@ -77,8 +88,6 @@ async def complete(
         status="ready" if place.kind == "file" else "processing",
         stored_at=int(time.time()),
     )
-    await _keep(node, video, scratch, admission, within)
-    return video
 
 
 async def _look_into(node: Node, scratch: Path) -> Probed:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from cloud_service.access.models import Viewer
 from cloud_service.node import Node
-from cloud_service.uploads.completion import complete
+from cloud_service.uploads.completion import Arrived, complete
 from cloud_service.uploads.containers import HEAD_BYTES
 from cloud_service.uploads.errors import (
     EmptyUpload,
@@ -160,6 +160,4 @@ async def _complete(
         with part.open("rb") as file:
             media_type = media_type_at(file.read(HEAD_BYTES))
         sha256 = upload.digest.hexdigest() if upload.digest else await asyncio.to_thread(sha256_of, part)
-        await complete(
-            node, admission, upload.id, part, size=upload.length, sha256=sha256, media_type=media_type, synced=synced
-        )
+        await complete(node, admission, Arrived(upload.id, part, upload.length, sha256, media_type, synced))
