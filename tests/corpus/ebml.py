@@ -1,6 +1,6 @@
 """Writing Matroska elements (RFC 8794), with true sizes or none."""
 
-SEGMENT, CLUSTER, INFO, VOID, ATTACHMENTS = b"\x18\x53\x80\x67", b"\x1f\x43\xb6\x75", b"\x15\x49\xa9\x66", b"\xec", b""
+SEGMENT, CLUSTER, INFO, VOID = b"\x18\x53\x80\x67", b"\x1f\x43\xb6\x75", b"\x15\x49\xa9\x66", b"\xec"
 UNKNOWN = b"\x01" + b"\xff" * 7
 
 

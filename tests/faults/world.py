@@ -8,7 +8,7 @@ from pathlib import Path
 
 from shared.localdb import LocalDatabase
 from shared.secrets import make_secrets
-from tests.both.toptank import Node, Service, TopTank, eventually
+from tests.both.toptank import Service, TopTank, eventually
 from tests.databases import scratch
 from tests.faults.ledger import Ledger
 from tests.faults.link import Link
@@ -84,9 +84,6 @@ class World(TopTank):
         super().stop()
         for link in self.links:
             link.close()
-
-    def link_of(self, node: Node) -> Link:
-        return self.links[self.nodes.index(node)]
 
     def heal(self) -> None:
         """Everything runs and everything passes; what a case broke on purpose, it mends itself."""
