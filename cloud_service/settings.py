@@ -30,9 +30,13 @@ class NodeSettings(Settings):
 class CloudSettings(NodeSettings):
     """`vps_internal_url` is how this node reaches the VPS, `cloud_url` where clients reach this node.
 
-    An upload has to bring `upload_min_bytes_per_s` over every `upload_rate_window_s`, and end within
+    `upload_bytes` is the largest video that is taken, `file_bytes` the largest file of a lesson. An upload has to bring
+    something every `upload_idle_s` and `upload_min_bytes_per_s` over every `upload_rate_window_s`, and end within
     `upload_deadline_s`; one that can be resumed is kept `upload_kept_s` after its last byte. `disk_reserve_bytes` are
     left free by uploads, for the database and for what is made of them.
+
+    Without word of the VPS, who is known may begin to watch for `trust_starting_s`, and go on for `trust_watching_s`.
+    Its changes are waited for `feed_wait_s` at a time, and it is told every `report_every_s` how the node is.
     """
 
     cloud_host: str = "127.0.0.1"

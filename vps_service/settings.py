@@ -34,7 +34,11 @@ def _payment_provider() -> str:
 
 
 class VpsSettings(DatabaseSettings):
-    """`vps_url` is what clients see. Nodes are known by the database: `toptank add-node`."""
+    """`vps_url` is what clients see. Nodes are known by the database: `toptank add-node`.
+
+    A user may keep `practice_quota_bytes` of practice videos, on all nodes together. Changes are kept
+    `changes_kept_days` for nodes that were away. `image_bytes` and `image_pixels` bound profile images.
+    """
 
     vps_host: str = "127.0.0.1"
     vps_port: int = Field(8000, ge=1, le=65535)
