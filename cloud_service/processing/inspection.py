@@ -21,6 +21,7 @@ from av.packet import Packet
 from av.stream import Disposition, Stream
 
 from cloud_service.processing.confined import Limits, confine, die_with
+from cloud_service.processing.looking import LOADED_LATER, decoder_of, moving_pictures
 from cloud_service.processing.source import (
     NTSC_RATES,
     SEGMENT_S,
@@ -38,7 +39,6 @@ LIMITS = Limits(memory_bytes=3 * 2**30, cpu_s=120, file_bytes=0)
 READ_S, END_READ_S = 90, 20
 """How long packets are counted; of what takes longer than that the end is looked for."""
 TRIED_PACKETS = 500
-NOT_MOVING = Disposition.attached_pic | Disposition.still_image | Disposition.timed_thumbnails
 JUMP_S, BACK_S = 10, 0.1
 """A transport stream that leaps ahead or back by more goes on where it was: FFmpeg sees it so too."""
 COPIED_PROFILES = ("Baseline", "Constrained Baseline", "Main", "High")
@@ -98,12 +98,12 @@ def look(path: str, media_type: str) -> Source:
 
 
 def _picture_stream(container: InputContainer) -> Stream:
-    moving = [stream for stream in container.streams.video if not stream.disposition & NOT_MOVING]
+    moving = moving_pictures(container)
     if not moving:
         raise CannotProcess(
             "The file has sound but no picture." if container.streams.audio else "The file has no video."
         )
-    if _decoder(moving[0]) not in limits.PICTURE_DECODERS:
+    if decoder_of(moving[0]) not in limits.PICTURE_DECODERS:
         raise CannotProcess("The picture is in a format that cannot be converted.")
     return moving[0]
 
@@ -111,14 +111,10 @@ def _picture_stream(container: InputContainer) -> Stream:
 def _sound_stream(container: InputContainer) -> Stream | None:
     """The one marked as default, else the first. A player would not be silent either, so neither may a rendition be."""
     audible = [stream for stream in container.streams.audio if stream.codec_context and stream.codec_context.channels]
-    known = [stream for stream in audible if _decoder(stream) in limits.SOUND_DECODERS]
+    known = [stream for stream in audible if decoder_of(stream) in limits.SOUND_DECODERS]
     if not known and container.streams.audio:
         raise CannotProcess("The sound is in a format that cannot be converted.")
     return next((stream for stream in known if stream.disposition & Disposition.default), next(iter(known), None))
-
-
-def _decoder(stream: Stream) -> str:
-    return stream.codec_context.name if stream.codec_context else ""
 
 
 class _Looking:
@@ -305,8 +301,7 @@ def _colours(frame: Any) -> Colours:
 
 def main(parent: str, media_type: str, path: str) -> None:
     die_with(int(parent))
-    imported_late = [Path(av.__file__).parent, Path(json.__file__).parents[1]]  # PyAV's parts, the standard library
-    confine(LIMITS, reads=[Path(path), *imported_late])
+    confine(LIMITS, reads=[Path(path), *LOADED_LATER])
     try:
         source = look(path, media_type)
         found: dict[str, Any] = asdict(source)

@@ -17,24 +17,21 @@ from av.audio.stream import AudioStream
 from av.codec.context import CodecContext
 from av.container import InputContainer
 from av.packet import Packet
-from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from cloud_service.processing.confined import FAILED, CannotConfine, Limits, confine, die_with
+from cloud_service.processing.looking import LOADED_LATER, decoder_of, moving_pictures
 from cloud_service.uploads import limits
 from cloud_service.uploads.boxes import is_elsewhere, is_encrypted
 from cloud_service.uploads.containers import DEMUXERS, HEAD_BYTES, MP4, NO_CONTAINER, QUICKTIME, WEBM, media_type_of
 from cloud_service.uploads.truncation import is_cut_short
 
 LIMITS = Limits(memory_bytes=2 * 2**30, cpu_s=15, file_bytes=0)
-LOADED_LATER = (Path(json.__file__).parents[1], Path(av.__file__).parent)
-"""Where Python and PyAV have what they load only when they need it."""
 UNDECODABLE_PACKETS = 500
 """How many are skipped in search of the first picture: a recording may begin between two key frames."""
 COUNTING_S = 5
 """How long to look for the end of a file that does not say how long it lasts."""
-NOT_MOVING = Disposition.attached_pic | Disposition.still_image | Disposition.timed_thumbnails
 OPTIONS = {
     "format_whitelist": ",".join(sorted(set(DEMUXERS.values()))),
     "protocol_whitelist": "file",
@@ -82,7 +79,7 @@ def _check_outside(file: BinaryIO, media_type: str) -> None:
 def _judge(container: InputContainer, media_type: str, file: BinaryIO) -> dict[str, object]:
     if len(container.streams) > limits.STREAMS:
         raise Refused(f"The file has {len(container.streams)} streams; at most {limits.STREAMS} are taken.")
-    video = next((stream for stream in container.streams.video if not stream.disposition & NOT_MOVING), None)
+    video = next(iter(moving_pictures(container)), None)
     if video is None:
         raise Refused("The file has no video stream.")
     _check_codecs(container, video)
@@ -117,15 +114,9 @@ def _check_codecs(container: InputContainer, video: VideoStream) -> None:
         ((video,), limits.PICTURE_DECODERS, "picture"),
         (sounds, limits.SOUND_DECODERS, "sound"),
     ):
-        if streams and not any(_decoder(stream) in decoders for stream in streams):
+        if streams and not any(decoder_of(stream) in decoders for stream in streams):
             name = _codec(streams[0]) or "unknown"
             raise Refused(f"The {what} is in a format that is not taken ({name}). Save it as MP4 (H.264, AAC).")
-
-
-def _decoder(stream: VideoStream | AudioStream) -> str:
-    """Empty if there is none."""
-    context: CodecContext | None = stream.codec_context
-    return context.name if context else ""
 
 
 def _codec(stream: VideoStream | AudioStream) -> str:
