@@ -10,11 +10,11 @@ from cloud_service.clock import uptime
 from cloud_service.settings import CloudSettings
 from cloud_service.uploads.actions import Upload, receive_video
 from cloud_service.uploads.places import Place
-from shared.contract import UPLOAD_RIGHTS, UploadAnswer
+from shared.contract import UPLOAD_RIGHTS
 from tests.clips import Clips
 from tests.cloud.made_up import MadeUpVps
 from tests.cloud.running import opened
-from tests.cloud.things import COURSE, MARK, TEACHER, VIDEO, position, viewer
+from tests.cloud.things import MARK, TEACHER, VIDEO, may_upload, position, viewer
 
 pytestmark = pytest.mark.anyio
 
@@ -28,16 +28,7 @@ async def test_only_a_short_upload_leaves_its_teacher_a_right_to_watch_without_a
     took_s: float,
     is_remembered: bool,
 ) -> None:
-    may = UploadAnswer(
-        allowed=True,
-        reason=None,
-        followers=3,
-        required=3,
-        course_id=COURSE,
-        teacher_username="omar",
-        as_of=position(5),
-    )
-    made_up.answers("POST", UPLOAD_RIGHTS, may)
+    made_up.answers("POST", UPLOAD_RIGHTS, may_upload())
     film = clips.film
 
     async def arriving() -> AsyncIterator[bytes]:

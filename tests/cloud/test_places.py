@@ -9,11 +9,11 @@ from cloud_service.settings import CloudSettings
 from cloud_service.uploads.errors import LessonHasVideo, ReplacementUnderWay
 from cloud_service.uploads.places import Place, admit
 from cloud_service.videos.models import StoredVideo
-from shared.contract import EVENTS, UPLOAD_RIGHTS, UploadAnswer
+from shared.contract import EVENTS, UPLOAD_RIGHTS
 from shared.problems import AppError
 from tests.cloud.made_up import MadeUpVps, bodies
 from tests.cloud.running import a_video, opened, store
-from tests.cloud.things import COURSE, TEACHER, position, viewer
+from tests.cloud.things import TEACHER, may_upload, viewer
 
 pytestmark = pytest.mark.anyio
 
@@ -25,17 +25,7 @@ PLACE = Place("course", UUID(OLD.lesson_id), replace=True)
 @pytest.fixture(autouse=True)
 def allowing(made_up: MadeUpVps) -> None:
     """The VPS would have the old video replaced."""
-    answer = UploadAnswer(
-        allowed=True,
-        reason=None,
-        followers=3,
-        required=3,
-        course_id=COURSE,
-        teacher_username="omar",
-        replaces=UUID(OLD.id),
-        as_of=position(5),
-    )
-    made_up.answers("POST", UPLOAD_RIGHTS, answer)
+    made_up.answers("POST", UPLOAD_RIGHTS, may_upload(replaces=UUID(OLD.id)))
 
 
 async def test_a_replacement_that_failed_goes_when_the_next_is_admitted_and_the_old_video_stays(

@@ -19,7 +19,7 @@ from shared import contract
 from tests.clips import Clips
 from tests.cloud.made_up import MadeUpVps
 from tests.cloud.running import Answering, RunningNode, eventually, opened, running_node
-from tests.cloud.things import COURSE, TEACHER, USER, VIDEO, position
+from tests.cloud.things import COURSE, TEACHER, USER, VIDEO, may_upload
 from tests.tus.table import OCTETS, VERSION, metadata
 
 pytestmark = pytest.mark.anyio
@@ -32,16 +32,8 @@ HEAD = b"\0\0\0\x18ftypisom\0\0\0\0isommp41" + bytes(488)
 class Permitting(Answering):
     async def _say(self, path: str, body: Any) -> Any:
         if path == contract.UPLOAD_RIGHTS:
-            return contract.UploadAnswer(
-                allowed=True,
-                reason=None,
-                followers=0,
-                required=0,
-                course_id=COURSE if body["lesson_id"] else body["user_id"],
-                teacher_username="sara",
-                quota_bytes=2**40,
-                as_of=position(0),
-            )
+            course_id = COURSE if body["lesson_id"] else body["user_id"]
+            return may_upload(0, course_id=course_id, quota_bytes=2**40)
         return await super()._say(path, body)
 
 

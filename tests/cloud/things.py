@@ -5,7 +5,7 @@ from uuid import UUID, uuid4
 
 from cloud_service.access.models import ANY, Grant, Scope, Viewer
 from cloud_service.videos.models import StoredVideo
-from shared.contract import AccessAnswer, Change, Position, StandingAnswer, Via
+from shared.contract import AccessAnswer, Change, Position, StandingAnswer, UploadAnswer, Via
 
 USER, TEACHER, COURSE, VIDEO, EPOCH, MARK = (uuid4() for _ in range(6))
 
@@ -45,6 +45,11 @@ def grant(
 ) -> Grant:
     place = str(video_id) if via == "preview" else ANY
     return Grant(Scope(str(user), str(course), place), "omar", via, version, generation)
+
+
+def may_upload(number: int = 5, **more: Any) -> UploadAnswer:
+    answer = {"followers": 3, "required": 3, "course_id": COURSE, "teacher_username": "omar", **more}
+    return UploadAnswer(allowed=True, reason=None, as_of=position(number), **answer)
 
 
 def allowed(number: int = 1, via: Via = "key", course: UUID = COURSE, epoch: UUID = EPOCH) -> AccessAnswer:
