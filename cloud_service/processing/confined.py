@@ -1,5 +1,7 @@
 """Shutting a process in before it touches what strangers made: few files, no network, no children, all use bounded.
 
+Nor may it act upon what it cannot open: files by their path, and processes of the same user, are out of its reach.
+
 `python -I -m cloud_service.processing.confined SPEC PROGRAM [ARGUMENTS]` becomes PROGRAM, so confined and ended by the
 kernel with whoever started it; SPEC is `launching`'s. A process that confines itself calls `confine`.
 
@@ -35,44 +37,75 @@ LOADERS = ("lib/ld-*", "lib64/ld-*", "lib/*/ld-linux*", "usr/lib/ld-*", "usr/lib
 CLONE_THREAD = 0x10000
 DENY, NOT_THERE = 0x00050000 | errno.EPERM, 0x00050000 | errno.ENOSYS
 KILL, ALLOW = 0x80000000, 0x7FFF0000
-LOAD, EQUAL, AT_LEAST, ANY_BIT, RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
-NUMBER_AT, ARCHITECTURE_AT, FIRST_ARGUMENT_AT = 0, 4, 16
+LOAD, EQUAL, AT_LEAST, ANY_BIT, KEEP_BITS, RETURN = 0x20, 0x15, 0x35, 0x45, 0x54, 0x06
+NUMBER_AT, ARCHITECTURE_AT, ARGUMENTS_AT = 0, 4, 16
 X32 = 0x40000000
+NOT_KNOWN = 450
+"""From this number on, the same on all machines, calls are newer than the lists here: there are none, as far as it can
+tell. The first of them that act upon files by path are fchmodat2, setxattrat and file_setattr."""
 FAILED = 126
 """The code of a process that ended because it could not be confined, or its program not be started."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Calls:
-    """A machine's number for itself and for calls (its asm/unistd.h)."""
+    """A machine's number for itself and for calls (its asm/unistd.h).
+
+    Of pairs the second is which argument, from 0, says what it is about: how to open a file, whose process it is.
+    """
 
     architecture: int
     clone: int
-    clone3: int
+    prctl: int
+    tgkill: int
+    opening: tuple[tuple[int, int], ...]
+    of_processes: tuple[tuple[int, int], ...]
     denied: tuple[int, ...]
 
 
+CLONE3, OPENAT2 = 435, 437
+"""What they are to do cannot be seen from outside; what they replaced is tried next."""
 CALLS = {
     "x86_64": _Calls(
         architecture=0xC000003E,
         clone=56,
-        clone3=435,
-        # socket, socketpair, fork, vfork, kill, ptrace, pivot_root, chroot, mount, umount2, init_module, kexec_load,
-        # add_key, request_key, keyctl, unshare, perf_event_open, open_by_handle_at, setns, process_vm_readv and
-        # _writev, finit_module, bpf, userfaultfd, pidfd_send_signal, io_uring_setup, _enter and _register, pidfd_getfd
+        prctl=157,
+        tgkill=234,
+        opening=((2, 1), (257, 2)),  # open, openat
+        of_processes=((203, 0), (302, 0)),  # sched_setaffinity, prlimit64
         denied=(
+            # socket, socketpair, fork, vfork, kill, ptrace, pivot_root, chroot, mount, umount2, init_module,
+            # kexec_load, add_key, request_key, keyctl, unshare, perf_event_open, open_by_handle_at, setns,
+            # process_vm_readv and _writev, finit_module, bpf, userfaultfd, pidfd_send_signal, io_uring_setup, _enter
+            # and _register, pidfd_getfd
             *(41, 53, 57, 58, 62, 101, 155, 161, 165, 166, 175, 246, 248, 249, 250, 272, 298, 304, 308, 310, 311),
             *(313, 321, 323, 424, 425, 426, 427, 438),
+            # truncate, chmod, fchmod, chown, fchown, lchown, utime, utimes, fchownat, futimesat, fchmodat, utimensat
+            *(76, 90, 91, 92, 93, 94, 132, 235, 260, 261, 268, 280),
+            *range(188, 200),  # setxattr to fremovexattr
+            # rt_sigqueueinfo, setpriority, sched_setparam, sched_setscheduler, tkill, ioprio_set, migrate_pages,
+            # move_pages, rt_tgsigqueueinfo, kcmp, sched_setattr, pidfd_open, process_madvise, process_mrelease
+            *(129, 141, 142, 144, 200, 251, 256, 279, 297, 312, 314, 434, 440, 448),
+            # shmget, shmat, shmctl, semget, semop, semctl, shmdt, msgget to msgctl, semtimedop, mq_open to
+            # mq_getsetattr, memfd_create, execveat, memfd_secret
+            *(*range(29, 32), *range(64, 72), 220, *range(240, 246), 319, 322, 447),
         ),
     ),
     "aarch64": _Calls(
         architecture=0xC00000B7,
         clone=220,
-        clone3=435,
-        # the same, in the order of their numbers here; there is no fork and no vfork
+        prctl=167,
+        tgkill=131,
+        opening=((56, 2),),
+        of_processes=((122, 0), (261, 0)),
         denied=(
+            # the same, each line in the order of its numbers here; much of the old is not there, as fork and chmod
             *(39, 40, 41, 51, 97, 104, 105, 117, 129, 198, 199, 217, 218, 219, 241, 265, 268, 270, 271, 273, 280, 282),
             *(424, 425, 426, 427, 438),
+            *(45, 52, 53, 54, 55, 88),
+            *range(5, 17),
+            *(30, 118, 119, 130, 138, 140, 238, 239, 240, 272, 274, 434, 440, 448),
+            *(*range(180, 198), 279, 281, 447),
         ),
     ),
 }
@@ -186,20 +219,39 @@ def _allow(ruleset: int, path: Path, access: int) -> None:
         os.close(handle)
 
 
+Step = tuple[int, int, int, int]
+"""Of a filter: what to do, how many steps to leave out if it is so and if not, and with which number."""
+
+
 def _restrict_calls() -> None:
     """No sockets of any kind, no processes beside it; threads there may be."""
     if not knows_calls():
         raise CannotConfine(f"no list of calls for {platform.machine()}")
     calls = CALLS[platform.machine()]
-    program = [(LOAD, 0, 0, ARCHITECTURE_AT), (EQUAL, 1, 0, calls.architecture), (RETURN, 0, 0, KILL)]
+    program: list[Step] = [(LOAD, 0, 0, ARCHITECTURE_AT), (EQUAL, 1, 0, calls.architecture), (RETURN, 0, 0, KILL)]
     program += [(LOAD, 0, 0, NUMBER_AT), (AT_LEAST, 0, 1, X32), (RETURN, 0, 0, KILL)]
+    program += [(AT_LEAST, 0, 1, NOT_KNOWN), (RETURN, 0, 0, NOT_THERE)]
     for number in calls.denied:
         program += [(EQUAL, 0, 1, number), (RETURN, 0, 0, DENY)]
-    program += [(EQUAL, 0, 1, calls.clone3), (RETURN, 0, 0, NOT_THERE)]  # its flags cannot be seen; clone is tried next
-    program += [(EQUAL, 0, 3, calls.clone), (LOAD, 0, 0, FIRST_ARGUMENT_AT), (ANY_BIT, 1, 0, CLONE_THREAD)]
-    program += [(RETURN, 0, 0, DENY), (RETURN, 0, 0, ALLOW)]
+    for number in (CLONE3, OPENAT2):
+        program += [(EQUAL, 0, 1, number), (RETURN, 0, 0, NOT_THERE)]
+    for number, about in calls.of_processes:
+        program += _judged(number, about, (EQUAL, 1, 0, 0))  # 0 is itself
+    for number, about in calls.opening:  # Landlock before its third version lets it empty what it may only read
+        reading, any_way = os.O_TRUNC | os.O_RDONLY, os.O_TRUNC | os.O_ACCMODE
+        program += _judged(number, about, (KEEP_BITS, 0, 0, any_way), (EQUAL, 1, 0, reading), (EQUAL, 0, 1, any_way))
+    program += _judged(calls.prctl, 0, (EQUAL, 0, 1, PR_SET_PDEATHSIG))  # it would outlive who started it
+    program += _judged(calls.tgkill, 0, (EQUAL, 1, 0, os.getpid()))
+    program += _judged(calls.clone, 0, (ANY_BIT, 1, 0, CLONE_THREAD))
+    program += [(RETURN, 0, 0, ALLOW)]
     code = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *step) for step in program))
     _prctl(PR_SET_SECCOMP, 2, ctypes.create_string_buffer(struct.pack("@HP", len(program), ctypes.addressof(code))))
+
+
+def _judged(number: int, argument: int, *question: Step) -> list[Step]:
+    """The call is denied, unless `question` about one of its arguments (32 bits of it) leaves that step out."""
+    answer = [(LOAD, 0, 0, ARGUMENTS_AT + 8 * argument), *question, (RETURN, 0, 0, DENY), (RETURN, 0, 0, ALLOW)]
+    return [(EQUAL, 0, len(answer), number), *answer]
 
 
 def _call(number: int, *arguments: object) -> int:

@@ -17,16 +17,23 @@ from tests.clips import H264, PICTURE, Clips
 LIMITS = Limits(memory_bytes=2**31, cpu_s=60, file_bytes=2**20)
 HAS_LANDLOCK = pytest.mark.skipif(not landlock_version(), reason="this kernel has no Landlock")
 TRYING = """
-import os, socket, subprocess, sys, threading
+import ctypes, os, platform, resource, signal, socket, subprocess, sys, threading
 from pathlib import Path
-from cloud_service.processing.confined import Limits, confine
-seen, folder, hidden = map(Path, sys.argv[1:])
+from cloud_service.processing import confined
+from cloud_service.processing.confined import CALLS, Limits, confine
+seen, folder, hidden = map(Path, sys.argv[1:4])
+parent = os.getppid()
 def fails(what):
     try:
         what()
     except OSError as error:
         return type(error).__name__
     return "done"
+def call(number, *arguments):
+    if ctypes.CDLL(None, use_errno=True).syscall(ctypes.c_long(number), *arguments) < 0:
+        raise OSError(ctypes.get_errno(), "")
+if len(sys.argv) > 4:
+    confined.landlock_version = lambda: int(sys.argv[4])
 confine(Limits(memory_bytes=2**31, cpu_s=60, file_bytes=2**20), reads=[seen], writes=[folder])
 """
 
@@ -42,11 +49,11 @@ def places(tmp_path: Path) -> tuple[Path, Path, Path]:
     return seen, folder, hidden
 
 
-def tried(places: tuple[Path, Path, Path], *attempts: str) -> list[str]:
-    """What comes of each expression in a confined process."""
+def tried(places: tuple[Path, Path, Path], *attempts: str, landlock: int | None = None) -> list[str]:
+    """What comes of each expression in a confined process, as on a kernel with that version of Landlock."""
     code = TRYING + "\n".join(f"print(fails(lambda: {attempt}))" for attempt in attempts)
     ran = subprocess.run(
-        [sys.executable, "-I", "-c", textwrap.dedent(code), *map(str, places)],
+        [sys.executable, "-I", "-c", textwrap.dedent(code), *map(str, places), *([str(landlock)] if landlock else [])],
         capture_output=True,
         text=True,
         check=False,
@@ -77,6 +84,68 @@ def test_it_sees_the_files_it_was_given_and_no_other(places: tuple[Path, Path, P
     )
     assert tried(places, *others) == ["PermissionError"] * len(others)
     assert [path.read_text() for path in (places[0], places[2])] == ["seen", "hidden"]
+
+
+ON_FILES = (
+    "os.truncate(hidden, 0)",
+    "os.truncate(seen, 0)",
+    "os.open(seen, os.O_RDONLY | os.O_TRUNC)",
+    "os.open(hidden, os.O_ACCMODE | os.O_TRUNC)",
+    "hidden.chmod(0o777)",
+    "os.fchmod(0, 0o777)",
+    "call(452, -100, bytes(hidden), 0o777, 0)",  # fchmodat2
+    "os.chown(hidden, os.getuid(), -1)",
+    "os.fchown(0, os.getuid(), -1)",
+    "os.utime(hidden, (0, 0))",
+    "os.setxattr(hidden, 'user.x', b'')",
+    "os.getxattr(hidden, 'user.x')",
+    "os.listxattr(hidden)",
+    "os.removexattr(hidden, 'user.x')",
+)
+
+
+@HAS_LANDLOCK
+@pytest.mark.parametrize("landlock", [None, 2])
+def test_it_changes_nothing_about_files_that_it_may_not_write(
+    places: tuple[Path, Path, Path], landlock: int | None
+) -> None:
+    """Landlock knows nothing of most of these, and its second version not of emptying files."""
+    before = [path.stat() for path in (places[0], places[2])]
+    came_of = tried(places, *ON_FILES, landlock=landlock)
+    assert dict(zip(ON_FILES, came_of, strict=True)) == {
+        attempt: "OSError" if "452" in attempt else "PermissionError" for attempt in ON_FILES
+    }
+    now = [path.stat() for path in (places[0], places[2])]
+    assert [(file.st_size, file.st_mode, file.st_ctime_ns) for file in now] == [
+        (file.st_size, file.st_mode, file.st_ctime_ns) for file in before
+    ]
+    assert tried(places, "(folder / 'new').open('w+').truncate(5)", landlock=landlock) == ["done"]
+
+
+ON_PROCESSES = {
+    "os.nice(1)": "PermissionError",
+    "os.setpriority(os.PRIO_PROCESS, parent, 19)": "PermissionError",
+    "os.setpriority(os.PRIO_USER, 0, 19)": "PermissionError",
+    "os.sched_setaffinity(parent, {0})": "PermissionError",
+    "os.sched_setaffinity(0, os.sched_getaffinity(0))": "done",
+    "os.sched_setscheduler(parent, os.SCHED_IDLE, os.sched_param(0))": "PermissionError",
+    "resource.prlimit(parent, resource.RLIMIT_NOFILE)": "PermissionError",
+    "resource.getrlimit(resource.RLIMIT_NOFILE)": "done",
+    "os.pidfd_open(parent)": "PermissionError",
+    "call(CALLS[platform.machine()].tgkill, parent, parent, 0)": "PermissionError",
+    "signal.pthread_kill(threading.get_ident(), 0)": "done",
+    "call(CALLS[platform.machine()].prctl, 1, 0)": "PermissionError",  # PR_SET_PDEATHSIG
+    "os.memfd_create('x')": "PermissionError",
+    "call({'x86_64': 29, 'aarch64': 194}[platform.machine()], 0, 4096, 0o1600)": "PermissionError",  # shmget
+    "call({'x86_64': 64, 'aarch64': 190}[platform.machine()], 0, 1, 0o1600)": "PermissionError",  # semget
+    "call({'x86_64': 68, 'aarch64': 186}[platform.machine()], 0, 0o1600)": "PermissionError",  # msgget
+    "call({'x86_64': 200, 'aarch64': 130}[platform.machine()], parent, 0)": "PermissionError",  # tkill
+    "call({'x86_64': 240, 'aarch64': 180}[platform.machine()], b'x', 0o102, 0o600, 0)": "PermissionError",  # mq_open
+}
+
+
+def test_it_does_nothing_to_other_processes(places: tuple[Path, Path, Path]) -> None:
+    assert dict(zip(ON_PROCESSES, tried(places, *ON_PROCESSES), strict=True)) == ON_PROCESSES
 
 
 def test_it_reaches_nobody(places: tuple[Path, Path, Path]) -> None:
