@@ -2,6 +2,7 @@
 
 from cloud_service.app import create_app
 from cloud_service.db import FILE, NewerSchema, check_release
+from cloud_service.processing.kernel import check_kernel
 from cloud_service.settings import CloudSettings
 from shared import logs
 from shared.folders import FolderInUse, hold
@@ -12,6 +13,7 @@ from shared.settings import load, stop
 def main() -> None:
     settings = load(CloudSettings)
     logs.configure(settings.node_id, settings.log_level)
+    check_kernel(settings)
     try:
         lock = hold(settings.folder)  # a second node in the same folder would sweep away the first one's uploads
         check_release(settings.folder / FILE)

@@ -11,10 +11,14 @@ MIB, GIB = 2**20, 2**30
 
 
 class NodeSettings(Settings):
-    """What every process of a node is told."""
+    """What every process of a node is told.
+
+    `confinement_required`: not to work on a kernel that cannot hide files from what looks into videos.
+    """
 
     cloud_data_dir: Path | None = None
     node_id: str = "node-1"
+    confinement_required: bool = False
 
     @property
     def folder(self) -> Path:
@@ -32,8 +36,9 @@ class CloudSettings(NodeSettings):
 
     `upload_bytes` is the largest video that is taken, `file_bytes` the largest file of a lesson. An upload has to bring
     something every `upload_idle_s` and `upload_min_bytes_per_s` over every `upload_rate_window_s`, and end within
-    `upload_deadline_s`; one that can be resumed is kept `upload_kept_s` after its last byte. `disk_reserve_bytes` are
-    left free by uploads, for the database and for what is made of them.
+    `upload_deadline_s`; of those in one request each user has at most `uploads_per_user` at once. One that can be
+    resumed is kept `upload_kept_s` after its last byte. `disk_reserve_bytes` are left free by uploads, for the database
+    and for what is made of them.
 
     Without word of the VPS, who is known may begin to watch for `trust_starting_s`, and go on for `trust_watching_s`.
     Its changes are waited for `feed_wait_s` at a time, and it is told every `report_every_s` how the node is.
@@ -53,6 +58,7 @@ class CloudSettings(NodeSettings):
     upload_min_bytes_per_s: int = Field(64 * 1024, ge=0)
     upload_rate_window_s: float = Field(30, gt=0)
     upload_deadline_s: float = Field(24 * 3600, gt=0)
+    uploads_per_user: int = Field(8, ge=1)
     upload_kept_s: int = Field(24 * 3600, ge=0)
     disk_reserve_bytes: int = Field(GIB, ge=0)
     trust_watching_s: float = Field(15 * 60, gt=0)
@@ -76,8 +82,8 @@ class WorkerSettings(NodeSettings):
     `processing_at_most_durations` times the video's length, whichever is longer; `processing_memory_bytes` are what
     it may address. `processing_reserve_bytes` of the disk are left free: below that, jobs wait. A job whose worker
     says nothing for `processing_lease_s` is another's; a failed one is tried again after `processing_retry_s`, then
-    after twice as long, and so on. `confinement_required`: not to work on a kernel that cannot hide files from
-    ffmpeg. `worker_alive_file` is touched every second or so, for whoever watches over the worker.
+    after twice as long, and so on. `worker_alive_file` is touched every second or so, for whoever watches over the
+    worker.
     """
 
     processing_stalled_s: float = Field(60, gt=0)
@@ -87,5 +93,4 @@ class WorkerSettings(NodeSettings):
     processing_reserve_bytes: int = Field(GIB // 4, ge=0)
     processing_lease_s: float = Field(15, ge=2)
     processing_retry_s: float = Field(10, ge=0)
-    confinement_required: bool = False
     worker_alive_file: Path | None = None
