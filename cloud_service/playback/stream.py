@@ -1,6 +1,7 @@
 """`GET /videos/{id}/stream`: the hot path, a plain ASGI callable in front of the framework.
 
-Without `?rendition=` it is the original, where browsers play that, or nothing else was made yet; else sd.
+Without `?rendition=` it is the original, where browsers play that, or nothing else was made yet; else sd, or
+what there is.
 
 A warm request costs a dictionary look-up for its token, one for its video, one for its grant, and the read. While a
 long answer is being sent, every block is preceded by the same look-ups, so a right that ends, ends the answer.
@@ -28,7 +29,7 @@ log = logging.getLogger(__name__)
 
 PREFIX, SUFFIX = "/videos/", "/stream"
 MOST_DIGITS = 19
-ORIGINAL = "original"
+ORIGINAL, SD = "original", "sd"
 
 
 class RenditionNotFound(NotFound):
@@ -61,7 +62,9 @@ def representation(store: VideoStore, video: StoredVideo, rendition: str | None)
     """Raises RenditionNotFound."""
     if rendition == ORIGINAL or (rendition is None and (video.plays or not video.renditions)):
         return Representation(store.path(video), video.size, video.etag, video.stored_at, video.media_type)
-    made = video.rendition("sd" if rendition is None else rendition)
+    made = video.rendition(SD if rendition is None else rendition)
+    if made is None and rendition is None:
+        made = video.renditions[0]  # sd was lost, and is being made again
     if made is None:
         raise RenditionNotFound
     etag = f'"{video.sha256[:32]}-{made.name}-{made.size:x}"'

@@ -61,6 +61,7 @@ async def test_without_a_wish_it_is_what_browsers_play(running: RunningNode) -> 
         (True, ["sd", "hd"], FILM),
         (False, [], FILM),
         (False, ["hd", "sd"], b"sd"),
+        (False, ["hd"], b"hd"),
     ]
     for number, (plays, names, expected) in enumerate(cases, start=1):
         video = replace(a_video(number), plays=plays, renditions=tuple(made(name) for name in names))
