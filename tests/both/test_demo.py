@@ -149,7 +149,7 @@ def test_a_second_stack_on_the_same_data_is_refused_and_harms_nothing(second_run
 def test_a_service_that_dies_ends_the_stack_and_is_named(second_run: Up, first_run: FirstRun) -> None:
     with socket.create_connection(("127.0.0.1", int(first_run.environment["TOPTANK_CLOUD_PORT"]))):
         pass
-    (cloud,) = [pid for pid in processes_of(first_run.folder) if b"cloud_service" in cmdline(pid)]
+    (cloud,) = [pid for pid in processes_of(first_run.folder) if b"cloud_service" in cmdline(pid).split(b"\0")]
     os.kill(cloud, signal.SIGKILL)
     assert second_run.process.wait(20) != 0
     complaint = one_line(second_run.complained())
