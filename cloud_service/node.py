@@ -1,7 +1,7 @@
 """Everything that lives as long as the node's database does, in one typed place."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -53,6 +53,8 @@ class Node:
     space: Space
     resumable: ResumableUploads
     keys: IdempotencyKeys
+    claims: set[str] = field(default_factory=set)
+    """The uploads whose claim to a place holds right now; the rows of others are leftovers."""
 
 
 async def current_node(request: Request) -> Node:

@@ -113,20 +113,23 @@ def take_room(node: Node, admission: Admission, upload_id: str, size: int, up_to
 
 @asynccontextmanager
 async def claimed(node: Node, video_id: str, admission: Admission) -> AsyncIterator[None]:
-    """Of two uploads into one place at once, one is refused. Raises UploadInProgress. Take room for it first."""
+    """Of two uploads into one place at once, one is refused. Raises UploadInProgress."""
     place = _claim(admission.place, video_id)
-    async with node.database.transaction() as transaction:
-        claims = [row["id"] for row in await transaction.fetch("SELECT id FROM uploads WHERE place = ?", (place,))]
-        if any(claim in node.space for claim in claims):
-            raise UploadInProgress
-        await transaction.execute(
-            "INSERT OR REPLACE INTO uploads (id, place, owner_id) VALUES (?, ?, ?)",
-            (video_id, place, admission.viewer.id),
-        )
     try:
+        async with node.database.transaction() as transaction:
+            claims = [row["id"] for row in await transaction.fetch("SELECT id FROM uploads WHERE place = ?", (place,))]
+            if any(claim in node.claims for claim in claims):
+                raise UploadInProgress
+            await transaction.execute(
+                "INSERT OR REPLACE INTO uploads (id, place, owner_id) VALUES (?, ?, ?)",
+                (video_id, place, admission.viewer.id),
+            )
+            transaction.on_commit(lambda: node.claims.add(video_id))
         yield
     finally:
-        await asyncio.shield(_release(node, video_id))
+        if video_id in node.claims:
+            node.claims.remove(video_id)
+            await asyncio.shield(_release(node, video_id))
 
 
 def _claim(place: Place, video_id: str) -> str:
@@ -141,7 +144,7 @@ async def forget_claims(database: Database) -> None:
 
 
 async def _release(node: Node, video_id: str) -> None:
-    """A claim that stays because nothing can be written keeps nobody out, as its upload has no room any more."""
+    """A claim that stays because nothing can be written keeps nobody out: it is not in `node.claims` any more."""
     try:
         async with node.database.transaction() as transaction:
             await transaction.execute("DELETE FROM uploads WHERE id = ?", (video_id,))

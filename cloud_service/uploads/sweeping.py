@@ -39,8 +39,8 @@ async def sweep(node: Node) -> None:
 
 
 async def _sweep_claims(node: Node) -> None:
-    """Of uploads that ended when the database took no writes."""
+    """Of uploads that ended, or were not completed, when the database took no writes."""
     async with node.database.transaction() as transaction:
         claims = [row["id"] for row in await transaction.fetch("SELECT id FROM uploads")]
-        over = [(upload_id,) for upload_id in claims if upload_id not in node.space]
+        over = [(upload_id,) for upload_id in claims if upload_id not in node.claims]
         await transaction.execute_many("DELETE FROM uploads WHERE id = ?", over)

@@ -87,7 +87,7 @@ async def test_keys_are_kept_for_a_day_and_claims_as_long_as_their_upload(settin
                 await transaction.execute("INSERT INTO uploads VALUES (?, ?, '')", (name, name))
             expired = int(time.time()) - KEPT_S
             await transaction.execute("UPDATE idempotency_keys SET added_at = ? WHERE key = 'stale'", (expired,))
-        node.space.recall("fresh", 10, 4)
+        node.claims.add("fresh")
         assert await node.keys.find("stale") is None
         await sweep(node)
         assert [row["key"] for row in await node.database.fetch("SELECT key FROM idempotency_keys")] == ["fresh"]
