@@ -214,5 +214,5 @@ def _more_room(node: Node, admission: Admission, scratch: ScratchFile, coming: i
 
 async def _clean_up(node: Node, scratch: ScratchFile, viewer: Viewer, video_id: str) -> None:
     await scratch.discard()
-    node.store.remove(viewer.id, video_id)
+    await asyncio.to_thread(node.store.remove, viewer.id, video_id)
     await node.rights.forget_standing(viewer.id)

@@ -78,7 +78,7 @@ class ScratchFile:
 
     async def discard(self) -> None:
         """Away with it, at once."""
-        self.path.unlink(missing_ok=True)
+        await asyncio.to_thread(self.path.unlink, missing_ok=True)  # a large one takes the system a while
         await self.close()
 
     async def close(self) -> None:

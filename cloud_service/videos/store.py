@@ -52,7 +52,7 @@ class VideoStore:
         with suppress(FileNotFoundError):
             self.original(owner_id, upload_id).rename(self.part(upload_id))
             sync_folder(self._parts)
-            self.remove(owner_id, upload_id)
+        self.remove(owner_id, upload_id)
 
     def original(self, owner_id: str, video_id: str) -> Path:
         return self._videos / owner_id / video_id / ORIGINAL
@@ -64,13 +64,19 @@ class VideoStore:
         return f"{self._videos}/{video.owner_id}/{video.id}/{ORIGINAL}"
 
     def keep(self, scratch: Path, video: StoredVideo) -> None:
-        """Move a finished, synced upload to its place; durable when this returns."""
+        """Move a finished, synced upload to its place; durable when this returns. If it fails, all is as before."""
         place = self.original(video.owner_id, video.id)
         place.parent.mkdir(parents=True)
-        _write_row(place.with_name(ROW), video)
-        scratch.rename(place)
-        for folder in (place.parent, place.parent.parent, self._videos):
-            sync_folder(folder)
+        try:
+            _write_row(place.with_name(ROW), video)
+            scratch.rename(place)
+            for folder in (place.parent, place.parent.parent, self._videos):
+                sync_folder(folder)
+        except OSError:
+            with suppress(FileNotFoundError):
+                place.rename(scratch)
+            shutil.rmtree(place.parent, ignore_errors=True)
+            raise
 
     def remove(self, owner_id: str, video_id: str) -> None:
         """All at once: what a worker still adds meanwhile has nowhere to go. Nothing to remove is no error."""
