@@ -50,18 +50,15 @@ def declared_length(request: Request) -> int | None:
 
 def stored_answer(node: Node, request: Request, taken: Taken, shown: BaseModel, address: str) -> Response:
     headers = {"Location": address, digests.HEADER: digests.repr_digest(taken.video.sha256)}
-    if taken.is_read:
-        return JSONResponse(shown.model_dump(mode="json"), 201, headers)
-    return EarlyAnswer(shown.model_dump(mode="json"), 201, headers, read_to_its_end(node, body_of(request)))
+    answer = JSONResponse(shown.model_dump(mode="json"), 201, headers)
+    return answer if taken.is_read else EarlyAnswer(answer, read_to_its_end(node, body_of(request)))
 
 
-class EarlyAnswer(JSONResponse):
+class EarlyAnswer(Response):
     """Sent before the body came: whoever listens need not send it, and the others are heard to their end."""
 
-    def __init__(
-        self, content: object, status: int, headers: dict[str, str], rest: Coroutine[object, object, None]
-    ) -> None:
-        super().__init__(content, status, {**headers, "Connection": "close"})
+    def __init__(self, answer: Response, rest: Coroutine[object, object, None]) -> None:
+        super().__init__(answer.body, answer.status_code, {**answer.headers, "Connection": "close"})
         self._rest = rest
 
     async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:

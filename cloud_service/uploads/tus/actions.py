@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 from cloud_service.access.models import Viewer
 from cloud_service.node import Node
@@ -19,7 +20,7 @@ from cloud_service.uploads.errors import (
 )
 from cloud_service.uploads.places import admit, claimed, take_room
 from cloud_service.uploads.scratch import ScratchFile
-from cloud_service.uploads.tus.errors import OffsetMismatch
+from cloud_service.uploads.tus.errors import OffsetMismatch, TooManyUploads
 from cloud_service.uploads.tus.headers import metadata_of
 from cloud_service.uploads.tus.living import sha256_of
 from cloud_service.uploads.tus.models import ResumableUpload
@@ -34,14 +35,24 @@ log = logging.getLogger(__name__)
 
 PASSING = (NotAuthenticated, UploadInProgress, StorageFull, Unavailable)
 """What may be otherwise when the client comes back; any other refusal is the end of the upload."""
+ROOM_PER_USER = 3
+"""How much may be kept free for one user's uploads, in uploads of the largest size."""
 
 
-async def create(
-    node: Node, viewer: Viewer, length: int, metadata: str, sent: Bytes, key: str | None = None
-) -> tuple[ResumableUpload, int]:
-    """The upload with its offset; or nothing of it stays, also when it is only these first bytes that are refused.
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """`is_read` is false for an upload that was there already: what the request brings has not come yet."""
 
-    With the key of an earlier one it is that, as far as it is.
+    upload: ResumableUpload
+    offset: int
+    is_read: bool = True
+
+
+async def create(node: Node, viewer: Viewer, length: int, metadata: str, sent: Bytes, key: str | None = None) -> Begun:
+    """Or nothing of the upload stays, also when it is only these first bytes that are refused.
+
+    With the key of an earlier one it is that, as far as it is. So one with a key stays when its connection drops: the
+    client can find it again.
     """
     place = place_of(metadata_of(metadata))
     if length == 0:
@@ -50,19 +61,34 @@ async def create(
         raise UploadTooLarge(f"At most {node.settings.upload_bytes} bytes are taken.")
     sent.check_fits(length)
     if key is not None and (earlier := await node.resumable.of_key(viewer.id, key)):
-        return earlier, await _begun_before(node, earlier, length, metadata)
+        return Begun(earlier, await _begun_before(node, earlier, length, metadata), is_read=False)
     upload = ResumableUpload.begun(viewer.id, length, metadata, key)
     admission = await admit(node, viewer, place)
+    is_found_again = False
     try:
+        _check_share(node, viewer, length)
         take_room(node, admission, upload.id, length)
         async with upload.turns.next() as turn:
             await node.resumable.add(upload)
+            is_found_again = key is not None
             offset = await _append(node, viewer, upload, turn, 0, sent)
-    except BaseException:
-        await asyncio.shield(node.resumable.remove(upload))
+    except BaseException as error:
+        if not is_found_again or _is_final(error):
+            await asyncio.shield(node.resumable.remove(upload))
         raise
     log.info("resumable upload begun", extra={"upload_id": upload.id, "length": length})
-    return upload, offset
+    return Begun(upload, offset)
+
+
+def _check_share(node: Node, viewer: Viewer, length: int) -> None:
+    """Raises TooManyUploads: nobody keeps the disk from all others by announcing what does not come."""
+    if node.resumable.to_come(viewer.id) + length > ROOM_PER_USER * node.settings.upload_bytes:
+        raise TooManyUploads("they would take more room than one user may be promised.")
+
+
+def _is_final(error: BaseException) -> bool:
+    """Whether the upload is refused for good."""
+    return isinstance(error, AppError) and not isinstance(error, (*ENDED, *PASSING))
 
 
 async def _begun_before(node: Node, upload: ResumableUpload, length: int, metadata: str) -> int:
@@ -108,8 +134,23 @@ async def _append(node: Node, viewer: Viewer, upload: ResumableUpload, turn: Tur
         await expect_nothing(sent)
         return at
     try:
-        offset, syncing = await store(node, upload, turn, at, sent)
-        killpoint("tus.appended")
+        node.space.reserve(upload.id, upload.length)
+        offset, syncing = await _receive(node, upload, turn, at, sent)
+        if offset == upload.length:
+            await _finish(node, viewer, upload, syncing)
+    except OSError as error:
+        if is_full(error):
+            raise StorageFull from None
+        raise
+    return offset
+
+
+async def _receive(
+    node: Node, upload: ResumableUpload, turn: Turn, at: int, sent: Bytes
+) -> tuple[int, ScratchFile | None]:
+    """As `store`, and what ends the upload with this request is seen to."""
+    try:
+        stored = await store(node, upload, turn, at, sent)
     except ENDED as error:
         log.info("upload interrupted", extra={"upload_id": upload.id, "reason": str(error)})
         is_over = isinstance(error, LOST) and node.resumable.drops_at_once()
@@ -118,13 +159,8 @@ async def _append(node: Node, viewer: Viewer, upload: ResumableUpload, turn: Tur
     except NotAVideo:
         await node.resumable.remove(upload)
         raise
-    except OSError as error:
-        if is_full(error):
-            raise StorageFull from None
-        raise
-    if offset == upload.length:
-        await _finish(node, viewer, upload, syncing)
-    return offset
+    killpoint("tus.appended")
+    return stored
 
 
 async def _finish(node: Node, viewer: Viewer, upload: ResumableUpload, syncing: ScratchFile | None) -> None:
@@ -136,7 +172,7 @@ async def _finish(node: Node, viewer: Viewer, upload: ResumableUpload, syncing: 
         if syncing:
             await asyncio.shield(syncing.close())
         if not node.resumable.is_finished(upload):
-            is_final = isinstance(error, AppError) and not isinstance(error, PASSING)
+            is_final = _is_final(error)
             log.info("upload not completed", extra={"upload_id": upload.id, "reason": str(error), "is_final": is_final})
             await asyncio.shield(_refuse(node, upload) if is_final else node.resumable.take_last_byte_back(upload))
         raise
@@ -146,7 +182,7 @@ async def _finish(node: Node, viewer: Viewer, upload: ResumableUpload, syncing: 
 
 
 async def _refuse(node: Node, upload: ResumableUpload) -> None:
-    node.store.remove(upload.owner_id, upload.id)
+    await asyncio.to_thread(node.store.remove, upload.owner_id, upload.id)
     await node.resumable.remove(upload)
 
 

@@ -50,5 +50,5 @@ class UploadNotFound(NotFound):
 class TooManyUploads(AppError):
     status, code, title = 429, "too_many_uploads", "Too many of your uploads are unfinished"
 
-    def __init__(self, limit: int) -> None:
-        super().__init__(f"Finish or end some of the {limit}.", headers={"Retry-After": "60"})
+    def __init__(self, why: str) -> None:
+        super().__init__(f"Finish or end some: {why}", headers={"Retry-After": "60"})

@@ -9,11 +9,12 @@ import asyncio
 import hashlib
 import logging
 import os
+import sqlite3
 import time
 from contextlib import suppress
 from pathlib import Path
 
-from cloud_service.db import Database
+from cloud_service.db import Database, Transaction
 from cloud_service.uploads.errors import IdempotencyKeyInUse
 from cloud_service.uploads.space import Space
 from cloud_service.uploads.tus.errors import TooManyUploads, UploadNotFound
@@ -25,6 +26,8 @@ from shared.killpoints import killpoint
 log = logging.getLogger(__name__)
 
 UNFINISHED_PER_USER = 100
+ROOM_KEPT_S = 15 * 60
+"""How long the room of an upload that nobody goes on with is kept from others; its bytes are kept for longer."""
 BETWEEN_REQUESTS_S = 60
 """How long an upload waits for its next request where none is kept after its connection has dropped."""
 SWEEP_EVERY_S = 60.0
@@ -35,6 +38,8 @@ class ResumableUploads:
         self._database, self._store, self._catalogue, self._space = database, store, catalogue, space
         self._kept_s = kept_s
         self._uploads: dict[str, ResumableUpload] = {}
+        self._going: set[str] = set()
+        """Removed, but for what the disk or the database would not let go."""
 
     async def load(self) -> None:
         """As they were left: with rows and parts one to one, and their room promised to them again."""
@@ -66,12 +71,18 @@ class ResumableUploads:
                 log.exception("expired uploads were not removed")
 
     async def sweep(self) -> None:
-        """Remove what has expired, and what became of it if that was deleted since."""
+        """Remove what has expired, and what became of it if that was deleted since; whoever idles loses the room."""
+        if self._going:
+            await self._remove_going()
         for upload in list(self._uploads.values()):
-            if upload.turns.is_free and self._has_expired(upload):
+            if not upload.turns.is_free:
+                continue
+            if self._has_expired(upload):
                 async with upload.turns.next():
                     await self.remove(upload)
                 log.info("resumable upload expired", extra={"upload_id": upload.id})
+            elif not self.is_finished(upload) and self._written_at(upload) < time.time() - ROOM_KEPT_S:
+                self._space.let_lapse(upload.id)
 
     def _has_expired(self, upload: ResumableUpload) -> bool:
         try:
@@ -110,6 +121,10 @@ class ResumableUploads:
             raise UploadNotFound
         if self.is_finished(upload):
             return upload.length
+        if upload.sure_bytes is not None:
+            await self.be_sure_of(upload, None)
+        if self._size(upload) == upload.length:  # it was to become a video, and that could not be taken back
+            await self.take_last_byte_back(upload)
         if not upload.is_synced:
             await asyncio.to_thread(_sync, self.part(upload))
             upload.is_synced = True
@@ -123,10 +138,17 @@ class ResumableUploads:
         kept_s = self._kept_s or BETWEEN_REQUESTS_S
         if video := self._catalogue.find(upload.id):
             return video.stored_at + kept_s
+        return self._written_at(upload) + kept_s
+
+    def _written_at(self, upload: ResumableUpload) -> float:
         try:
-            return self.part(upload).stat().st_mtime + kept_s
+            return self.part(upload).stat().st_mtime
         except FileNotFoundError:
             raise UploadNotFound from None
+
+    def to_come(self, owner_id: str) -> int:
+        """The bytes that are kept free for this user's uploads."""
+        return self._space.to_come(one.id for one in self._uploads.values() if one.owner_id == owner_id)
 
     def drops_at_once(self) -> bool:
         """Whether an upload whose connection is lost is over."""
@@ -138,12 +160,13 @@ class ResumableUploads:
         """By whoever has the turn. Row first: no part is without one. Raises TooManyUploads, IdempotencyKeyInUse."""
         mine = (one for one in self._uploads.values() if one.owner_id == upload.owner_id)
         if sum(not self.is_finished(one) for one in mine) >= UNFINISHED_PER_USER:
-            raise TooManyUploads(UNFINISHED_PER_USER)
+            raise TooManyUploads(f"there are {UNFINISHED_PER_USER}.")
         if upload.idempotency_key and await self.of_key(upload.owner_id, upload.idempotency_key):
             raise IdempotencyKeyInUse
         self._uploads[upload.id] = upload
         marks = ", ".join("?" for _ in COLUMNS)
         async with self._database.transaction(durable=True) as transaction:
+            await self._delete_rows_of_going(transaction)
             await transaction.execute(
                 f"INSERT INTO resumable_uploads ({', '.join(COLUMNS)}) VALUES ({marks})",  # noqa: S608
                 upload.to_row(),
@@ -153,18 +176,32 @@ class ResumableUploads:
 
     async def be_sure_of(self, upload: ResumableUpload, size: int | None) -> None:
         """Durable: whatever comes, no more than these bytes of it are kept; None for all that are there."""
-        upload.sure_bytes = size
         async with self._database.transaction(durable=True) as transaction:
             await transaction.execute("UPDATE resumable_uploads SET sure_bytes = ? WHERE id = ?", (size, upload.id))
+            transaction.on_commit(lambda: setattr(upload, "sure_bytes", size))
 
     async def remove(self, upload: ResumableUpload) -> None:
-        """Part, then row; a video that it has become stays."""
+        """Part, then row; a video that it has become stays. What cannot go right now does so at the next sweep."""
         self._uploads.pop(upload.id, None)
-        self.part(upload).unlink(missing_ok=True)
-        self._space.release(upload.id)
-        killpoint("tus.part_gone")
-        async with self._database.transaction() as transaction:
-            await transaction.execute("DELETE FROM resumable_uploads WHERE id = ?", (upload.id,))
+        self._going.add(upload.id)
+        await self._remove_going()
+
+    async def _remove_going(self) -> None:
+        try:
+            for upload_id in list(self._going):
+                await asyncio.to_thread(self._store.part(upload_id).unlink, missing_ok=True)
+                self._space.release(upload_id)
+            killpoint("tus.part_gone")
+            async with self._database.transaction() as transaction:
+                await self._delete_rows_of_going(transaction)
+        except (OSError, sqlite3.Error) as error:
+            log.warning("upload not quite removed", extra={"ids": sorted(self._going), "reason": str(error)})
+
+    async def _delete_rows_of_going(self, transaction: Transaction) -> None:
+        """Before another row with the same key."""
+        going = tuple(self._going)
+        await transaction.execute_many("DELETE FROM resumable_uploads WHERE id = ?", [(one,) for one in going])
+        transaction.on_commit(lambda: self._going.difference_update(going))
 
     async def take_last_byte_back(self, upload: ResumableUpload) -> None:
         """If it is whole and no video yet, though it may have been moved to a video's place already."""

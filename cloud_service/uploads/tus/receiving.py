@@ -24,6 +24,7 @@ from cloud_service.uploads.tus.headers import Checksum
 from cloud_service.uploads.tus.living import cut
 from cloud_service.uploads.tus.models import ResumableUpload
 from cloud_service.uploads.tus.turns import Turn
+from cloud_service.videos.store import is_full
 
 LOST = (UploadDropped, UploadStalled, UploadTooSlow, UploadTooLong)
 """The connection is lost, or as good as that. What had arrived is kept."""
@@ -58,14 +59,15 @@ async def store(
     """What arrives, on the disk for good; how far the upload is then. With its last byte it is a file that is still
     being synced, and can be looked into meanwhile.
 
-    When the client is gone half-way, that half is kept; not so with a checksum, as it may be wrong.
+    When the client is gone half-way, that half is kept, and so is what fits a disk that fills up; not so with a
+    checksum, as it may be wrong.
     """
     checked = hashlib.new(sent.checksum.algorithm) if sent.checksum else None
     digest = upload.digest.copy() if upload.digest else None
     if checked:
         await node.resumable.be_sure_of(upload, at)
     file = ScratchFile(node.resumable.part(upload), offset=at, digests=[one for one in (digest, checked) if one])
-    is_kept = is_syncing = False
+    is_kept = is_syncing = is_cut = False
     try:
         await _receive(node, upload, file, turn, sent)
         await file.write_out()
@@ -75,14 +77,25 @@ async def store(
     except ENDED:
         is_kept = checked is None
         raise
+    except OSError as error:
+        is_cut = checked is None and is_full(error)
+        raise
     finally:
         if is_kept:
             upload.digest = digest
         if is_syncing:
             file.begin_sync()
+        elif is_cut:
+            await asyncio.shield(_keep_what_fits(node, upload, file))
         else:
             await asyncio.shield(_put_away(node, upload, file, None if is_kept else at))
     return file.size, file if is_syncing else None
+
+
+async def _keep_what_fits(node: Node, upload: ResumableUpload, file: ScratchFile) -> None:
+    await file.close()
+    upload.digest, upload.is_synced = None, False
+    node.space.wrote(upload.id, file.stored)
 
 
 async def _put_away(node: Node, upload: ResumableUpload, file: ScratchFile, back_to: int | None) -> None:
@@ -91,7 +104,7 @@ async def _put_away(node: Node, upload: ResumableUpload, file: ScratchFile, back
         if back_to is None:
             await file.sync()
     except OSError:
-        upload.digest = None  # which knows of bytes that the disk did not take
+        upload.digest, upload.is_synced = None, False  # which knows of bytes that the disk did not take
         raise
     finally:
         await file.close()

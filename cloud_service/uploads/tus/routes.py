@@ -9,7 +9,8 @@ from cloud_service.access.current_viewer import CurrentViewer
 from cloud_service.access.models import Viewer
 from cloud_service.node import CurrentNode, DatabaseUnusable, Node
 from cloud_service.uploads import errors
-from cloud_service.uploads.answers import IdempotencyKey
+from cloud_service.uploads.actions import read_to_its_end
+from cloud_service.uploads.answers import EarlyAnswer, IdempotencyKey
 from cloud_service.uploads.bodies import body_of
 from cloud_service.uploads.tus import actions
 from cloud_service.uploads.tus import errors as refusals
@@ -141,8 +142,10 @@ async def begin_upload(
     if not _is_offset_octet_stream(request) and _declared(request):
         raise refusals.WrongContentType
     sent = Bytes(_declared(request), body_of(request), checksum_of(checksum))
-    upload, offset = await actions.create(node, viewer, int(length), metadata, sent, idempotency_key)
-    return Response(status_code=201, headers={"Location": f"/uploads/{upload.id}", **_state(node, upload, offset)})
+    begun = await actions.create(node, viewer, int(length), metadata, sent, idempotency_key)
+    told = {"Location": f"/uploads/{begun.upload.id}", **_state(node, begun.upload, begun.offset)}
+    answer = Response(status_code=201, headers=told)
+    return answer if begun.is_read or sent.declared == 0 else EarlyAnswer(answer, read_to_its_end(node, sent.body))
 
 
 @router.head(
