@@ -18,7 +18,9 @@ from cloud_service.processing.news import News
 from cloud_service.reconcile import Reconciler
 from cloud_service.reports import Reports
 from cloud_service.settings import CloudSettings
+from cloud_service.uploads.fairness import UploadsPerUser
 from cloud_service.uploads.idempotency import IdempotencyKeys
+from cloud_service.uploads.probing import Probing
 from cloud_service.uploads.space import Space
 from cloud_service.uploads.tus.living import ResumableUploads
 from cloud_service.videos.catalogue import Catalogue
@@ -48,7 +50,9 @@ class Node:
     news: News
     reconciler: Reconciler
     reports: Reports
-    probing: asyncio.Semaphore
+    uploading: UploadsPerUser
+    probing: Probing
+    reading_captions: asyncio.Semaphore
     admitting: asyncio.Semaphore
     space: Space
     resumable: ResumableUploads

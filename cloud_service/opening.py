@@ -23,8 +23,10 @@ from cloud_service.processing.queue import enqueue_missing
 from cloud_service.reconcile import Reconciler
 from cloud_service.reports import Reports
 from cloud_service.settings import CloudSettings
+from cloud_service.uploads.fairness import UploadsPerUser
 from cloud_service.uploads.idempotency import IdempotencyKeys
 from cloud_service.uploads.places import forget_claims
+from cloud_service.uploads.probing import Probing
 from cloud_service.uploads.space import Space
 from cloud_service.uploads.sweeping import sweep_regularly
 from cloud_service.uploads.tus.living import ResumableUploads, take_parts_back
@@ -39,7 +41,8 @@ from shared.killpoints import killpoint
 
 log = logging.getLogger(__name__)
 
-PROBES = 2
+CAPTIONS_READ = 1
+"""At once: each can take a second of a core."""
 ADMISSIONS = 8
 """So many uploads at once have the VPS asked about them: each question has to be answered within its time."""
 UNREADABLE_TEXT = "Could not decode to UTF-8"
@@ -167,7 +170,9 @@ async def _loaded(settings: CloudSettings, database: Database) -> Node:
         news=News(database, catalogue, outbox),
         reconciler=reconciler,
         reports=Reports(settings, vps, clock, store, space, catalogue, rights, freshness, outbox, reconciler),
-        probing=asyncio.Semaphore(PROBES),
+        uploading=UploadsPerUser(settings.uploads_per_user),
+        probing=Probing(),
+        reading_captions=asyncio.Semaphore(CAPTIONS_READ),
         admitting=asyncio.Semaphore(ADMISSIONS),
         space=space,
         resumable=resumable,

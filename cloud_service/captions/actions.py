@@ -39,7 +39,7 @@ async def own_video(node: Node, viewer: Viewer, video_id: str) -> StoredVideo:
 
 async def put_captions(node: Node, video: StoredVideo, language: str, content: bytes) -> bytes:
     """The captions as they are kept. Raises what `to_webvtt` does, TooManyLanguages, VideoNotFound, StorageFull."""
-    async with node.probing:  # it can take a second of a core
+    async with node.reading_captions:
         text = await asyncio.to_thread(to_webvtt, content)
     place = files.path_of(node.store, video, language)
     try:

@@ -20,7 +20,14 @@ from cloud_service.uploads import digests
 from cloud_service.uploads.actions import Upload, receive_video
 from cloud_service.uploads.answers import RAW_BODY, STORED, IdempotencyKey, ReprDigest, declared_length, stored_answer
 from cloud_service.uploads.bodies import body_of
-from cloud_service.uploads.errors import OF_UPLOADS, LessonHasVideo, NotAVideo, QuotaExceeded, ReplacementUnderWay
+from cloud_service.uploads.errors import (
+    OF_UPLOADS,
+    LessonHasVideo,
+    NotAVideo,
+    NotInspected,
+    QuotaExceeded,
+    ReplacementUnderWay,
+)
 from cloud_service.uploads.places import Place
 from cloud_service.videos.models import StoredVideo
 from cloud_service.vps import VpsUnreachable
@@ -30,9 +37,8 @@ router = APIRouter(tags=["files"])
 
 PATH = "/files/{file_id}"
 ALWAYS = (NotAuthenticated, VpsUnreachable, DatabaseUnusable)
-OF_FILES = tuple(
-    error for error in OF_UPLOADS if error not in (LessonHasVideo, ReplacementUnderWay, QuotaExceeded, NotAVideo)
-)
+OF_VIDEOS = (LessonHasVideo, ReplacementUnderWay, QuotaExceeded, NotAVideo, NotInspected)
+OF_FILES = tuple(error for error in OF_UPLOADS if error not in OF_VIDEOS)
 OF_DOWNLOADS = responses(*ALWAYS, KeyRequired, FileNotThere, RangeNotSatisfiable, RightsUnknown)
 BINARY = {media_type: {"schema": {"type": "string", "format": "binary"}} for media_type in ENDINGS}
 SENT: dict[int | str, dict[str, Any]] = {

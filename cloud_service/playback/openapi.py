@@ -46,7 +46,8 @@ def _operation(method: str) -> dict[str, Any]:
                 "name": "rendition",
                 "in": "query",
                 "description": (
-                    "Without it: the original, where browsers play that or nothing else was made yet; else sd, or what there is."
+                    "Without it: the original, where browsers play that or nothing else was made yet; else sd, or"
+                    " what there is."
                 ),
                 "schema": {"type": "string", "enum": [ORIGINAL, *get_args(RenditionName)]},
             },

@@ -5,10 +5,16 @@ import os
 import sys
 from dataclasses import dataclass
 
+MOST_BYTES = 64 * 1024
+"""Of what it writes: the file may have taken it over, and it is this process whose memory that would fill."""
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The `code` that it ended with, what it wrote as its `output`, and what it `said` on standard error."""
+    """The `code` that it ended with, what it wrote as its `output`, and what it `said` on standard error.
+
+    The code is negative for a signal, and None where there was more output than is read.
+    """
 
     code: int | None
     output: bytes
@@ -16,7 +22,7 @@ class Answer:
 
 
 async def ask(module: str, *arguments: str, within_s: float) -> Answer:
-    """What `python -m MODULE PARENT ARGUMENTS` answers. It is gone on return. Raises TimeoutError."""
+    """What `python -m MODULE PARENT ARGUMENTS` answers. It is gone on return. Raises TimeoutError, OSError."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-I",
@@ -29,11 +35,22 @@ async def ask(module: str, *arguments: str, within_s: float) -> Answer:
         stderr=asyncio.subprocess.PIPE,
         env={},
     )
+    assert process.stdout
+    assert process.stderr
     try:
         async with asyncio.timeout(within_s):
-            output, said = await process.communicate()
+            output, said, code = await asyncio.gather(_begin(process.stdout), _begin(process.stderr), process.wait())
     finally:
         if process.returncode is None:
             process.kill()
             await process.wait()
-    return Answer(process.returncode, output, said.decode(errors="replace"))
+    told = said[:MOST_BYTES].decode(errors="replace")
+    return Answer(code, output, told) if len(output) <= MOST_BYTES else Answer(None, b"", told)
+
+
+async def _begin(stream: asyncio.StreamReader) -> bytes:
+    """All of it is read, and a byte more than what is wanted of it is kept."""
+    kept = bytearray()
+    while read := await stream.read(MOST_BYTES):
+        kept += read[: MOST_BYTES + 1 - len(kept)]
+    return bytes(kept)

@@ -73,6 +73,12 @@ async def receive_video(node: Node, viewer: Viewer, upload: Upload, body: AsyncI
     """
     _check_declared(upload.declared, _limit(node, upload.place))
     if upload.key is None:
+    with node.uploading.one_more(viewer.id):
+        return await _receive_once(node, viewer, upload, body)
+
+
+async def _receive_once(node: Node, viewer: Viewer, upload: Upload, body: AsyncIterator[bytes]) -> Taken:
+    """By its key, where it has one."""
         return Taken(await _receive_new(node, viewer, upload, body))
     with node.keys.held(upload.key):
         use = await node.keys.find(upload.key)

@@ -16,9 +16,9 @@ from cloud_service.files.documents import document_type
 from cloud_service.files.names import with_ending
 from cloud_service.node import Node
 from cloud_service.processing.queue import enqueue
-from cloud_service.uploads.errors import LessonHasVideo, LessonNotFound, NotAVideo
+from cloud_service.uploads.errors import LessonHasVideo, LessonNotFound, ReplacementUnderWay
 from cloud_service.uploads.places import Admission
-from cloud_service.uploads.probe import NoVideo, Probed, probe
+from cloud_service.uploads.probe import Probed
 from cloud_service.videos.models import StoredVideo
 from shared.killpoints import killpoint
 
@@ -50,15 +50,15 @@ async def complete(node: Node, admission: Admission, arrived: Arrived, within: W
 
     `within` the transaction that stores the video others write what belongs to it.
 
-    Raises NotAVideo, NotADocument, and LessonNotFound for a course that was deleted meanwhile; what was moved by
-    then, the caller removes (`VideoStore.remove`).
+    Raises NotAVideo, NotInspected, NotADocument, and LessonNotFound for a course that was deleted meanwhile; what was
+    moved by then, the caller removes (`VideoStore.remove`).
     """
     title, media_type, found = admission.place.title, arrived.media_type, NOT_LOOKED_INTO
     if admission.place.kind == "file":
         media_type = await asyncio.to_thread(document_type, arrived.path)
         title = with_ending(title, media_type)
     else:
-        found = await _look_into(node, arrived.path)
+        found = await node.probing.look_into(arrived.path, arrived.sha256, admission.viewer.id)
     if arrived.synced:
         await arrived.synced()
     killpoint("upload.synced")
@@ -90,14 +90,6 @@ def _video(admission: Admission, arrived: Arrived, title: str, media_type: str, 
     )
 
 
-async def _look_into(node: Node, scratch: Path) -> Probed:
-    try:
-        async with node.probing:
-            return await probe(scratch)
-    except NoVideo as error:
-        raise NotAVideo(str(error)) from None
-
-
 async def _keep(node: Node, video: StoredVideo, scratch: Path, admission: Admission, within: Within | None) -> None:
     """File first, then row, announcement and job together: a crash between leaves a file that the sweep removes."""
     await asyncio.to_thread(node.store.keep, scratch, video)
@@ -124,7 +116,7 @@ async def _write_down(node: Node, video: StoredVideo, admission: Admission, with
         try:
             await node.catalogue.add(transaction, video)
         except sqlite3.IntegrityError:
-            raise LessonHasVideo from None
+            raise (ReplacementUnderWay if video.replaces else LessonHasVideo) from None
         await node.outbox.add(transaction, video.announcement())
         if video.status == "processing":
             await enqueue(transaction, video)

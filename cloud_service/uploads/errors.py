@@ -1,5 +1,6 @@
 """How an upload may end other than well."""
 
+from cloud_service.uploads.tus.errors import TooManyUploads
 from shared.contract import UploadRefusal
 from shared.problems import AppError, BadRequest, Conflict, Forbidden, Invalid, NotFound, TooLarge, Unavailable
 
@@ -34,6 +35,10 @@ class EmptyUpload(Invalid):
 
 class NotAVideo(AppError):
     status, code, title = 415, "not_a_video", "The file is not a video that can be played"
+
+
+class NotInspected(Unavailable):
+    code, title = "not_inspected", "The file could not be looked into right now"
 
 
 class UploadTooLarge(TooLarge):
@@ -103,8 +108,10 @@ OF_UPLOADS: tuple[type[AppError], ...] = (
     LessonHasVideo,
     ReplacementUnderWay,
     UploadInProgress,
+    TooManyUploads,
     EmptyUpload,
     NotAVideo,
+    NotInspected,
     UploadTooLarge,
     QuotaExceeded,
     UploadStalled,

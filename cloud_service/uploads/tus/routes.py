@@ -69,6 +69,7 @@ OF_THE_BYTES = (
     errors.UploadInProgress,
     errors.UploadTooLarge,
     errors.NotAVideo,
+    errors.NotInspected,
     errors.UploadStalled,
     errors.UploadTooSlow,
     errors.UploadTooLong,

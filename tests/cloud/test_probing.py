@@ -1,0 +1,349 @@
+"""Looking into uploads when what looks fails: what is no verdict destroys nothing, and nobody has all the turns."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from cloud_service.processing import asking
+from cloud_service.processing.asking import ask
+from cloud_service.settings import CloudSettings
+from cloud_service.uploads import inspection, probe
+from cloud_service.uploads.errors import NotAVideo, NotInspected
+from cloud_service.uploads.fairness import FairTurns, UploadsPerUser
+from cloud_service.uploads.probe import NoVideo
+from cloud_service.uploads.probing import WORDLESS_TIMES, Probing
+from cloud_service.uploads.tus.errors import TooManyUploads
+from shared import contract
+from tests.clips import Clips
+from tests.cloud.made_up import MadeUpVps
+from tests.cloud.running import Answering, RunningNode, eventually, running_node
+from tests.cloud.things import COURSE, USER, may_upload
+from tests.tus.table import OCTETS, VERSION, metadata
+
+pytestmark = pytest.mark.anyio
+
+INSPECTION = "cloud_service.uploads.inspection"
+PRACTICE = "/videos?kind=practice&title=x"
+CREATION = {**VERSION, "Upload-Metadata": metadata(kind="practice", title="x")}
+
+
+class Permitting(Answering):
+    async def _say(self, path: str, body: object) -> object:
+        if path == contract.UPLOAD_RIGHTS:
+            return may_upload(0, course_id=USER, quota_bytes=2**40)
+        return await super()._say(path, body)
+
+
+@pytest.fixture
+async def node(settings: CloudSettings, made_up: MadeUpVps) -> AsyncIterator[RunningNode]:
+    Permitting(made_up)
+    async with running_node(settings) as node:
+        yield node
+
+
+def inspectors() -> list[int]:
+    """Those of this process, by their process ids."""
+    children = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()
+    return [int(pid) for pid in children if INSPECTION.encode() in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+
+@asynccontextmanager
+async def killing(by: signal.Signals, times: int = 10**6) -> AsyncIterator[list[int]]:
+    """As many inspectors as this, as soon as each has begun; those killed."""
+    killed: list[int] = []
+
+    async def kill() -> None:
+        while len(killed) < times:
+            for pid in inspectors():
+                if pid not in killed and len(killed) < times:
+                    os.kill(pid, by)
+                    killed.append(pid)
+            await asyncio.sleep(0.005)
+
+    killer = asyncio.ensure_future(kill())
+    try:
+        yield killed
+    finally:
+        killer.cancel()
+
+
+@pytest.fixture
+def film(clips: Clips, tmp_path: Path) -> Path:
+    path = tmp_path / "film"
+    path.write_bytes(clips.film)
+    return path
+
+
+@pytest.fixture
+def pipe(tmp_path: Path) -> Path:
+    """To open it takes for ever, as nobody writes to it."""
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    return path
+
+
+# --- no word is no verdict --------------------------------------------------------------------------------------
+
+
+async def test_an_inspector_that_is_killed_once_is_asked_again(film: Path) -> None:
+    async with killing(signal.SIGKILL, times=1) as killed:
+        assert (await probe.probe(film)).width == 160
+    assert len(killed) == 1
+
+
+@pytest.mark.parametrize("by", [signal.SIGKILL, signal.SIGTERM])
+async def test_an_inspector_that_is_killed_is_no_word_about_the_file(film: Path, by: signal.Signals) -> None:
+    async with killing(by) as killed:
+        with pytest.raises(NotInspected):
+            await probe.probe(film)
+    assert len(killed) == probe.TRIES
+
+
+async def test_an_inspector_that_cannot_start_is_no_word_about_the_file(
+    film: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    with pytest.raises(NotInspected):
+        await probe.probe(film)
+
+
+async def test_a_file_on_which_the_inspector_crashes_or_hangs_is_given_up_in_the_end(
+    film: Path, pipe: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    probing = Probing()
+    async with killing(signal.SIGSEGV):
+        for _ in range(WORDLESS_TIMES - 1):
+            with pytest.raises(NotInspected):
+                await probing.look_into(film, "crashing", "omar")
+        with pytest.raises(NotAVideo, match="cannot be opened"):
+            await probing.look_into(film, "crashing", "omar")
+    monkeypatch.setattr(probe, "TIMEOUT_S", 0.2)
+    for sha256 in ("hanging", "another"):
+        for _ in range(WORDLESS_TIMES - 1):
+            with pytest.raises(NotInspected):
+                await probing.look_into(pipe, sha256, "omar")
+    with pytest.raises(NotAVideo, match="takes too long"):
+        await probing.look_into(pipe, "hanging", "omar")
+
+
+async def test_a_word_in_between_is_a_new_beginning(film: Path) -> None:
+    probing = Probing()
+    for _ in range(2):
+        async with killing(signal.SIGABRT):
+            for _ in range(WORDLESS_TIMES - 1):
+                with pytest.raises(NotInspected):
+                    await probing.look_into(film, "film", "omar")
+        assert (await probing.look_into(film, "film", "omar")).width == 160
+
+
+SPINS = """
+import sys
+from cloud_service.uploads import inspection
+
+def spin(path):
+    while True:
+        pass
+
+inspection.CPU_S = 1
+inspection.look = spin
+inspection.main(sys.argv[1], sys.argv[2])
+"""
+
+
+async def test_a_file_that_takes_too_much_of_a_processor_is_told_so(film: Path) -> None:
+    """By a signal that is the kernel's own word for it."""
+    spinning = await asyncio.create_subprocess_exec(sys.executable, "-c", SPINS, str(os.getpid()), film)
+    assert await spinning.wait() == -signal.SIGXCPU
+    assert min(inspection.LIMITS.cpu_s, probe.TIMEOUT_S) > inspection.CPU_S
+    async with killing(signal.SIGXCPU):
+        with pytest.raises(NoVideo, match="takes too long"):
+            await probe.probe(film)
+
+
+# --- what it says is not believed -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Has the inspector be a program of these lines."""
+
+    python, program = sys.executable, tmp_path / "inspector"
+
+    def speak(lines: str) -> None:
+        program.write_text(f"#!{python}\n{lines}\n")
+        program.chmod(0o755)
+        monkeypatch.setattr(sys, "executable", str(program))
+
+    return speak
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "",
+        "null",
+        "{}",
+        "[]",
+        '{"reason": ""}',
+        '{"reason": 1}',
+        '{"duration_s": "1", "width": 160, "height": 90, "plays": true}',
+        '{"duration_s": 1, "width": 1e400, "height": 90, "plays": true}',
+        '{"duration_s": NaN, "width": 160, "height": 90, "plays": true}',
+        '{"duration_s": -1, "width": 160, "height": 90, "plays": true}',
+        '{"duration_s": 1, "width": 0, "height": 90, "plays": true}',
+        '{"duration_s": 1, "width": 160, "height": 90, "plays": "yes"}',
+    ],
+)
+async def test_what_makes_no_sense_is_no_word(film: Path, says: Callable[[str], None], said: str) -> None:
+    says(f"print('''{said}''')")
+    with pytest.raises(NotInspected):
+        await probe.probe(film)
+
+
+async def test_of_what_it_writes_no_more_is_kept_than_could_make_sense(says: Callable[[str], None]) -> None:
+    says(f"import sys; sys.stdout.write(' ' * {asking.MOST_BYTES}); sys.stderr.write('e' * 10**7)")
+    answer = await ask(INSPECTION, within_s=60)
+    assert (answer.code, len(answer.output), len(answer.said)) == (0, asking.MOST_BYTES, asking.MOST_BYTES)
+    says("import sys; sys.stdout.write(' ' * 10**7)")
+    answer = await ask(INSPECTION, within_s=60)
+    assert (answer.code, answer.output) == (None, b"")
+
+
+# --- what clients hear ------------------------------------------------------------------------------------------
+
+
+async def test_an_upload_whose_inspector_is_killed_is_to_be_sent_again(
+    node: RunningNode, settings: CloudSettings, clips: Clips
+) -> None:
+    async with killing(signal.SIGKILL):
+        answer = await node.send("POST", PRACTICE, USER, content=clips.film)
+    assert (answer.status_code, answer.json()["code"]) == (503, "not_inspected")
+    assert int(answer.headers["retry-after"]) > 0
+    assert list((settings.folder / "media" / "scratch").iterdir()) == []
+    assert (await node.send("POST", PRACTICE, USER, content=clips.film)).status_code == 201
+
+
+async def test_a_resumable_upload_whose_inspector_is_killed_keeps_its_bytes(node: RunningNode, clips: Clips) -> None:
+    lengths = {**CREATION, "Upload-Length": str(len(clips.film))}
+    address = (await node.send("POST", "/uploads", USER, headers=lengths)).headers["location"]
+    headers = {**VERSION, **OCTETS, "Upload-Offset": "0"}
+    async with killing(signal.SIGKILL):
+        answer = await node.send("PATCH", address, USER, headers=headers, content=clips.film)
+    assert (answer.status_code, answer.json()["code"]) == (503, "not_inspected")
+    offset = (await node.send("HEAD", address, USER, headers=VERSION)).headers["upload-offset"]
+    assert int(offset) == len(clips.film) - 1
+    headers["Upload-Offset"] = offset
+    last = await node.send("PATCH", address, USER, headers=headers, content=clips.film[-1:])
+    assert (last.status_code, last.headers["upload-offset"]) == (204, str(len(clips.film)))
+
+
+# --- turns ------------------------------------------------------------------------------------------------------
+
+
+async def test_whoever_has_much_to_be_looked_into_holds_up_nobody_else() -> None:
+    turns, order = FairTurns(2), list[str]()
+    going_on = asyncio.Event()
+
+    async def take(owner: str, *, waits: bool = False) -> None:
+        async with turns.next(owner, 10):
+            order.append(owner)
+            if waits:
+                await going_on.wait()
+
+    greedy = [asyncio.ensure_future(take("greedy", waits=True)) for _ in range(100)]
+    await eventually(lambda: order)
+    await take("other")
+    await take("another")
+    assert order == ["greedy", "other", "another"]
+    others = [asyncio.ensure_future(take(name)) for name in ("a", "a", "b", "c")]
+    going_on.set()
+    await asyncio.gather(*greedy, *others)
+    assert order[3:9].count("greedy") < 4
+    assert len(order) == 3 + 99 + 4
+
+
+async def test_owners_with_much_to_do_take_turns_with_each_other() -> None:
+    turns, order = FairTurns(1), list[str]()
+
+    async def take(owner: str) -> None:
+        async with turns.next(owner, 10):
+            order.append(owner)
+            await asyncio.sleep(0)
+
+    await asyncio.gather(*(take(owner) for owner in ("a", "a", "a", "b", "b", "c")))
+    assert order == ["a", "b", "c", "a", "b", "a"]
+
+
+async def test_nobody_waits_for_a_turn_for_ever_and_a_turn_given_up_is_the_next_ones(film: Path, pipe: Path) -> None:
+    probing = Probing(wait_s=0.1)
+    hanging = [asyncio.ensure_future(probing.look_into(pipe, "", owner)) for owner in ("a", "b")]
+    await eventually(lambda: len(inspectors()) == 2)
+    with pytest.raises(NotInspected, match="waiting"):
+        await probing.look_into(film, "", "c")
+    for one in hanging:
+        one.cancel()
+    await asyncio.wait(hanging)
+    found = await asyncio.gather(*(probing.look_into(film, "", owner) for owner in ("a", "b")))
+    assert [one.width for one in found] == [160, 160]
+
+
+async def test_turns_are_not_lost_however_waiting_ends() -> None:
+    turns = FairTurns(2)
+
+    async def take(owner: str) -> None:
+        async with turns.next(owner, 10):
+            await asyncio.sleep(0)
+
+    for round_ in range(20):
+        tasks = [asyncio.ensure_future(take(owner)) for owner in "aabbccdd"]
+        for _ in range(round_ % 5):
+            await asyncio.sleep(0)
+        for task in tasks[round_ % 2 :: 2]:
+            task.cancel()
+        await asyncio.wait(tasks)
+    async with turns.next("a", 1), turns.next("b", 1):
+        with pytest.raises(TimeoutError):
+            async with turns.next("c", 0.01):
+                pass
+
+
+# --- how many at once -------------------------------------------------------------------------------------------
+
+
+def test_each_user_has_so_many_uploads_at_once() -> None:
+    uploads = UploadsPerUser(2)
+    with uploads.one_more("omar"), uploads.one_more("omar"):
+        with pytest.raises(TooManyUploads), uploads.one_more("omar"):
+            pass
+        with uploads.one_more("sara"):
+            pass
+    with uploads.one_more("omar"), uploads.one_more("omar"):
+        pass
+
+
+@pytest.mark.settings(uploads_per_user=2)
+async def test_one_upload_more_than_a_user_may_have_at_once_is_refused(node: RunningNode, clips: Clips) -> None:
+    going_on = asyncio.Event()
+
+    async def slowly() -> AsyncIterator[bytes]:
+        yield clips.film[:5000]
+        await going_on.wait()
+        yield clips.film[5000:]
+
+    under_way = [asyncio.ensure_future(node.send("POST", PRACTICE, USER, content=slowly())) for _ in range(2)]
+    inner = node.node
+    assert inner
+    await eventually(lambda: len(inner.space.under_way()) == 2)
+    refused = await node.send("POST", PRACTICE, USER, content=clips.film)
+    assert (refused.status_code, refused.json()["code"]) == (429, "too_many_uploads")
+    assert int(refused.headers["retry-after"]) > 0
+    assert (await node.send("POST", PRACTICE, COURSE, content=clips.film)).status_code == 201
+    going_on.set()
+    assert [answer.status_code for answer in await asyncio.gather(*under_way)] == [201, 201]
+    assert (await node.send("POST", PRACTICE, USER, content=clips.film)).status_code == 201
