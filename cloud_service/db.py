@@ -160,12 +160,12 @@ class Database:
     async def _committed(self, transaction: Transaction, durable: bool) -> AsyncIterator[None]:
         try:
             await self._set_durable(durable)
-            await _to_its_end(self._writer.execute("BEGIN IMMEDIATE"))
+            await to_its_end(self._writer.execute("BEGIN IMMEDIATE"))
             yield
-            await _to_its_end(self._commit(transaction))
+            await to_its_end(self._commit(transaction))
         except BaseException:
             if self._writer.in_transaction:
-                await _to_its_end(self._writer.execute("ROLLBACK"))
+                await to_its_end(self._writer.execute("ROLLBACK"))
             raise
 
     async def _set_durable(self, durable: bool) -> None:
@@ -179,7 +179,7 @@ class Database:
             hook()
 
 
-async def _to_its_end(step: Awaitable[Any]) -> None:
+async def to_its_end(step: Awaitable[Any]) -> None:
     """Even when the task is cancelled meanwhile: half a transaction would hold up the next one."""
     running = asyncio.ensure_future(step)
     try:

@@ -54,6 +54,12 @@ class Clips:
         return self.made("slow.mp4", *large, *SOUND, "-c:v", "mpeg4", "-q:v", "5", seconds=6)
 
     @cached_property
+    def hd(self) -> bytes:
+        """Two seconds large enough for two renditions."""
+        large = ("-f", "lavfi", "-i", "testsrc2=size=1280x720:rate=10")
+        return self.made("hd.mp4", *large, "-c:v", "mpeg4", "-q:v", "5", seconds=2)
+
+    @cached_property
     def index_last(self) -> bytes:
         return self.made("index-last.mp4", *PICTURE, *H264)
 

@@ -8,10 +8,13 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import imageio_ffmpeg
 
 from cloud_service.processing.confined import FAILED, Limits, launching
+from cloud_service.processing.failures import MachineFails, NoRoom
+from cloud_service.videos.store import is_full
 
 PROGRAM = "FFMPEG_PATH"
 GLOBAL = ("-hide_banner", "-nostdin", "-y", "-loglevel", "level+warning", "-nostats", "-stats_period", "0.5")
@@ -19,9 +22,9 @@ SAID_BYTES = 256 * 1024
 """How much of the end of what ffmpeg says is kept."""
 DETAIL_LINES = 5
 LOOK_EVERY_S = 0.5
+PROBE_BYTES = 2**20
 NOTABLE_BYTES = 64 * 1024
 """Less read and written than this is no sign of life: ffmpeg also writes when it only says that it waits."""
-FULL = ("No space left on device", "Disk quota exceeded")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +41,6 @@ class FfmpegFailed(Exception):
     def __init__(self, reason: str, detail: str = "") -> None:
         super().__init__(reason)
         self.detail = detail
-
-
-class NoRoom(Exception):
-    """The disk is full: no fault of the video, to be tried when there is room."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +74,7 @@ class Ffmpeg:
         """What it said on standard error, at most the last 256 KiB of it.
 
         `arguments` are what follows ffmpeg's name, without options about its own output; of all files it sees only
-        `reads`, and what is in the folder `writes`. Raises FfmpegFailed, NoRoom. Cancelled, it is gone on return.
+        `reads`, and what is in the folder `writes`. Raises FfmpegFailed, MachineFails. Cancelled, it is gone on return.
         """
         command = launching(
             self._program, *GLOBAL, "-progress", "pipe:1", *arguments, limits=self._limits, reads=reads, writes=[writes]
@@ -93,25 +92,35 @@ class Ffmpeg:
             reason = await running.to_its_end(self._patience)
         finally:
             await running.end()
-        self._judge(process.returncode, reason, running.said)
+        if process.returncode != 0 or reason:
+            await asyncio.to_thread(check_takes_files, writes)  # what ffmpeg says of that, a video can make it say
+            self._judge(process.returncode, reason, running.said)
         return running.said
 
-    def _judge(self, code: int | None, ended_for: str | None, said: str) -> None:
-        """Raises what became of it."""
-        if code == 0 and ended_for is None:
-            return
+    def _judge(self, code: int | None, ended_for: str | None, said: str) -> NoReturn:
+        """Raises what became of one that has failed."""
         last = "\n".join(said.strip().splitlines()[-DETAIL_LINES:])
-        if any(full in said for full in FULL):
-            raise NoRoom(last)
         if ended_for:
             raise FfmpegFailed(ended_for, last)
-        if code == FAILED and "not started" in said:
-            raise FfmpegFailed("The program that converts videos could not be started.", last)
+        if code == FAILED and said.startswith("not started"):
+            raise MachineFails(f"ffmpeg was {last}")
         if code == -signal.SIGXFSZ:
             raise FfmpegFailed("What was made of the video grew beyond all measure.", last)
         if code is not None and code < 0:
             raise FfmpegFailed("The conversion was ended from outside.", f"signal {-code}\n{last}")
         raise FfmpegFailed("The video could not be converted.", last)
+
+
+def check_takes_files(folder: Path) -> None:
+    """By writing one there: what a disk has free tells nothing of quotas. Raises NoRoom, MachineFails."""
+    probe = folder / "probe"
+    try:
+        try:
+            probe.write_bytes(bytes(PROBE_BYTES))
+        finally:
+            probe.unlink(missing_ok=True)
+    except OSError as error:
+        raise (NoRoom if is_full(error) else MachineFails)(f"{folder}: {error.strerror}") from None
 
 
 class _Running:

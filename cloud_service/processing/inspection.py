@@ -20,7 +20,7 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Disposition, Stream
 
-from cloud_service.processing.confined import Limits, confine, die_with
+from cloud_service.processing.confined import FAILED, CannotConfine, Limits, confine, die_with
 from cloud_service.processing.looking import LOADED_LATER, decoder_of, moving_pictures
 from cloud_service.processing.source import (
     NTSC_RATES,
@@ -301,7 +301,11 @@ def _colours(frame: Any) -> Colours:
 
 def main(parent: str, media_type: str, path: str) -> None:
     die_with(int(parent))
-    confine(LIMITS, reads=[Path(path), *LOADED_LATER])
+    try:
+        confine(LIMITS, reads=[Path(path), *LOADED_LATER])
+    except CannotConfine as error:
+        sys.stderr.write(f"not started: {error}\n")
+        sys.exit(FAILED)
     try:
         source = look(path, media_type)
         found: dict[str, Any] = asdict(source)

@@ -15,8 +15,10 @@ from cloud_service.db import Database, Transaction
 from cloud_service.videos.models import StoredVideo
 
 ATTEMPTS = 4
-"""The first, and three more. One whose worker died counts too: it may have died of the video."""
+"""The first, and three more. One whose worker died counts too: it may have died of the video. A power cut does not."""
 FREE = "(boot != :boot OR (leased_until <= :now AND not_before <= :now))"
+IS_NEW = "NOT EXISTS (SELECT 1 FROM videos WHERE id = jobs.video_id AND renditions != '[]')"
+"""Nothing that plays was made of it yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,10 @@ class Standing:
     speed: float = 0.0
     log: list[StepDone] = field(default_factory=list)
 
+    def stopped_for(self, reason: str) -> int:
+        """How often."""
+        return sum(done.result == "stopped" and done.reason == reason for done in self.log)
+
     def log_json(self) -> str:
         return json.dumps([asdict(done) for done in self.log])
 
@@ -78,6 +84,12 @@ async def enqueue(transaction: Transaction, video: StoredVideo) -> None:
         "INSERT OR IGNORE INTO jobs (video_id, owner_id, added_at) VALUES (?, ?, ?)",
         (video.id, video.owner_id, video.stored_at),
     )
+
+
+async def enqueue_again(transaction: Transaction, video: StoredVideo) -> None:
+    """As if it had never been tried, and at once."""
+    await enqueue(transaction, video)
+    await transaction.execute("UPDATE jobs SET attempts = 0, not_before = 0 WHERE video_id = ?", (video.id,))
 
 
 async def enqueue_missing(transaction: Transaction) -> None:
@@ -138,15 +150,24 @@ async def is_waiting(database: Database) -> bool:
     return bool(await database.fetch(free, {"now": uptime(), "boot": boot()}))
 
 
+async def is_new_waiting(transaction: Transaction) -> bool:
+    """Whether there is one to be taken of a video that nothing which plays was made of."""
+    free = f"SELECT 1 FROM jobs WHERE {FREE} AND {IS_NEW} LIMIT 1"  # noqa: S608
+    return bool(await transaction.fetch(free, {"now": uptime(), "boot": boot()}))
+
+
 async def take(transaction: Transaction, lease_s: float) -> Job | None:
-    """The next, of the owner who has waited longest for a turn. One that has been tried too often is handed out too."""
+    """The next: one that nothing was made of comes first, then the owner who has waited longest for a turn.
+
+    One that has been tried too often is handed out too.
+    """
     lease = uuid4().hex
     asked = {"now": uptime(), "boot": boot(), "lease": lease, "until": uptime() + lease_s}
     rows = await transaction.fetch(
-        "UPDATE jobs SET lease = :lease, leased_until = :until, boot = :boot, not_before = 0, attempts = attempts + 1,"  # noqa: S608
-        " step = '', percent = 0, speed = 0 WHERE video_id = ("
+        "UPDATE jobs SET lease = :lease, leased_until = :until, boot = :boot, not_before = 0,"  # noqa: S608
+        " attempts = attempts + (lease IS NULL OR boot = :boot), step = '', speed = 0 WHERE video_id = ("
         f" SELECT video_id FROM jobs LEFT JOIN turns USING (owner_id) WHERE {FREE}"
-        " ORDER BY coalesce(turns.number, 0), added_at, video_id LIMIT 1)"
+        f" ORDER BY {IS_NEW} DESC, coalesce(turns.number, 0), added_at, video_id LIMIT 1)"
         " RETURNING video_id, owner_id, attempts",
         asked,
     )
@@ -160,10 +181,10 @@ async def take(transaction: Transaction, lease_s: float) -> Job | None:
     return Job(row["video_id"], row["owner_id"], row["attempts"], lease)
 
 
-async def log_of(transaction: Transaction, job: Job) -> list[StepDone]:
-    """What earlier attempts did."""
-    rows = await transaction.fetch("SELECT log FROM jobs WHERE video_id = ?", (job.video_id,))
-    return _log_from(rows[0]["log"]) if rows else []
+async def standing_before(transaction: Transaction, job: Job) -> Standing:
+    """How far earlier attempts came, and what they did."""
+    (row,) = await transaction.fetch("SELECT percent, log FROM jobs WHERE video_id = ?", (job.video_id,))
+    return Standing(percent=row["percent"], log=_log_from(row["log"]))
 
 
 async def keep(transaction: Transaction, job: Job, standing: Standing, lease_s: float) -> bool:
@@ -191,8 +212,11 @@ async def give_back(
     """For whoever is next, after a pause. Not `counted`, it is as if it had not been tried."""
     await transaction.execute(
         "UPDATE jobs SET lease = NULL, leased_until = 0, not_before = ?, attempts = attempts - ?, step = ?, speed = 0,"
-        " log = ? WHERE video_id = ? AND lease = ?",
-        (uptime() + after_s, 0 if counted else 1, standing.step, standing.log_json(), job.video_id, job.lease),
+        " percent = ?, log = ? WHERE video_id = ? AND lease = ?",
+        (
+            *(uptime() + after_s, 0 if counted else 1, standing.step, standing.percent, standing.log_json()),
+            *(job.video_id, job.lease),
+        ),
     )
 
 

@@ -5,18 +5,21 @@ does so before or after, never between; a crash between leaves files that no row
 """
 
 import asyncio
+import logging
 import os
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import replace
 from pathlib import Path
 
-from cloud_service.db import Transaction
+from cloud_service.db import Transaction, to_its_end
 from cloud_service.outbox import announce
-from cloud_service.processing.queue import Job, Standing, end, is_held
+from cloud_service.processing.queue import Job, Standing, end, is_held, is_new_waiting
 from cloud_service.videos.models import COLUMNS, SELECT_VIDEOS, Rendition, StoredVideo
 from cloud_service.videos.store import VideoStore, sync_folder
 from shared.killpoints import killpoint
+
+log = logging.getLogger(__name__)
 
 Writing = Callable[[], AbstractAsyncContextManager[Transaction]]
 """A durable transaction on the node's database, as long as that is the one which the job was taken from."""
@@ -61,29 +64,37 @@ class Results:
         await asyncio.to_thread(_sync, [folder / name for name in names])
         async with self._writing() as transaction:
             video = await video_of(transaction, self._job)
-            await asyncio.to_thread(_move, folder, self._store.folder(video), names)
+            await to_its_end(asyncio.to_thread(_move, folder, self._store.folder(video), names))
             killpoint("processing.moved")
             if made:
                 others = (one for one in video.renditions if one.name != made.name)
                 video = replace(video, renditions=tuple(sorted((*others, made), key=lambda one: one.height)))
-                await asyncio.to_thread(self._store.keep_row, video)
+                await to_its_end(asyncio.to_thread(self._store.keep_row, video))
                 await save(transaction, video)
         return video
+
+    async def hold_up_others(self) -> bool:
+        """Whether somebody waits for the first rendition of a video meanwhile."""
+        async with self._writing() as transaction:
+            return await is_new_waiting(transaction)
 
     async def finish(self, standing: Standing) -> None:
         """Everything is made."""
         await self._conclude(standing, "")
 
     async def fail(self, standing: Standing, reason: str) -> None:
-        """For good; the original stays, and what was made of it."""
+        """For good; the original stays, and what was made of it. A video that was ready stays so, without the rest."""
         await self._conclude(standing, reason)
 
     async def _conclude(self, standing: Standing, reason: str) -> None:
         async with self._writing() as transaction:
             before = await video_of(transaction, self._job)
+            if reason and before.status == "ready":
+                log.error("a rendition that was lost could not be made again", extra={"video_id": before.id})
+                reason = ""
             video = replace(before, status="error" if reason else "ready", reason=reason)
             with suppress(FileNotFoundError):  # somebody deleted all of it by hand: at least it waits no more
-                await asyncio.to_thread(self._store.keep_row, video)
+                await to_its_end(asyncio.to_thread(self._store.keep_row, video))
             await save(transaction, video)
             await announce(transaction, video.announcement())
             await end(transaction, self._job, standing)

@@ -1,15 +1,15 @@
 """What an original is: asked of it before anything is made from it, in a confined process with limits of its own."""
 
+import asyncio
 import json
-import logging
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
 
 from cloud_service.processing.asking import ask
-
-log = logging.getLogger(__name__)
+from cloud_service.processing.confined import FAILED
+from cloud_service.processing.failures import MachineFails
 
 TIMEOUT_S = 180
 SEGMENT_S = 4
@@ -22,6 +22,14 @@ Colours = Literal["said", "unsaid", "rgb"]
 
 class CannotProcess(Exception):
     """Trying again would not help; the message says why, for a teacher to read."""
+
+
+class InspectionFailed(Exception):
+    """It was killed, or not done in time: perhaps because of the file, perhaps not. Its text is for a teacher."""
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(reason)
+        self.detail = detail
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +87,17 @@ class Source:
 
 
 async def inspect(original: Path, media_type: str) -> Source:
-    """`media_type` is what its first bytes said. Raises CannotProcess."""
+    """`media_type` is what its first bytes said. Raises CannotProcess, InspectionFailed, MachineFails, OSError."""
+    if not await asyncio.to_thread(original.exists):
+        raise CannotProcess("The file is not there any more.")
     try:
         answer = await ask("cloud_service.processing.inspection", media_type, str(original), within_s=TIMEOUT_S)
     except TimeoutError:
-        raise CannotProcess("The video takes too long to read.") from None
+        raise InspectionFailed("The video takes too long to read.") from None
+    if answer.code == FAILED:
+        raise MachineFails(f"an inspection was {answer.said[-2000:]}")
     if answer.code != 0:
-        log.warning("an inspection failed", extra={"code": answer.code, "said": answer.said[-2000:]})
-        raise CannotProcess("The file cannot be read as a video.")
+        raise InspectionFailed("The video could not be looked into.", f"code {answer.code}\n{answer.said[-2000:]}")
     found = json.loads(answer.output)
     if reason := found.get("reason"):
         raise CannotProcess(reason)

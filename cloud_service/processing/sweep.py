@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from cloud_service.clock import boot, uptime
-from cloud_service.db import Database
+from cloud_service.db import Database, to_its_end
 from cloud_service.processing.playlists import master_playlist
 from cloud_service.processing.queue import enqueue
 from cloud_service.processing.results import Writing, save
@@ -32,7 +32,10 @@ async def sweep(database: Database, writing: Writing, store: VideoStore) -> None
     await _sweep_work(database, store.work)
     videos = [StoredVideo.from_row(dict(row)) for row in await database.fetch(ROWS)]
     for video_id in await asyncio.to_thread(_amiss, store, videos):
-        await _put_right(writing, store, video_id)
+        try:
+            await _put_right(writing, store, video_id)
+        except OSError as error:
+            log.error("a video's folder cannot be put right", extra={"video_id": video_id, "reason": str(error)})
 
 
 async def _sweep_work(database: Database, work: Path) -> None:
@@ -57,7 +60,15 @@ def remove_attempt(folder: Path) -> None:
 
 def _amiss(store: VideoStore, videos: Collection[StoredVideo]) -> list[str]:
     """Ids of videos whose folder and row do not agree, at first sight."""
-    return [video.id for video in videos if _unknown(store, video) or len(_whole(store, video)) < len(video.renditions)]
+    return [video.id for video in videos if _is_amiss(store, video)]
+
+
+def _is_amiss(store: VideoStore, video: StoredVideo) -> bool:
+    try:
+        return bool(_unknown(store, video)) or len(_whole(store, video)) < len(video.renditions)
+    except OSError as error:
+        log.error("a video's folder cannot be looked into", extra={"video_id": video.id, "reason": str(error)})
+        return False
 
 
 def _unknown(store: VideoStore, video: StoredVideo) -> list[Path]:
@@ -98,15 +109,23 @@ async def _put_right(writing: Writing, store: VideoStore, video_id: str) -> None
         if len(whole) < len(video.renditions):
             log.error("renditions are missing", extra={"video_id": video.id, "there": [made.name for made in whole]})
             video = replace(video, renditions=whole)
-            await asyncio.to_thread(store.keep_row, video)
+            await to_its_end(asyncio.to_thread(store.keep_row, video))
             await save(transaction, video)
             await enqueue(transaction, video)
         unknown = await asyncio.to_thread(_unknown, store, video)
         for file in unknown:
-            file.unlink(missing_ok=True)
+            await to_its_end(asyncio.to_thread(_remove, file))
         if unknown:
             log.warning("leftovers removed", extra={"video_id": video.id, "files": [file.name for file in unknown]})
-        await asyncio.to_thread(_list_anew, store.folder(video), video)
+        await to_its_end(asyncio.to_thread(_list_anew, store.folder(video), video))
+
+
+def _remove(stray: Path) -> None:
+    """Some storage systems put folders of their own everywhere."""
+    if stray.is_dir() and not stray.is_symlink():
+        shutil.rmtree(stray)
+    else:
+        stray.unlink(missing_ok=True)
 
 
 def _list_anew(folder: Path, video: StoredVideo) -> None:

@@ -4,26 +4,29 @@ import asyncio
 import logging
 import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from cloud_service.clock import uptime
-from cloud_service.db import FILE, Database, OtherSchema, Transaction
+from cloud_service.db import FILE, Database, OtherSchema, Transaction, is_locked
 from cloud_service.processing import queue
 from cloud_service.processing.attempt import Attempt
-from cloud_service.processing.ffmpeg import FfmpegFailed, NoRoom
+from cloud_service.processing.failures import MachineFails, NoRoom
+from cloud_service.processing.ffmpeg import FfmpegFailed
 from cloud_service.processing.queue import Job, Standing
 from cloud_service.processing.results import JobGone, Results
-from cloud_service.processing.source import CannotProcess
+from cloud_service.processing.source import CannotProcess, InspectionFailed
 from cloud_service.processing.sweep import remove_attempt, sweep
 from cloud_service.settings import WorkerSettings
 from cloud_service.videos.store import VideoStore, is_full
 
 log = logging.getLogger(__name__)
 
-IDLE_S, BEAT_S, RETRY_S = 0.5, 1.0, 2.0
+IDLE_S, LOCKED_S, BEAT_S, RETRY_S = 0.5, 0.1, 1.0, 2.0
 SWEEP_EVERY_S = 600.0
-LONGER_FOR_ROOM = 3
-"""How many times as long as a failed job one waits that found the disk full."""
+LONGER_FOR_ROOM, LONGEST_PAUSE_S = 3, 600.0
+"""How many times as long as a failed job one waits at first that found the disk full, and how long at last."""
+NO_ROOM = "There is no room on the disk."
+NOT_NOW = "Videos cannot be processed at the moment."
 INTERRUPTED = "The processing was interrupted again and again, perhaps by this very video."
 UNKNOWN = "The video could not be processed."
 
@@ -77,7 +80,7 @@ class Worker:
         while True:
             _show_life(self._settings)
             if uptime() >= next_sweep:
-                await sweep(self._database, self.writing, self._store)
+                await self._sweep()
                 next_sweep = uptime() + SWEEP_EVERY_S
             self._check_database()
             if not await queue.is_waiting(self._database):
@@ -85,9 +88,18 @@ class Worker:
                 continue
             async with self.writing() as transaction:
                 job = await queue.take(transaction, self._settings.processing_lease_s)
-                standing = Standing(log=await queue.log_of(transaction, job) if job else [])
+                standing = await queue.standing_before(transaction, job) if job else Standing()
             if job:
                 await self._work_on(job, standing)
+
+    async def _sweep(self) -> None:
+        """What comes of it is no reason to take no jobs. Raises DatabaseGone."""
+        try:
+            await sweep(self._database, self.writing, self._store)
+        except DatabaseGone:
+            raise
+        except Exception:
+            log.exception("not everything was swept")
 
     def _check_database(self) -> None:
         """Raises DatabaseGone."""
@@ -96,10 +108,21 @@ class Worker:
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[Transaction]:
-        """Raises DatabaseGone."""
-        self._check_database()
-        async with self._database.transaction(durable=True) as transaction:
-            yield transaction
+        """However long somebody else holds the lock. Raises DatabaseGone."""
+        async with AsyncExitStack() as stack:
+            yield await self._begun(stack)
+
+    async def _begun(self, stack: AsyncExitStack) -> Transaction:
+        while True:
+            self._check_database()
+            try:
+                return await stack.enter_async_context(self._database.transaction(durable=True))
+            except sqlite3.OperationalError as error:
+                if not is_locked(error):
+                    raise
+                log.warning("the database is locked")
+            _show_life(self._settings)
+            await asyncio.sleep(LOCKED_S)
 
     async def _work_on(self, job: Job, standing: Standing) -> None:
         told = {"video_id": job.video_id, "attempt": job.attempt}
@@ -111,8 +134,11 @@ class Worker:
                 await results.fail(standing, INTERRUPTED)
                 return
             error = await self._tried(job, attempt)
-            if error is None:
+            if attempt.is_finished:
                 log.info("job done", extra=told)
+            elif error is None:
+                log.info("others come first", extra=told)
+                await self._give_back(job, standing, counted=False)
             else:
                 await self._conclude(job, attempt, results, error)
         except JobGone:
@@ -131,7 +157,7 @@ class Worker:
                 held_until = await self._keep(job, attempt.standing, held_until)
                 attempt.check_room()
             error = trying.exception()
-        except (JobGone, NoRoom) as gone:
+        except (JobGone, MachineFails, OSError) as gone:
             error = gone
         finally:
             trying.cancel()
@@ -140,7 +166,7 @@ class Worker:
         return None if attempt.is_finished else error
 
     async def _keep(self, job: Job, standing: Standing, held_until: float) -> float:
-        """Until when the lease is ours now. Raises JobGone, DatabaseGone."""
+        """Until when the lease is ours now. Raises JobGone, MachineFails, DatabaseGone."""
         _show_life(self._settings)
         self._check_database()
         until = uptime() + self._settings.processing_lease_s
@@ -148,25 +174,25 @@ class Worker:
             async with self._database.transaction() as transaction:
                 if await queue.keep(transaction, job, standing, self._settings.processing_lease_s):
                     return until
+            raise JobGone
         except sqlite3.OperationalError as error:
             log.warning("the lease could not be kept", extra={"reason": str(error)})
             if uptime() < held_until - BEAT_S:  # soon it may be another's, and two would be at it
                 return held_until
-        raise JobGone
+            raise MachineFails("the lease could not be kept") from None
 
     async def _conclude(self, job: Job, attempt: Attempt, results: Results, error: BaseException) -> None:
         """Tried again, waiting or failed. Raises JobGone."""
         if isinstance(error, (JobGone, DatabaseGone)):
             raise error
         told = {"video_id": job.video_id, "attempt": job.attempt, "detail": getattr(error, "detail", "")}
-        if isinstance(error, NoRoom) or (isinstance(error, OSError) and is_full(error)):
-            log.error("no room for what is made of videos", extra=told)
-            attempt.came_to_no_end("stopped", "There is no room on the disk.")
-            await self._give_back(
-                job, attempt.standing, after_s=LONGER_FOR_ROOM * self._settings.processing_retry_s, counted=False
-            )
+        if waits_for := _not_the_videos_fault(error):
+            log.error("a job waits", extra=told | {"reason": waits_for, "detail": str(error)})
+            pause_s = self._pause_s(attempt.standing.stopped_for(waits_for))
+            attempt.came_to_no_end("stopped", waits_for)
+            await self._give_back(job, attempt.standing, after_s=pause_s, counted=False)
             return
-        is_known = isinstance(error, (CannotProcess, FfmpegFailed))
+        is_known = isinstance(error, (CannotProcess, InspectionFailed, FfmpegFailed))
         reason = str(error) if is_known else UNKNOWN
         log.error("job failed", extra=told | {"reason": reason}, exc_info=None if is_known else error)
         attempt.came_to_no_end("failed", reason)
@@ -177,6 +203,20 @@ class Worker:
                 job, attempt.standing, after_s=self._settings.processing_retry_s * 2 ** (job.attempt - 1)
             )
 
+    def _pause_s(self, waited_before: int) -> float:
+        """Longer each time: nobody knows how long it lasts."""
+        first_s = LONGER_FOR_ROOM * self._settings.processing_retry_s
+        return float(min(first_s * 2**waited_before, max(first_s, LONGEST_PAUSE_S)))
+
     async def _give_back(self, job: Job, standing: Standing, *, after_s: float = 0, counted: bool = True) -> None:
         async with self.writing() as transaction:
             await queue.give_back(transaction, job, standing, after_s=after_s, counted=counted)
+
+
+def _not_the_videos_fault(error: BaseException) -> str:
+    """What the job has to wait for, for a teacher to read; '' where the video may be to blame."""
+    if isinstance(error, NoRoom) or (isinstance(error, OSError) and is_full(error)):
+        return NO_ROOM
+    if isinstance(error, FileNotFoundError):  # its files were deleted by hand
+        return ""
+    return NOT_NOW if isinstance(error, (MachineFails, OSError, sqlite3.Error)) else ""

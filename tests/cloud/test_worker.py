@@ -1,10 +1,12 @@
 """What becomes of a job: a video that is ready, one more try, a reason, or patience."""
 
+import asyncio
 import os
 import shutil
 import signal
 import sqlite3
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
@@ -13,12 +15,19 @@ import pytest
 from cloud_service.clock import uptime
 from cloud_service.db import FILE, Database
 from cloud_service.guard import set_aside
-from cloud_service.processing.queue import ATTEMPTS
+from cloud_service.processing.asking import ask
+from cloud_service.processing.confined import FAILED, landlock_version
+from cloud_service.processing.queue import ATTEMPTS, standing_of
+from cloud_service.videos.catalogue import Catalogue
+from cloud_service.videos.models import StoredVideo
 from cloud_service.videos.store import ROW
-from tests.clips import Clips
+from tests.clips import H264, PICTURE, Clips
 from tests.cloud.running import eventually
 from tests.cloud.working import Desk
 from tests.processes import children_of
+
+LOCKED_FOR_S = 7
+"""Longer than SQLite waits."""
 
 pytestmark = pytest.mark.anyio
 
@@ -33,10 +42,19 @@ async def desk(request: pytest.FixtureRequest, tmp_path: Path, anyio_backend: st
         yield desk
 
 
-async def the_ffmpeg() -> int:
-    """The process id of the one that makes the first rendition."""
-    (pid,) = await eventually(lambda: children_of(os.getpid(), "ffmpeg", "/sd.mp4"), 30)
+async def the_ffmpeg(output: str = "sd.mp4") -> int:
+    """The process id of the one that makes the first rendition, or something else."""
+    (pid,) = await eventually(lambda: children_of(os.getpid(), "ffmpeg", f"/{output}"), 30)
     return int(pid)
+
+
+async def is_given_back(desk: Desk) -> bool:
+    (job,) = await desk.jobs()
+    return job["lease"] is None and job["not_before"] > 0
+
+
+async def status_is(desk: Desk, video: StoredVideo, status: str) -> bool:
+    return (await desk.row(video)).status == status
 
 
 async def test_a_video_becomes_ready_with_all_that_players_need(desk: Desk, clips: Clips) -> None:
@@ -77,7 +95,8 @@ async def test_after_the_last_try_the_video_has_failed_with_a_reason_and_its_ori
         failed = await desk.ended(video)
     assert (failed.status, failed.reason) == ("error", "The video could not be converted.")
     assert desk.files(video) == {"original", "video.json"}
-    assert [done.attempt for done in await desk.log(video) if done.result == "failed"] == [1, 2, 3, ATTEMPTS]
+    tries = [done.attempt for done in await desk.log(video) if (done.step, done.result) == ("sd", "failed")]
+    assert tries == [1, 2, 3, ATTEMPTS]
     assert [(about["status"], about["reason"]) for about in await desk.told()] == [("error", failed.reason)]
     assert not desk.at_work
 
@@ -133,6 +152,118 @@ async def test_an_ffmpeg_that_is_killed_is_one_try_and_leaves_nothing_half_made(
     assert (await desk.row(video)).status == "processing"
     assert desk.files(video) <= {"original", "video.json", "poster.jpg"}
     assert not desk.at_work
+
+
+async def test_without_a_storyboard_a_video_is_ready_all_the_same(desk: Desk, clips: Clips) -> None:
+    video = await desk.add(clips.slow)
+    async with desk.worker():
+        os.kill(await the_ffmpeg("storyboard.jpg"), signal.SIGKILL)
+        assert (await desk.ended(video)).status == "ready"
+    assert desk.files(video) == MADE - {"storyboard.jpg", "storyboard.vtt"}
+    assert {done.step: done.result for done in await desk.log(video)}["storyboard"] == "failed"
+
+
+@pytest.mark.settings(processing_retry_s=60)
+async def test_an_inspection_that_is_killed_is_one_try(desk: Desk, clips: Clips) -> None:
+    """Whoever looks after memory may choose it, whatever it looked at."""
+    video = await desk.add(clips.film)
+    os.truncate(desk.store.original(video.owner_id, video.id), 2**40)  # which takes a while to be read
+    async with desk.worker():
+        (pid,) = await eventually(lambda: children_of(os.getpid(), "", "processing.inspection"), 30)
+        os.kill(pid, signal.SIGKILL)
+        await eventually(lambda: is_given_back(desk), 30)
+    ((job,), log) = await desk.jobs(), await standing_of(desk.database, await desk.row(video))
+    assert job["attempts"] == 1
+    assert [(done.step, done.result) for done in log[1].log] == [("metadata", "failed")]
+    assert (await desk.row(video)).status == "processing"
+
+
+@pytest.mark.skipif(not landlock_version(), reason="this kernel has no Landlock")
+async def test_an_inspection_that_cannot_be_confined_says_so(tmp_path: Path) -> None:
+    """Which is the machine's fault; here it is to be shown a file that is not there."""
+    answer = await ask("cloud_service.processing.inspection", "video/mp4", str(tmp_path / "none"), within_s=60)
+    assert answer.code == FAILED
+
+
+@pytest.mark.settings(processing_retry_s=60)
+async def test_an_ffmpeg_that_cannot_be_started_is_no_try_and_is_waited_for_longer_and_longer(
+    desk: Desk, clips: Clips, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FFMPEG_PATH", "/nowhere/ffmpeg")
+    video = await desk.add(clips.film)
+    async with desk.worker():
+        for pause_s in (180, 360, 600, 600):
+            await eventually(lambda: is_given_back(desk), 30)
+            (job,) = await desk.jobs()
+            assert (job["attempts"], job["not_before"] - uptime()) == (0, pytest.approx(pause_s, abs=30))
+            async with desk.database.transaction() as transaction:
+                await transaction.execute("UPDATE jobs SET not_before = 0")
+        assert (await desk.row(video)).status == "processing"
+        monkeypatch.delenv("FFMPEG_PATH")
+        async with desk.database.transaction() as transaction:
+            await transaction.execute("UPDATE jobs SET not_before = 0")
+        assert (await desk.ended(video)).status == "ready"
+
+
+@pytest.mark.settings(processing_retry_s=60)
+async def test_a_rendition_is_not_begun_for_which_there_is_no_room(tmp_path: Path, clips: Clips) -> None:
+    """Nine hours in three frames, of which nearly eight gigabytes may become."""
+    hours = clips.made("hours.mp4", *PICTURE, "-vf", "setpts=N*10800/TB", "-fps_mode", "vfr", *H264, seconds=30_000)
+    room = shutil.disk_usage(tmp_path).free - 4 * 10**9
+    async with Desk.made(tmp_path, processing_reserve_bytes=max(0, room), processing_retry_s=60) as desk:
+        video = await desk.add(hours)
+        async with desk.worker():
+            await eventually(lambda: is_given_back(desk), 30)
+        _, standing = await standing_of(desk.database, video)
+    assert [(done.step, done.result) for done in standing.log][-1] == ("sd", "stopped")
+
+
+@pytest.mark.settings(processing_lease_s=20)
+async def test_a_database_that_is_locked_for_long_costs_nothing(desk: Desk, clips: Clips) -> None:
+    video = await desk.add(clips.slow)
+    async with desk.worker():
+        pid = await the_ffmpeg()
+        other = sqlite3.connect(desk.settings.folder / FILE, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        await eventually(lambda: not os.path.exists(f"/proc/{pid}"), 30)
+        await asyncio.sleep(LOCKED_FOR_S)
+        other.execute("ROLLBACK")
+        other.close()
+        assert (await desk.ended(video)).status == "ready"
+    assert [(done.attempt, done.result) for done in await desk.log(video)] == [(1, "made")] * 4
+
+
+async def test_a_long_video_lets_others_by_once_it_plays(desk: Desk, clips: Clips) -> None:
+    long = await desk.add(clips.hd, 1)
+    async with desk.worker():
+        os.kill(stopped := await the_ffmpeg(), signal.SIGSTOP)
+        other = await desk.add(clips.film, 2, UUID(int=2))
+        os.kill(stopped, signal.SIGCONT)
+        await eventually(lambda: status_is(desk, other, "ready"), 30)
+        assert (await desk.row(long)).status == "processing"
+        (job,) = await desk.jobs()
+        assert job["percent"] > 0
+        assert (await desk.ended(long)).status == "ready"
+    log = await desk.log(long)
+    assert {done.attempt for done in log} == {1}
+    assert [(done.step, done.result) for done in log if done.step != "metadata"] == [
+        ("poster", "made"),
+        ("sd", "made"),
+        ("poster", "was_there"),
+        ("sd", "was_there"),
+        ("storyboard", "made"),
+        ("hd", "made"),
+    ]
+
+
+async def test_a_sweep_that_fails_keeps_no_job_from_being_taken(desk: Desk, clips: Clips) -> None:
+    video = await desk.add(clips.film)
+    nonsense = replace(video, id="nonsense", lesson_id="another")
+    async with desk.database.transaction() as transaction:
+        await Catalogue(desk.database).add(transaction, nonsense)
+        await transaction.execute("UPDATE videos SET renditions = 'no list' WHERE id = 'nonsense'")
+    async with desk.worker():
+        assert (await desk.ended(video)).status == "ready"
 
 
 @pytest.mark.settings(processing_reserve_bytes=2**60, processing_retry_s=60)

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from cloud_service.processing.confined import Limits
-from cloud_service.processing.ffmpeg import Ffmpeg, FfmpegFailed, NoRoom, Patience, Progress
+from cloud_service.processing.failures import MachineFails, NoRoom
+from cloud_service.processing.ffmpeg import Ffmpeg, FfmpegFailed, Patience, Progress
 from tests.clips import H264, PICTURE, SOUND
 from tests.processes import children_of
 
@@ -100,13 +101,26 @@ async def test_what_grows_without_end_is_ended(tmp_path: Path) -> None:
 
 
 async def test_a_full_disk_is_no_fault_of_the_video(tmp_path: Path) -> None:
-    (tmp_path / "out.mp4").symlink_to("/dev/full")
+    (tmp_path / "probe").symlink_to("/dev/full")
     with pytest.raises(NoRoom):
-        running = Ffmpeg(LIMITS, PATIENT).run
-        await running([*PICTURE, *H264, "-t", "1", str(tmp_path / "out.mp4")], reads=[], writes=Path("/dev"))
+        await make(tmp_path, "-i", "none")
+    assert not (tmp_path / "probe").is_symlink()
+
+
+async def test_that_the_disk_is_full_is_not_taken_from_what_ffmpeg_says(tmp_path: Path) -> None:
+    """A file may name another that it is made of, and ffmpeg repeats that name."""
+    with pytest.raises(FfmpegFailed) as failed:
+        await make(tmp_path, "-i", "No space left on device")
+    assert "No space left on device" in failed.value.detail
+
+
+async def test_a_folder_that_cannot_be_written_is_no_fault_of_the_video(tmp_path: Path) -> None:
+    (tmp_path / "probe").mkdir()
+    with pytest.raises(MachineFails, match="Is a directory"):
+        await make(tmp_path, "-i", "none")
 
 
 async def test_one_that_cannot_be_started_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FFMPEG_PATH", str(tmp_path / "none"))
-    with pytest.raises(FfmpegFailed, match="could not be started"):
+    with pytest.raises(MachineFails, match="not started"):
         await make(tmp_path, *PICTURE)

@@ -1,6 +1,7 @@
 """Which job a worker gets, how long it keeps it, and what comes after the last try, on the node's real SQLite."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,9 @@ import pytest
 from cloud_service.db import Database
 from cloud_service.processing import queue
 from cloud_service.processing.queue import ATTEMPTS, Job, Standing, StepDone
+from cloud_service.videos.catalogue import Catalogue
+from cloud_service.videos.models import Rendition
+from tests.cloud.running import a_video
 
 pytestmark = pytest.mark.anyio
 
@@ -40,7 +44,7 @@ async def keep(database: Database, job: Job, lease_s: float = LONG_S) -> bool:
 
 async def give_back(database: Database, job: Job, *, after_s: float = 0, counted: bool = True) -> None:
     async with database.transaction() as transaction:
-        await queue.give_back(transaction, job, Standing(log=[DONE]), after_s=after_s, counted=counted)
+        await queue.give_back(transaction, job, Standing(percent=40, log=[DONE]), after_s=after_s, counted=counted)
 
 
 async def test_teachers_take_turns(database: Database) -> None:
@@ -105,6 +109,34 @@ async def test_after_the_machine_was_started_again_every_job_is_free(database: D
     assert await taken(database)
 
 
+async def test_a_power_cut_is_no_try(database: Database) -> None:
+    await add(database, ("a1", "ada"))
+    for _ in range(2 * ATTEMPTS):
+        assert (await taken(database)).attempt == 1
+        async with database.transaction() as transaction:
+            await transaction.execute("UPDATE jobs SET boot = 'another'")
+
+
+async def test_what_does_not_play_yet_comes_before_better_renditions(database: Database) -> None:
+    await add(database, ("a1", "ada"), ("b1", "bob"), ("a2", "ada"))
+    video = replace(a_video(1), id="b1", renditions=(Rendition("sd", 854, 480, 25.0, 4, 10**6, "avc1.64001e"),))
+    async with database.transaction() as transaction:
+        await Catalogue(database).add(transaction, video)
+    assert [(await taken(database)).video_id for _ in range(2)] == ["a1", "a2"]
+    async with database.transaction() as transaction:
+        assert not await queue.is_new_waiting(transaction)
+    assert (await taken(database)).video_id == "b1"
+
+
+async def test_what_is_tried_again_begins_from_the_first_try(database: Database) -> None:
+    video = a_video(1)
+    await add(database, (video.id, video.owner_id))
+    await give_back(database, await taken(database), after_s=60)
+    async with database.transaction() as transaction:
+        await queue.enqueue_again(transaction, video)
+    assert (await taken(database)).attempt == 1
+
+
 async def test_after_three_deaths_it_is_tried_once_more_and_then_no_more(database: Database) -> None:
     await add(database, ("a1", "ada"))
     for _ in range(ATTEMPTS):
@@ -143,10 +175,12 @@ async def test_nobody_gives_back_what_is_anothers_by_now(database: Database) -> 
 
 async def test_what_earlier_attempts_did_is_still_known(database: Database) -> None:
     await add(database, ("a1", "ada"))
-    await give_back(database, await taken(database))
+    before = await taken(database)
+    assert await keep(database, before)
+    await give_back(database, before)
     job = await taken(database)
     async with database.transaction() as transaction:
-        assert await queue.log_of(transaction, job) == [DONE]
+        assert await queue.standing_before(transaction, job) == Standing(percent=40, log=[DONE])
 
 
 async def test_the_workload_tells_what_waits_and_what_runs(database: Database) -> None:

@@ -1,5 +1,6 @@
 """An attempt that has lost its job changes nothing any more, at whatever moment it notices."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from tests.cloud.working import Desk
 pytestmark = pytest.mark.anyio
 
 SD = Rendition("sd", 160, 90, 10.0, 4, 1000, "avc1.64001e")
+MANY = 300
 AS_UPLOADED = {"original", "video.json"}
 
 
@@ -64,6 +66,35 @@ async def test_a_rendition_is_the_videos_as_soon_as_it_is_made(
     assert (added.status, added.renditions) == ("processing", (SD,))
     assert desk.files(video) == AS_UPLOADED | {"sd.mp4", "sd.m3u8"}
     assert await desk.told() == []
+
+
+async def test_files_that_are_moving_have_arrived_before_anybody_else_has_a_turn(
+    desk: Desk, video: StoredVideo, results: Results, made: Path
+) -> None:
+    """Whoever moves them is cancelled, and whoever deletes the video is next."""
+    names = [f"{number}.mp4" for number in range(MANY)]
+    for name in names:
+        (made / name).write_bytes(b"made")
+    adding = asyncio.ensure_future(results.add(SD, made, names))
+    while not (desk.store.folder(video) / names[0]).exists():  # noqa: ASYNC110
+        await asyncio.sleep(0)
+    adding.cancel()
+    async with desk.database.transaction():
+        assert set(names) <= desk.files(video)
+    with pytest.raises(asyncio.CancelledError):
+        await adding
+    assert await desk.row(video) == video
+
+
+async def test_a_video_that_was_ready_stays_so_when_a_lost_rendition_cannot_be_made_again(
+    desk: Desk, video: StoredVideo, results: Results
+) -> None:
+    async with desk.database.transaction() as transaction:
+        await transaction.execute("UPDATE videos SET status = 'ready'")
+    await results.fail(Standing(), "The video could not be converted.")
+    after = await desk.row(video)
+    assert (after.status, after.reason) == ("ready", "")
+    assert await desk.jobs() == []
 
 
 async def test_what_another_has_taken_over_is_left_to_them(

@@ -79,6 +79,23 @@ async def test_a_rendition_that_was_cut_is_made_again(desk: Desk, video: StoredV
     assert desk.files(video) == KEPT
 
 
+async def test_folders_that_somebody_put_there_go_too_and_stop_nothing(desk: Desk, video: StoredVideo) -> None:
+    before = desk.files(video)
+    (desk.store.folder(video) / "@eaDir" / "original").mkdir(parents=True)
+    await swept(desk)
+    assert desk.files(video) == before
+
+
+async def test_a_folder_that_cannot_be_put_right_keeps_no_other_from_it(desk: Desk, video: StoredVideo) -> None:
+    other = await desk.add(b"film", 2)
+    (desk.store.folder(video) / "hd.mp4").unlink()
+    (desk.store.folder(video) / "video.partial").mkdir()  # where the row would be written
+    (desk.store.folder(video) / "master.partial").mkdir()
+    (desk.store.folder(other) / "stray").touch()
+    await swept(desk)
+    assert desk.files(other) == {"original", "video.json"}
+
+
 async def test_what_is_just_being_written_is_left_for_a_minute(desk: Desk, video: StoredVideo) -> None:
     partial = desk.store.folder(video) / "video.partial"
     partial.write_bytes(b"half a row")
