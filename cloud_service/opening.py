@@ -58,6 +58,8 @@ class Hearing:
     async def changed(self, change: Change) -> None:
         for video in deleted_videos(self._catalogue, change):
             await remove_video(self._catalogue, self._store, video)
+        if change.kind == "video_deleted":  # on whichever node it was
+            await self._catalogue.take_place_of(str(change.video_id))
 
     async def was_reset(self, transaction: Transaction) -> None:
         """Deletions may have been missed."""
@@ -149,10 +151,13 @@ async def _loaded(settings: CloudSettings, database: Database) -> Node:
         if video := catalogue.find(video_id):
             await remove(video)
 
+    async def refused(video_id: str, reason: str) -> None:
+        await catalogue.refuse(video_id, reason, store.keep_row)
+
     space = Space(settings.media, settings.disk_reserve_bytes)
     resumable = ResumableUploads(database, store, catalogue, space, settings.upload_kept_s)
     await resumable.load()
-    outbox = Outbox(database, vps, unwanted)
+    outbox = Outbox(database, vps, unwanted, refused)
     reconciler = Reconciler(catalogue, rights, outbox, vps, remove)
     return Node(
         settings=settings,

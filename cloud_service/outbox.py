@@ -4,12 +4,13 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Container
 from dataclasses import dataclass
 
 from uuid_utils.compat import uuid7
 
 from cloud_service.db import Database, Transaction
+from cloud_service.videos.models import SELECT_VIDEOS, StoredVideo
 from cloud_service.vps import Vps, VpsFailed, VpsRefused, VpsUnreachable
 from shared.contract import EVENTS, Event, EventAnswer, VideoStored
 from shared.killpoints import killpoint
@@ -23,6 +24,8 @@ TRIES = 8
 NEVER_UNDERSTOOD = (400, 422)
 """Answers that are about the event itself. Any other refusal (keys, clocks) can be mended: try again."""
 DOWN = 503
+WAITING = "SELECT number, video_id FROM outbox WHERE set_aside IS NULL ORDER BY number"
+STILL_WAITING = "SELECT event FROM outbox WHERE set_aside IS NULL AND number = ?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +49,17 @@ async def announce(transaction: Transaction, about: VideoStored) -> None:
 class Outbox:
     """The events of one video go in the order they came; one that fails holds up its own video and no other.
 
-    `unwanted` is told of a video that the VPS will never want.
+    `unwanted` is told of a video that the VPS will never want, `refused` of one that nothing is to become of, and why.
     """
 
-    def __init__(self, database: Database, vps: Vps, unwanted: Callable[[str], Awaitable[None]]) -> None:
-        self._database, self._vps, self._unwanted = database, vps, unwanted
+    def __init__(
+        self,
+        database: Database,
+        vps: Vps,
+        unwanted: Callable[[str], Awaitable[None]],
+        refused: Callable[[str, str], Awaitable[None]],
+    ) -> None:
+        self._database, self._vps, self._unwanted, self._refused = database, vps, unwanted, refused
         self._news = asyncio.Event()
         self._sending = asyncio.Lock()
 
@@ -62,11 +71,12 @@ class Outbox:
         """There is something to send, be it of another process."""
         self._news.set()
 
-    async def announce_again(self, about: VideoStored) -> None:
-        """In place of whatever was set aside about this video."""
+    async def announce_again(self, video_id: str) -> None:
+        """As it is by now, in place of whatever waits or was set aside about this video."""
         async with self._database.transaction(durable=True) as transaction:
-            await transaction.execute("DELETE FROM outbox WHERE video_id = ?", (str(about.video_id),))
-            await self.add(transaction, about)
+            await transaction.execute("DELETE FROM outbox WHERE video_id = ?", (video_id,))
+            for row in await transaction.fetch(f"{SELECT_VIDEOS} WHERE id = ?", (video_id,)):
+                await self.add(transaction, StoredVideo.from_row(dict(row)).announcement())
 
     async def backlog(self) -> Backlog:
         waiting = "SELECT count(*) AS depth, min(added_at) AS oldest FROM outbox WHERE set_aside IS NULL"
@@ -93,22 +103,26 @@ class Outbox:
             except TimeoutError:
                 continue
 
-    async def deliver(self) -> int:
-        """Send everything now; how many failed and are kept. Raises VpsUnreachable, with the rest kept."""
-        async with self._sending:
-            wanted = "SELECT number, video_id, event FROM outbox WHERE set_aside IS NULL ORDER BY number"
-            held_up: set[str] = set()
-            for row in await self._database.fetch(wanted):
-                if row["video_id"] in held_up:
-                    continue
+    async def deliver(self, only: Container[str] | None = None) -> int:
+        """Send everything now, or `only` what is about these videos; how many failed and are kept.
+
+        Who sends a few waits for one event of who sends many, not for all. Raises VpsUnreachable, with the rest kept.
+        """
+        held_up: set[str] = set()
+        for row in await self._database.fetch(WAITING):
+            number, video_id = row["number"], row["video_id"]
+            if video_id in held_up or (only is not None and video_id not in only):
+                continue
+            async with self._sending:
                 try:
-                    await self._deliver_one(row["number"], Event.model_validate_json(row["event"]))
+                    for still in await self._database.fetch(STILL_WAITING, (number,)):
+                        await self._deliver_one(number, Event.model_validate_json(still["event"]))
                 except VpsFailed as error:
                     if error.answered_status == DOWN:
                         raise
-                    held_up.add(row["video_id"])
-                    await self._count_failure(row["number"], error.answered_status)
-            return len(held_up)
+                    held_up.add(video_id)
+                    await self._count_failure(number, error.answered_status)
+        return len(held_up)
 
     async def _deliver_one(self, number: int, event: Event) -> None:
         try:
@@ -125,8 +139,13 @@ class Outbox:
         if answer.verdict == "unwanted":
             log.warning("video unwanted", extra={"video_id": event.about.video_id})
             await self._unwanted(str(event.about.video_id))
+        if answer.verdict == "refused":
+            log.warning("video refused", extra={"video_id": event.about.video_id, "reason": answer.reason})
+            await self._refused(str(event.about.video_id), answer.reason)
         async with self._database.transaction() as transaction:
             await transaction.execute("DELETE FROM outbox WHERE number = ?", (number,))
+            if answer.verdict == "refused":  # whatever else was to be told of it, the VPS will not hear of
+                await transaction.execute("DELETE FROM outbox WHERE video_id = ?", (str(event.about.video_id),))
 
     async def _count_failure(self, number: int, status: int) -> None:
         async with self._database.transaction() as transaction:

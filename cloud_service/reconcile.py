@@ -134,7 +134,7 @@ class Reconciler:
         held = VideosHeld(course_id=course_id, videos=listed)
         compared = await self._vps.post(RECONCILE_VIDEOS, held, VideosCompared, timeout_s=PATIENCE_S)
         for video_id in compared.unknown:
-            await self._outbox.announce_again(here[video_id].announcement())
+            await self._outbox.announce_again(str(video_id))
         for video_id in compared.gone:
             await self._remove(here[video_id])
         if compared.missing:

@@ -151,10 +151,12 @@ class UploadAnswer(Out):
 
 
 class DeletionQuestion(Asker):
-    """Exactly one of the two ids is given."""
+    """Exactly one of the two ids is given. A lesson's file has a `video_id` too, and is no video: `is_file`."""
 
     video_id: UUID | None = None
     course_id: UUID | None = None
+    is_file: bool | None = None
+    """None of a node of an earlier release, which does not say."""
 
     @model_validator(mode="after")
     def _names_one_thing(self) -> Self:
@@ -218,18 +220,20 @@ class Event(Body):
     about: VideoStored
 
 
-Verdict = Literal["applied", "unwanted", "unknown"]
+Verdict = Literal["applied", "unwanted", "unknown", "refused"]
 
 
 class EventAnswer(Out):
     """What became of it.
 
     `unwanted`: the VPS has deleted this video or its course, the node should drop it. `unknown`: the VPS has no place
-    for it, because it lost the course in a restore, or because another node was first to fill the lesson; the node
-    keeps the video and sets the event aside, and the next comparing announces it again.
+    for it, because it lost the course in a restore; the node keeps the video and sets the event aside, and the next
+    comparing announces it again. `refused`: it came after another that was stored elsewhere at the same time. Both
+    sides keep it, in error for this `reason`, until its owner deletes it; nothing more is made of it.
     """
 
     verdict: Verdict
+    reason: str = ""
 
 
 # --- VPS -> node: what changed (answer to the node's pull) ---------------------------------------------
@@ -314,10 +318,12 @@ class CoursesCompared(Out):
 
 
 class VideoHeld(Body):
+    """`status` is None of a node of an earlier release, which knows of none."""
+
     video_id: UUID
     size: Count
     sha256: str
-    status: VideoStatus
+    status: VideoStatus | None = None
 
 
 class VideosHeld(Body):

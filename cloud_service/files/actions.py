@@ -30,6 +30,6 @@ async def delete_file(node: Node, viewer: Viewer, file_id: UUID) -> None:
     if file is not None and file.kind != "file":
         raise FileNotThere
     try:
-        await delete_stored(node, viewer, file_id)
+        await delete_stored(node, viewer, file_id, is_file=True)
     except VideoNotFound:
         raise FileNotThere from None

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -24,6 +24,8 @@ from shared.contract import UPLOAD_RIGHTS, Position, UploadAnswer, UploadQuestio
 from shared.problems import NotAuthenticated
 
 log = logging.getLogger(__name__)
+
+TELLING_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +62,9 @@ async def admit(node: Node, viewer: Viewer, place: Place) -> Admission:
     question = UploadQuestion(
         kind=place.kind, lesson_id=place.lesson_id, replace=place.replace, **viewer.asker().model_dump()
     )
+    if place.replace:
+        await _tell_of(node, str(place.lesson_id))
     async with node.admitting:
-        if place.replace:
-            await node.outbox.deliver()  # the one before may have failed: the VPS has to know, to let another follow
         answer = await node.vps.post(UPLOAD_RIGHTS, question, UploadAnswer)
     if answer.reason == "signed_out":
         raise NotAuthenticated
@@ -85,9 +87,18 @@ async def admit(node: Node, viewer: Viewer, place: Place) -> Admission:
     )
 
 
+async def _tell_of(node: Node, lesson_id: str) -> None:
+    """The one before may have failed: the VPS has to know, to let another follow. Who has to wait long is not told."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(TELLING_S):
+            await node.outbox.deliver({video.id for video in node.catalogue.of_lesson(lesson_id)})
+
+
 async def _check_lesson(node: Node, lesson_id: str, replaces: str) -> None:
     """What is here, and the VPS may not have heard of yet. A replacement that failed, it has just deleted."""
     for video in node.catalogue.of_lesson(lesson_id):
+        if video.came_late:
+            continue
         if video.replaces and video.replaces == replaces and video.status == "error":
             await remove_video(node.catalogue, node.store, video)
         elif video.id != replaces:

@@ -45,10 +45,10 @@ async def delete_video(node: Node, viewer: Viewer, video_id: UUID) -> None:
     video = node.catalogue.find(str(video_id))
     if video is not None and video.kind == "file":
         raise VideoNotFound
-    await delete_stored(node, viewer, video_id)
+    await delete_stored(node, viewer, video_id, is_file=False)
 
 
-async def delete_stored(node: Node, viewer: Viewer, video_id: UUID) -> None:
+async def delete_stored(node: Node, viewer: Viewer, video_id: UUID, *, is_file: bool) -> None:
     """A video or a file. The VPS agrees again to what the same teacher deleted before.
 
     It may be on another node, which hears of it from the VPS. Raises VideoNotFound, also for somebody else's.
@@ -56,8 +56,8 @@ async def delete_stored(node: Node, viewer: Viewer, video_id: UUID) -> None:
     video = node.catalogue.find(str(video_id))
     if video is not None and video.owner_id != viewer.id:
         raise VideoNotFound
-    await node.outbox.deliver()  # the VPS cannot agree to delete what it has not heard of yet
-    answer = await _ask(node, viewer, video_id=video_id)
+    await node.outbox.deliver({str(video_id)})  # the VPS cannot agree to delete what it has not heard of yet
+    answer = await _ask(node, viewer, video_id=video_id, is_file=is_file)
     if not answer.agreed:
         raise VideoNotFound
     killpoint("deletion.agreed")
@@ -67,7 +67,7 @@ async def delete_stored(node: Node, viewer: Viewer, video_id: UUID) -> None:
 
 async def delete_course(node: Node, viewer: Viewer, course_id: UUID) -> None:
     """The course's files here, and every grant with this course id and teacher username. Raises CourseNotFound."""
-    await node.outbox.deliver()
+    await node.outbox.deliver({video.id for video in node.catalogue.of_course(str(course_id))})
     answer = await _ask(node, viewer, course_id=course_id)
     if not answer.agreed:
         raise DeletionNotAllowed if answer.reason == "forbidden" else CourseNotFound
@@ -79,10 +79,15 @@ async def delete_course(node: Node, viewer: Viewer, course_id: UUID) -> None:
 
 
 async def _ask(
-    node: Node, viewer: Viewer, *, video_id: UUID | None = None, course_id: UUID | None = None
+    node: Node,
+    viewer: Viewer,
+    *,
+    video_id: UUID | None = None,
+    course_id: UUID | None = None,
+    is_file: bool | None = None,
 ) -> DeletionAnswer:
     """Raises NotAuthenticated for somebody who was signed out."""
-    question = DeletionQuestion(video_id=video_id, course_id=course_id, **viewer.asker().model_dump())
+    question = DeletionQuestion(video_id=video_id, course_id=course_id, is_file=is_file, **viewer.asker().model_dump())
     answer = await node.vps.post(DELETIONS, question, DeletionAnswer)
     if answer.reason == "signed_out":
         raise NotAuthenticated

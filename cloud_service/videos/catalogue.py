@@ -1,6 +1,8 @@
 """The videos on this node: rows in SQLite, and in memory for every request."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+import asyncio
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from itertools import chain
 
@@ -9,6 +11,7 @@ from cloud_service.processing.queue import dequeue
 from cloud_service.videos.models import COLUMNS, SELECT_VIDEOS, StoredVideo
 
 UNCONFIRMED = "catalogue_unconfirmed"
+HAS_ITS_PLACE = "UPDATE OR IGNORE videos SET replaces = '' WHERE replaces = ?"
 
 
 class Catalogue:
@@ -119,14 +122,43 @@ class Catalogue:
         async with self._database.transaction(durable=True) as transaction:
             transaction.on_commit(lambda: self._forget(video))
             await transaction.execute("DELETE FROM videos WHERE id = ?", (video.id,))
-            await transaction.execute("UPDATE videos SET replaces = '' WHERE replaces = ?", (video.id,))
+            await transaction.execute(HAS_ITS_PLACE, (video.id,))
             await transaction.execute("DELETE FROM captions WHERE video_id = ?", (video.id,))
             await transaction.execute("DELETE FROM resumable_uploads WHERE id = ?", (video.id,))
             await dequeue(transaction, video.id)
 
     def _forget(self, video: StoredVideo) -> None:
         self._going.pop(video.id, None)
-        self._replace([replace(heir, replaces="") for heir in self if heir.replaces == video.id])
+        self._has_place_of(video.id)
+
+    def _has_place_of(self, video_id: str) -> None:
+        self._replace([replace(heir, replaces="") for heir in self if heir.replaces == video_id])
+
+    async def take_place_of(self, video_id: str) -> None:
+        """Of one that is deleted, wherever it was: what was to take its place has it now."""
+        if not any(heir.replaces == video_id for heir in self):
+            return
+        async with self._database.transaction() as transaction:
+            if await transaction.execute(HAS_ITS_PLACE, (video_id,)):
+                transaction.on_commit(lambda: self._has_place_of(video_id))
+
+    async def refuse(self, video_id: str, reason: str, keep_row: Callable[[StoredVideo], None]) -> None:
+        """Nothing becomes of it: in error for this reason, and in nobody's way, until its owner deletes it.
+
+        `keep_row` writes it down beside the video's files.
+        """
+        async with self._database.transaction(durable=True) as transaction:
+            rows = await transaction.fetch(f"{SELECT_VIDEOS} WHERE id = ?", (video_id,))
+            videos = [StoredVideo.from_row(dict(row)).refused(reason) for row in rows]
+            for video in videos:
+                with suppress(FileNotFoundError):
+                    await asyncio.to_thread(keep_row, video)
+                await transaction.execute(
+                    "UPDATE videos SET status = ?, reason = ?, replaces = ? WHERE id = ?",
+                    (video.status, video.reason, video.replaces, video.id),
+                )
+            await dequeue(transaction, video_id)
+            transaction.on_commit(lambda: self._replace(videos))
 
     async def was_deleted(self, transaction: Transaction, course_id: str) -> bool:
         """Whether the course was: an upload into it may still have been on its way."""

@@ -1,7 +1,7 @@
 """What a node knows of a video on its disk, and of what was made from it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
 from pydantic import TypeAdapter
@@ -28,7 +28,8 @@ class StoredVideo:
 
     A practice video has no lesson (''), and its owner's id as its course. A lesson's file is kept as videos are, with
     no duration and no size of picture. `plays` says whether browsers play the original as it is; `replaces` is the
-    video that plays in the lesson until this one is ready, or ''.
+    video that plays in the lesson until this one is ready, or ''. One that came late, another having been first in the
+    lesson on another node, replaces nothing but itself: it is in nobody's way.
     """
 
     id: str
@@ -55,6 +56,14 @@ class StoredVideo:
     def etag(self) -> str:
         """Of the original."""
         return f'"{self.sha256[:32]}"'
+
+    @property
+    def came_late(self) -> bool:
+        return self.replaces == self.id
+
+    def refused(self, reason: str) -> Self:
+        """As it is once the VPS would have nothing become of it."""
+        return replace(self, status="error", reason=reason, replaces=self.id if self.kind == "course" else "")
 
     def rendition(self, name: str) -> Rendition | None:
         return next((made for made in self.renditions if made.name == name), None)

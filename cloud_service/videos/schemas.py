@@ -64,6 +64,6 @@ class VideoOut(Out):
             plays_original=video.plays,
             renditions=[RenditionOut.model_validate(made, from_attributes=True) for made in video.renditions],
             captions=list(captions),
-            replaces=UUID(video.replaces) if video.replaces else None,
+            replaces=UUID(video.replaces) if video.replaces and not video.came_late else None,
             stored_at=datetime.fromtimestamp(video.stored_at, UTC),
         )

@@ -28,7 +28,10 @@ FILM = b"bytes"
 
 
 class Answering:
-    """`away`: it says 503 to everything. `gone` are videos, `paid` users; another `epoch` is a database set back."""
+    """`away`: it says 503 to everything. `gone` are videos, `paid` users; another `epoch` is a database set back.
+
+    `refused` are videos that another was before, with what it says of them.
+    """
 
     def __init__(self, made_up: MadeUpVps) -> None:
         self._made_up = made_up
@@ -40,6 +43,8 @@ class Answering:
         self.changes: list[contract.Change] = []
         self.paid = {USER}
         self.gone: set[UUID] = set()
+        self.refused: dict[UUID, str] = {}
+        self.may_upload: contract.UploadAnswer | None = None
         self.asked: list[tuple[str, Any]] = []
         made_up.router.route().mock(side_effect=self._answer)
 
@@ -69,6 +74,10 @@ class Answering:
             return contract.VideosCompared(unknown=[], gone=[one for one in held if one in self.gone], missing=[])
         if path == contract.ACCESS:
             return (allowed if UUID(body["user_id"]) in self.paid else denied)(epoch=self.epoch)
+        if path == contract.EVENTS and (reason := self.refused.get(UUID(body["about"]["video_id"]))):
+            return contract.EventAnswer(verdict="refused", reason=reason)
+        if path == contract.UPLOAD_RIGHTS:
+            return self.may_upload
         if path == contract.DELETIONS:
             return {"agreed": True, "teacher_username": "omar", "as_of": position(0).model_dump(mode="json")}
         return {

@@ -117,9 +117,9 @@ async def test_announcements_stay_with_the_video_they_are_about(path: Path, vps:
     database = await Database.open(path)
     try:
 
-        async def unwanted(_: str) -> None: ...
+        async def unheard(*_: str) -> None: ...
 
-        outbox = Outbox(database, vps, unwanted)
+        outbox = Outbox(database, vps, unheard, unheard)
         backlog = await outbox.backlog()
         assert (backlog.depth, backlog.set_aside, backlog.age_s < 10) == (1, 1, True)
         rows = await database.fetch("SELECT DISTINCT video_id FROM outbox")

@@ -1,6 +1,7 @@
 """What the VPS has still to hear: in a video's order, until it is answered, whatever happens in between."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -10,13 +11,17 @@ import respx
 
 from cloud_service.db import Database
 from cloud_service.outbox import TRIES, Outbox
+from cloud_service.processing.results import save
+from cloud_service.videos.catalogue import Catalogue
 from cloud_service.vps import Vps, VpsUnreachable
 from shared.contract import EVENTS, VideoStored
 from tests.cloud.made_up import MadeUpVps, bodies
+from tests.cloud.things import video
 
 pytestmark = pytest.mark.anyio
 
 APPLIED, UNWANTED, UNKNOWN = ({"verdict": verdict} for verdict in ("applied", "unwanted", "unknown"))
+REFUSED = {"verdict": "refused", "reason": "Another was first."}
 FAILED, AWAY = httpx.Response(500), httpx.Response(503)
 
 
@@ -32,9 +37,21 @@ def dropped() -> Dropped:
     return Dropped()
 
 
+class Refusals(list[tuple[str, str]]):
+    """The videos of which nothing is to become, and why."""
+
+    async def __call__(self, video_id: str, reason: str) -> None:
+        self.append((video_id, reason))
+
+
 @pytest.fixture
-def outbox(database: Database, vps: Vps, dropped: Dropped) -> Outbox:
-    return Outbox(database, vps, dropped)
+def refusals() -> Refusals:
+    return Refusals()
+
+
+@pytest.fixture
+def outbox(database: Database, vps: Vps, dropped: Dropped, refusals: Refusals) -> Outbox:
+    return Outbox(database, vps, dropped, refusals)
 
 
 def told(events: respx.Route) -> list[str]:
@@ -186,7 +203,7 @@ async def test_failures_are_counted_over_restarts(
     made_up.answers("POST", EVENTS, FAILED)
     await store(database, outbox)
     for _ in range(TRIES):
-        await Outbox(database, vps, dropped).deliver()
+        await Outbox(database, vps, dropped, Refusals()).deliver()
     assert (await outbox.backlog()).set_aside == 1
 
 
@@ -221,16 +238,72 @@ async def test_a_video_of_a_course_that_the_vps_does_not_know_is_kept(
     database: Database, outbox: Outbox, made_up: MadeUpVps, dropped: Dropped
 ) -> None:
     """As after a restore from an old backup; a comparison of the two announces it again."""
-    video_id = uuid4()
-    await store(database, outbox, video_id)
+    film = video()
+    await store(database, outbox, UUID(film.id))
     events = made_up.answers("POST", EVENTS, UNKNOWN, APPLIED)
     await outbox.deliver()
     assert dropped == []
     assert (await outbox.backlog()).set_aside == 1
-    await outbox.announce_again(about(video_id))
+    async with database.transaction() as transaction:
+        await Catalogue(database).add(transaction, film)
+    await outbox.announce_again(film.id)
     assert (await outbox.backlog()).set_aside == 0
     await outbox.deliver()
-    assert (told(events), await kept(database)) == ([str(video_id)] * 2, [])
+    assert (told(events), await kept(database)) == ([film.id] * 2, [])
+
+
+async def test_what_is_announced_again_is_the_video_as_it_is_by_then(
+    database: Database, outbox: Outbox, made_up: MadeUpVps
+) -> None:
+    """The worker may have ended, and said so, since somebody looked; of one that was deleted nothing is said."""
+    film = video()
+    async with database.transaction() as transaction:
+        await Catalogue(database).add(transaction, film)
+        await save(transaction, replace(film, status="ready"))
+        await outbox.add(transaction, replace(film, status="ready").announcement())
+    await outbox.announce_again(film.id)
+    await outbox.announce_again(str(uuid4()))
+    events = made_up.answers("POST", EVENTS, APPLIED)
+    await outbox.deliver()
+    assert [event["about"]["status"] for event in bodies(events)] == ["ready"]
+
+
+async def test_of_a_video_that_is_refused_nothing_more_is_told(
+    database: Database, outbox: Outbox, made_up: MadeUpVps, dropped: Dropped, refusals: Refusals
+) -> None:
+    video_id = uuid4()
+    for size in (1, 2):
+        await store(database, outbox, video_id, size)
+    other = await store(database, outbox)
+    events = made_up.answers("POST", EVENTS, REFUSED, APPLIED)
+    await outbox.deliver()
+    assert (told(events), await kept(database)) == ([str(video_id), other], [])
+    assert (refusals, dropped) == ([(str(video_id), "Another was first.")], [])
+
+
+async def test_what_is_told_of_a_few_waits_for_one_event_of_a_backlog_and_not_for_all(
+    database: Database, outbox: Outbox, made_up: MadeUpVps
+) -> None:
+    before = [await store(database, outbox) for _ in range(50)]
+    mine = await store(database, outbox)
+    at_it, slow = asyncio.Event(), asyncio.Event()
+
+    async def answer(request: httpx.Request) -> httpx.Response:
+        at_it.set()
+        await slow.wait()
+        return made_up.signed(request, httpx.Response(200, json=APPLIED))
+
+    events = made_up.does("POST", EVENTS, answer)
+    all_of_it = asyncio.ensure_future(outbox.deliver())
+    await at_it.wait()
+    one = asyncio.ensure_future(outbox.deliver({mine}))
+    await asyncio.sleep(0.05)
+    slow.set()
+    await one
+    assert mine in told(events)
+    assert events.call_count < 10
+    await all_of_it
+    assert sorted(told(events)) == sorted([*before, mine])
 
 
 async def test_the_age_of_the_backlog_is_that_of_its_oldest_event(

@@ -4,12 +4,16 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
 
+from cloud_service.node import Node
+from cloud_service.processing.queue import enqueue
 from cloud_service.settings import CloudSettings
+from cloud_service.uploads.places import Place, admit
 from shared import contract
 from tests.cloud.made_up import MadeUpVps
 from tests.cloud.running import (
@@ -23,7 +27,7 @@ from tests.cloud.running import (
     running_node,
     store,
 )
-from tests.cloud.things import COURSE, TEACHER, USER, change
+from tests.cloud.things import COURSE, TEACHER, USER, change, may_upload, viewer
 from tests.faults import damage
 
 pytestmark = [pytest.mark.anyio, pytest.mark.settings(feed_wait_s=0.5, report_every_s=0.1, trust_starting_s=2)]
@@ -58,6 +62,66 @@ def is_up_to_date(running: RunningNode) -> bool:
 
 def is_confirmed(running: RunningNode) -> bool:
     return running.node is not None and running.node.catalogue.is_confirmed
+
+
+async def is_done_with(node: Node, video_id: str) -> bool:
+    """Nothing is left to be told of it, nor to be made."""
+    left = "SELECT video_id FROM outbox UNION SELECT video_id FROM jobs"
+    return video_id not in {row["video_id"] for row in await node.database.fetch(left)}
+
+
+# --- what it hears ----------------------------------------------------------------------------------------
+
+
+async def test_a_video_that_the_vps_refuses_is_its_owners_in_error_until_they_delete_it(
+    running: RunningNode, vps: Answering
+) -> None:
+    """Another node was first in the lesson: this one is in nobody's way, also once the database is made anew."""
+    node = running.node
+    assert node
+    video, reason = a_video(3), "Another video was first in this lesson."
+    vps.refused[UUID(video.id)] = reason
+    vps.paid.add(TEACHER)
+    await store(node, video)
+    async with node.database.transaction() as transaction:
+        await enqueue(transaction, video)
+        await node.outbox.add(transaction, video.announcement())
+        await node.outbox.add(transaction, replace(video, status="ready").announcement())
+    await eventually(lambda: (found := node.catalogue.get(video.id)) and found.status == "error")
+    shown = (await running.get(f"/videos/{video.id}", TEACHER)).json()
+    assert (shown["status"], shown["reason"], shown["replaces"]) == ("error", reason, None)
+    await eventually(lambda: is_done_with(node, video.id))
+    assert [held.came_late for held in node.store.read_rows() if held.id == video.id] == [True]
+    vps.may_upload = may_upload()
+    assert (await admit(node, viewer(TEACHER), Place("course", UUID(video.lesson_id)))).replaces == ""
+    await store(node, replace(a_video(4), lesson_id=video.lesson_id))
+    assert (await running.delete(f"/videos/{video.id}", TEACHER)).status_code == 204
+    assert node.catalogue.find(video.id) is None
+
+
+async def test_what_was_to_take_the_place_of_a_video_elsewhere_has_it_when_that_is_deleted(
+    running: RunningNode, vps: Answering
+) -> None:
+    """From then on its viewers ask nobody."""
+    node, elsewhere = running.node, uuid4()
+    assert node
+    coming = replace(a_video(3), replaces=str(elsewhere))
+    await store(node, coming)
+    vps.changes.append(change(1, "video_deleted", video=elsewhere, course=COURSE))
+    await eventually(lambda: (found := node.catalogue.get(coming.id)) and not found.replaces)
+    for _ in range(3):
+        assert (await running.watch(coming)).content == FILM
+    assert len(vps.told(contract.ACCESS)) == 1
+    assert await node.database.fetch("SELECT 1 FROM videos WHERE replaces <> ''") == []
+
+
+@pytest.mark.parametrize(("path", "is_file"), [("videos", False), ("files", True)])
+async def test_as_what_something_is_to_be_deleted_the_vps_is_told(
+    running: RunningNode, vps: Answering, path: str, is_file: bool
+) -> None:
+    """It may be on another node, of which this one knows nothing."""
+    assert (await running.delete(f"/{path}/{uuid4()}", TEACHER)).status_code == 204
+    assert [asked["is_file"] for asked in vps.told(contract.DELETIONS)] == [is_file]
 
 
 # --- what it tells ----------------------------------------------------------------------------------------

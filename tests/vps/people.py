@@ -227,9 +227,9 @@ async def lesson_shown(person: Person | httpx.AsyncClient, course: Course) -> di
     return lesson
 
 
-async def delete_video(vps: Vps, person: Person, video: UUID) -> tuple[bool, str | None]:
+async def delete_video(vps: Vps, person: Person, video: UUID, is_file: bool | None = None) -> tuple[bool, str | None]:
     """Whether the VPS agrees that this person deletes it, and why not."""
-    question = DeletionQuestion(user_id=person.id, generation=0, video_id=video)
+    question = DeletionQuestion(user_id=person.id, generation=0, video_id=video, is_file=is_file)
     answer = done(await vps.node.post(DELETIONS, question))
     return answer["agreed"], answer["reason"]
 

@@ -33,7 +33,7 @@ async def test_an_event_is_applied_once_however_often_it_is_sent(vps: Vps) -> No
     course = await draft_course(await make_teacher(vps))
     event = video_stored(course)
     answers = await asyncio.gather(*(vps.node.post(EVENTS, event) for _ in range(20)))
-    assert [done(answer) for answer in answers] == [{"verdict": "applied"}] * 20
+    assert [done(answer) for answer in answers] == [{"verdict": "applied", "reason": ""}] * 20
     stored = await vps.row("SELECT * FROM videos")
     assert (stored["id"], stored["node_id"], stored["size"]) == (event.about.video_id, "node-1", 1_000_000)
     assert len(await vps.rows("SELECT 1 FROM received_events")) == 1
@@ -42,7 +42,10 @@ async def test_an_event_is_applied_once_however_often_it_is_sent(vps: Vps) -> No
 async def test_a_video_is_of_the_node_that_told_of_it(vps: Vps) -> None:
     teacher, other = await make_teacher(vps), await another_node(vps, "node-2")
     for node in (vps.node, other):
-        assert done(await node.post(EVENTS, video_stored(await draft_course(teacher)))) == {"verdict": "applied"}
+        assert done(await node.post(EVENTS, video_stored(await draft_course(teacher)))) == {
+            "verdict": "applied",
+            "reason": "",
+        }
     assert [row["node_id"] for row in await vps.rows("SELECT node_id FROM videos ORDER BY id")] == ["node-1", "node-2"]
 
 
@@ -126,7 +129,7 @@ async def test_a_video_of_a_course_that_nobody_knows_is_not_remembered(vps: Vps)
     by_course, by_lesson = video_stored(course, course_id=uuid7()), video_stored(course, lesson_id=uuid7())
     for event in (by_course, by_lesson):
         answers = await asyncio.gather(*(vps.node.post(EVENTS, event) for _ in range(5)))
-        assert [done(answer) for answer in answers] == [{"verdict": "unknown"}] * 5
+        assert [done(answer) for answer in answers] == [{"verdict": "unknown", "reason": ""}] * 5
     assert await vps.rows("SELECT 1 FROM received_events") == []
     assert await vps.rows("SELECT 1 FROM videos") == []
     await vps.rows("UPDATE lessons SET id = :id", id=by_lesson.about.lesson_id)

@@ -83,7 +83,7 @@ async def test_a_node_hears_of_the_quota_and_what_other_nodes_hold_of_it(vps: Vp
     gone = await practise(other, student, size=20)
     await practise(other, student, size=3)
     await practise(third, student, size=4)
-    await practise(other, await make_student(vps, "ali"), size=5000)
+    await practise(other, await make_student(vps, "ali"), size=500)
     assert await delete_video(vps, student, gone) == (True, None)
 
     async def elsewhere(node: Node) -> tuple[int, int]:
@@ -91,6 +91,30 @@ async def test_a_node_hears_of_the_quota_and_what_other_nodes_hold_of_it(vps: Vp
         return answer["quota_bytes"], answer["used_elsewhere_bytes"]
 
     assert [await elsewhere(node) for node in (vps.node, other, third)] == [(1000, 7), (1000, 104), (1000, 103)]
+
+
+@pytest.mark.settings(practice_quota_bytes=1000)
+async def test_what_two_nodes_took_at_once_is_over_the_quota_once(vps: Vps, student: Person) -> None:
+    """It stays, in error, and counts until its owner deletes it."""
+    nodes = [vps.node, *[await another_node(vps, f"node-{number}") for number in range(2, 6)]]
+    events = [practice_stored(student, size=600) for _ in nodes]
+    answers = await asyncio.gather(*(node.post(EVENTS, event) for node, event in zip(nodes, events, strict=True)))
+    verdicts = [done(answer)["verdict"] for answer in answers]
+    assert sorted(verdicts) == ["applied", *["refused"] * 4]
+    over = [video for video in (await shown(student))["items"] if video["status"] == "error"]
+    assert {video["reason"] for video in over} == {"Your practice videos take more room than you have."}
+    taken = nodes[verdicts.index("applied")]
+    assert (await upload_rights(taken, student, kind="practice"))["used_elsewhere_bytes"] == 2400
+    for video in over:
+        assert await delete_video(vps, student, video["id"]) == (True, None)
+    assert await told(taken, practice_stored(student, size=400)) == "applied"
+    assert await told(taken, practice_stored(student, size=1)) == "refused"
+
+
+@pytest.mark.settings(practice_quota_bytes=1000)
+async def test_what_was_ready_before_is_kept_whatever_the_quota_is_by_now(vps: Vps, student: Person) -> None:
+    """As after a restore from an old backup."""
+    assert await told(vps.node, practice_stored(student, size=5000, status="ready")) == "applied"
 
 
 async def test_the_place_for_it_is_where_this_users_others_are(vps: Vps, student: Person) -> None:

@@ -241,6 +241,40 @@ async def test_of_many_at_once_one_is_taken_and_none_of_the_others_is_thrown_awa
     assert await living(vps) == {taken.about.video_id: None}
 
 
+@pytest.mark.parametrize("replaces", [True, False])
+async def test_one_that_came_late_on_another_node_stays_in_error_until_its_teacher_deletes_it(
+    vps: Vps, course: Course, replaces: bool
+) -> None:
+    other, old = await another_node(vps), await store_video(vps, course, status="ready") if replaces else None
+    first, late = video_stored(course, replaces=old), video_stored(course, replaces=old)
+    assert await told(vps.node, first) == "applied"
+    refusals = [done(await other.post(EVENTS, event)) for event in (late, late, again(late, status="ready"))]
+    assert refusals == [{"verdict": "refused", "reason": "Another video was first in this lesson."}] * 3
+    row = await vps.row("SELECT status, reason, node_id FROM videos WHERE id = :id", id=late.about.video_id)
+    assert tuple(row.values()) == ("error", "Another video was first in this lesson.", "node-2")
+    assert (await access(vps, course.teacher, late.about.video_id))[0] is True
+    assert await access(vps, await make_student(vps), late.about.video_id) == (False, "video_not_found", None)
+
+    assert await told(vps.node, again(first, status="ready")) == "applied"
+    lesson = await lesson_shown(course.teacher, course)
+    assert (lesson["video_id"], lesson["replacement"]["id"]) == (str(first.about.video_id), str(late.about.video_id))
+    assert await ask(vps, course, replace=True) == (None, lesson["video_id"])
+    assert await delete_video(vps, course.teacher, first.about.video_id) == (True, None)
+    assert await ask(vps, course) == (None, None)  # what came late takes no place
+    assert await delete_video(vps, course.teacher, late.about.video_id) == (True, None)
+    assert await living(vps) == {}
+
+
+async def test_what_was_ready_before_is_not_refused_by_a_database_that_was_set_back(vps: Vps, course: Course) -> None:
+    """The video that the database remembers in the lesson may be one that was deleted since."""
+    old, other = await store_video(vps, course, status="ready"), await another_node(vps)
+    event = video_stored(course, status="ready")
+    assert await told(other, event) == "unknown"
+    done(await vps.node.post(RECONCILE_VIDEOS, VideosHeld.model_validate({"course_id": course.id, "videos": []})))
+    assert await told(other, event) == "applied"
+    assert old not in await living(vps)
+
+
 async def test_on_another_node_than_the_old_one_it_takes_its_place_too(vps: Vps, course: Course, old: UUID) -> None:
     other = await another_node(vps)
     event = video_stored(course, replaces=old)

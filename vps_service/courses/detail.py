@@ -45,7 +45,7 @@ async def course_detail(session: AsyncSession, viewer: User | None, course_id: U
 
 def _lesson(lesson: Lesson, videos: Sequence[Video], via: Via | None, nodes: Addresses) -> LessonInCourse:
     current = next((video for video in videos if video.is_current), None)
-    coming = next((video for video in videos if video.replaces_id), None)
+    coming = min((video for video in videos if video.replaces_id), key=lambda video: video.came_late, default=None)
     sees_all = via in ("owner", "review")
     return LessonInCourse(
         **LessonOut.model_validate(lesson).__dict__,

@@ -78,8 +78,10 @@ class Video(Row):
     """What the VPS knows of a video or file that a node holds.
 
     A lesson has at most one current video, which plays, and at most one living other that `replaces_id` it once it is
-    ready; files as many as its teacher likes. A practice video has neither lesson nor course. `status`, `reason` and
-    `renditions` are as its node last told; `missing_since` is when its node, asked, turned out not to have it.
+    ready; files as many as its teacher likes. One that came late, another node having filled the lesson, replaces
+    nothing but itself: it waits, in error, for its teacher to delete it. A practice video has neither lesson nor
+    course. `status`, `reason` and `renditions` are as its node last told; `missing_since` is when its node, asked,
+    turned out not to have it.
     """
 
     __tablename__ = "videos"
@@ -125,6 +127,10 @@ class Video(Row):
     def is_current(self) -> bool:
         """Whether it is the one that plays in its lesson."""
         return self.kind == "course" and self.replaces_id is None and not self.is_deleted
+
+    @property
+    def came_late(self) -> bool:
+        return self.replaces_id == self.id
 
     @property
     def collection_id(self) -> UUID:

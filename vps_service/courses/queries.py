@@ -170,11 +170,13 @@ async def practice_videos(session: AsyncSession, owner_id: UUID, *, after: UUID 
     return (await session.scalars(wanted.order_by(Video.id.desc()).limit(limit + 1))).all()
 
 
-async def practice_bytes(session: AsyncSession, owner_id: UUID, *, not_on: str) -> int:
-    """What this user keeps of practice videos on other nodes than this one."""
+async def practice_bytes(session: AsyncSession, owner_id: UUID, *, not_on: str | None = None) -> int:
+    """What this user keeps of practice videos, on other nodes than this one."""
     kept = select(func.coalesce(func.sum(Video.size), 0)).where(
-        Video.owner_id == owner_id, Video.kind == "practice", is_living, Video.node_id != not_on
+        Video.owner_id == owner_id, Video.kind == "practice", is_living
     )
+    if not_on is not None:
+        kept = kept.where(Video.node_id != not_on)
     return int((await session.execute(kept)).scalar_one())
 
 

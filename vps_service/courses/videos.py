@@ -17,11 +17,17 @@ from vps_service.courses import queries
 from vps_service.courses.errors import VideoNotFound
 from vps_service.courses.models import Course, Lesson, Video
 
+CAME_LATE = "Another video was first in this lesson."
+OVER_QUOTA = "Your practice videos take more room than you have."
 
-async def store_video(session: AsyncSession, node_id: str, stored: VideoStored) -> Verdict:
-    """Take over what its node tells. Nothing is deleted for good here: what is unknown, this database has lost."""
+
+async def store_video(session: AsyncSession, node_id: str, stored: VideoStored, practice_quota_bytes: int) -> Verdict:
+    """Take over what its node tells. Nothing is deleted for good here: what is unknown, this database has lost.
+
+    Refused is only what was just stored: of anything else this may be a database that was set back.
+    """
     if stored.video_kind == "practice":
-        return await _store_practice(session, node_id, stored)
+        return await _store_practice(session, node_id, stored, practice_quota_bytes)
     lesson = await session.get(Lesson, stored.lesson_id) if stored.lesson_id else None
     course = await queries.locked_course(session, stored.course_id)
     if lesson is None or course is None:
@@ -29,56 +35,64 @@ async def store_video(session: AsyncSession, node_id: str, stored: VideoStored) 
     if known := await session.get(Video, stored.video_id):
         if known.is_deleted or course.is_deleted:
             return "unwanted"
+        if known.came_late:
+            return "refused"
         await _take_state(session, node_id, known, stored)
         return "applied"
     if course.is_deleted or not _belongs(stored, lesson, course):
         return "unwanted"
-    replaced = None
-    if stored.video_kind == "course":
-        current = await queries.current_video(session, lesson.id)
-        if current and not await _make_room(session, current, stored):
+    current = await queries.current_video(session, lesson.id) if stored.video_kind == "course" else None
+    if current and (other := await _make_room(session, current, stored)):
+        if other.node_id == node_id or stored.status != "processing":
             return "unknown"
-        replaced = current if current and not current.is_deleted else None
-    return "applied" if await _add(session, node_id, stored, replaced) else "unknown"
+        await _add(session, node_id, stored, replaces=stored.video_id, refused=CAME_LATE)
+        return "refused"
+    replaces = current.id if current and not current.is_deleted else None
+    return "applied" if await _add(session, node_id, stored, replaces=replaces) else "unknown"
 
 
 def _belongs(stored: VideoStored, lesson: Lesson, course: Course) -> bool:
     return lesson.course_id == course.id and course.teacher_id == stored.owner_id
 
 
-async def _make_room(session: AsyncSession, current: Video, stored: VideoStored) -> bool:
-    """Whether the lesson takes a video beside its current one, or in its place, once what had to go for it is deleted.
+async def _make_room(session: AsyncSession, current: Video, stored: VideoStored) -> Video | None:
+    """The video that keeps this one out of the lesson; else None, and what had to go for it is deleted.
 
     One that is to replace it is taken, unless there is another already, and plays at once if it is ready. Any other is
     taken only when the node of the current one does not have that any more.
     """
-    if await queries.replacement_of(session, current.id):
-        return False
+    if replacement := await queries.replacement_of(session, current.id):
+        return replacement
     if stored.replaces == current.id:
         if stored.status == "ready":
             await _delete(session, current)
-        return True
+        return None
     if current.missing_since:
         current.deleted_at = datetime.now(UTC)
         await session.flush()
-        return True
-    return False
+        return None
+    return current
 
 
-async def _store_practice(session: AsyncSession, node_id: str, stored: VideoStored) -> Verdict:
-    if await session.get(User, stored.owner_id) is None:
+async def _store_practice(session: AsyncSession, node_id: str, stored: VideoStored, quota_bytes: int) -> Verdict:
+    """The owner's row is locked first: what their videos take together is asked by one at a time."""
+    if await session.get(User, stored.owner_id, with_for_update={"key_share": True}) is None:
         return "unknown"
-    is_new = await _add(session, node_id, stored)
-    known = await session.get_one(Video, stored.video_id, with_for_update=True)
-    if known.is_deleted:
-        return "unwanted"
-    if not is_new:
+    if known := await session.get(Video, stored.video_id, with_for_update=True):
+        if known.is_deleted:
+            return "unwanted"
         await _take_state(session, node_id, known, stored)
-    return "applied"
+        return "applied"
+    others = await queries.practice_bytes(session, stored.owner_id)
+    is_over = stored.status == "processing" and others + stored.size > quota_bytes
+    await _add(session, node_id, stored, refused=OVER_QUOTA if is_over else "")
+    return "refused" if is_over else "applied"
 
 
-async def _add(session: AsyncSession, node_id: str, stored: VideoStored, replaced: Video | None = None) -> UUID | None:
-    """None when there is such a video, or there is no room for it."""
+async def _add(
+    session: AsyncSession, node_id: str, stored: VideoStored, *, replaces: UUID | None = None, refused: str = ""
+) -> UUID | None:
+    """None when there is such a video, or there is no room for it. `refused` is why nothing is to become of it."""
     is_practice = stored.video_kind == "practice"
     row = insert(Video).values(
         id=stored.video_id,
@@ -92,10 +106,10 @@ async def _add(session: AsyncSession, node_id: str, stored: VideoStored, replace
         sha256=stored.sha256,
         media_type=stored.media_type,
         duration_s=stored.duration_s,
-        status=stored.status,
-        reason=stored.reason,
+        status="error" if refused else stored.status,
+        reason=refused or stored.reason,
         renditions=[made.model_dump() for made in stored.renditions],
-        replaces_id=replaced.id if replaced else None,
+        replaces_id=replaces,
     )
     return (await session.execute(row.on_conflict_do_nothing().returning(Video.id))).scalar_one_or_none()
 
@@ -120,13 +134,15 @@ async def _take_place(session: AsyncSession, video: Video) -> None:
     await session.flush()
 
 
-async def delete_video(session: AsyncSession, owner: User, video_id: UUID) -> None:
-    """Raises VideoNotFound, also for somebody else's. Deleting again changes nothing.
+async def delete_video(session: AsyncSession, owner: User, video_id: UUID, *, is_file: bool | None = None) -> None:
+    """Raises VideoNotFound, also for somebody else's, and for one that is not `is_file`. Again changes nothing.
 
     If another was on its way to take its place, the lesson has that one from now on, in whatever state it is.
     """
     video = await session.get(Video, video_id)
     if video is None or video.owner_id != owner.id:
+        raise VideoNotFound
+    if is_file is not None and is_file != (video.kind == "file"):
         raise VideoNotFound
     if video.course_id:
         await queries.locked_course(session, video.course_id)

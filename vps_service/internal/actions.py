@@ -97,7 +97,7 @@ async def agree_to_deletion(session: AsyncSession, question: DeletionQuestion) -
         if question.course_id:
             await delete_course(session, owner, question.course_id)
         elif question.video_id:
-            await delete_video(session, owner, question.video_id)
+            await delete_video(session, owner, question.video_id, is_file=question.is_file)
     except (CourseNotFound, VideoNotFound):
         reason: Literal["not_found", "forbidden"] = "not_found" if owner.has_role("teacher") else "forbidden"
         return DeletionAnswer(agreed=False, reason=reason, as_of=await changes.position(session))
@@ -106,15 +106,16 @@ async def agree_to_deletion(session: AsyncSession, question: DeletionQuestion) -
     return DeletionAnswer(agreed=True, teacher_username=owner.username, as_of=as_of)
 
 
-async def receive_event(session: AsyncSession, node_id: str, event: Event) -> EventAnswer:
+async def receive_event(session: AsyncSession, node_id: str, event: Event, practice_quota_bytes: int) -> EventAnswer:
     """Apply an event once; the same event again gets the same answer. What is unknown may be known another time."""
     new = insert(ReceivedEvent).values(id=event.id, node_id=node_id).on_conflict_do_nothing()
     is_new = (await session.execute(new.returning(ReceivedEvent.id))).scalar_one_or_none()
     row = await session.get_one(ReceivedEvent, event.id)
     if is_new:
-        row.verdict = await store_video(session, node_id, event.about)
+        row.verdict = await store_video(session, node_id, event.about, practice_quota_bytes)
         if row.verdict == "unknown":
             await session.delete(row)
     await session.flush()
     killpoint("event.before_commit")
-    return EventAnswer(verdict=row.verdict)
+    refused = await session.get_one(Video, event.about.video_id) if row.verdict == "refused" else None
+    return EventAnswer(verdict=row.verdict, reason=refused.reason if refused else "")

@@ -62,7 +62,7 @@ async def compare_videos(session: AsyncSession, node_id: str, held: VideosHeld) 
         for row in expected
         if row.id not in there or (there[row.id].size, there[row.id].sha256) != (row.size, row.sha256)
     }
-    changed = {row.id for row in expected if row.id in there and there[row.id].status != row.status}
+    changed = {row.id for row in expected if row.id in there and there[row.id].status not in (None, row.status)}
     unknown = (there.keys() - rows.keys() - gone) | (changed - missing)
     await _note_missing(session, [row.id for row in own], missing)
     return VideosCompared(unknown=sorted(unknown), gone=sorted(gone), missing=sorted(missing))

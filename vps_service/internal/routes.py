@@ -47,8 +47,10 @@ async def deletions(question: contract.DeletionQuestion, session: Session) -> co
 
 
 @router.post(contract.EVENTS, summary="Something happened to a video on a node")
-async def events(node_id: CallingNode, event: contract.Event, session: Session) -> contract.EventAnswer:
-    return await actions.receive_event(session, node_id, event)
+async def events(
+    node_id: CallingNode, event: contract.Event, session: Session, vps: CurrentVps
+) -> contract.EventAnswer:
+    return await actions.receive_event(session, node_id, event, vps.settings.practice_quota_bytes)
 
 
 @router.get(contract.CHANGES, summary="Changes of rights since a position")

@@ -46,7 +46,7 @@ async def answer_upload(
 async def _answer_practice(
     session: AsyncSession, node_id: str, user: User, teacher: Teacher | None, settings: VpsSettings, as_of: Position
 ) -> UploadAnswer:
-    """Anybody may; the node, which knows what it holds itself, sees to the quota."""
+    """Anybody may; the node, which knows what it holds itself, sees to the quota first."""
     return UploadAnswer(
         allowed=True,
         reason=None,
