@@ -45,7 +45,7 @@ class Space:
         To be called again when it needs more, or may have lapsed; what was promised and has not is not judged again.
         Raises StorageFull, and leaves what was reserved before.
         """
-        known = self._reservations.get(upload_id) or Reservation(0)
+        known = self._reservations.get(upload_id) or Reservation(0, has_lapsed=True)
         if size <= known.size and not known.has_lapsed:
             return known.size
         others = sum(one.to_come for name, one in self._reservations.items() if name != upload_id)
