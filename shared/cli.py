@@ -10,6 +10,10 @@ COMMANDS = {
     "vps": (["vps_service"], "run the VPS service"),
     "cloud": (["cloud_service"], "run a Cloud node"),
     "worker": (["cloud_service.processing"], "make of a Cloud node's videos what players need"),
+    "reprocess": (
+        ["cloud_service.processing.operator"],
+        "try videos of a Cloud node again that could not be processed",
+    ),
     "simulator": (["vps_service.simulator"], "run the payment simulator"),
     "migrate": (["vps_service.migrate"], "bring the database to this release's schema"),
     "make-secrets": (["shared.secrets"], "write the keys and secrets that are still missing into a folder"),
@@ -33,6 +37,7 @@ FOR_A_RUNNING_STACK = (
     "add-node",
     "remove-node",
     "reconcile",
+    "reprocess",
     "seed-followers",
     "demo",
 )
