@@ -6,7 +6,7 @@ import json
 import logging
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 from uuid_utils.compat import uuid7
@@ -31,6 +31,7 @@ from cloud_service.uploads.places import Admission, Place, admit, claimed, take_
 from cloud_service.uploads.scratch import ScratchFile
 from cloud_service.videos.models import StoredVideo
 from cloud_service.videos.store import is_full
+from cloud_service.vps import VpsUnreachable
 from shared.killpoints import killpoint
 
 log = logging.getLogger(__name__)
@@ -156,6 +157,7 @@ async def _store(
             if upload.key is not None:
                 await node.keys.keep(transaction, upload.key, upload.to_text(), video)
 
+        await _ask_about_quota(node, admission, video_id, scratch.size)
         sha256 = digests["sha-256"].hexdigest()
         arrived = Arrived(video_id, scratch.path, scratch.size, sha256, media_type, scratch.synced)
         return await complete(node, admission, arrived, keep_key)
@@ -170,6 +172,16 @@ async def _store(
     finally:
         if node.catalogue.find(video_id) is None:
             await asyncio.shield(_clean_up(node, scratch, admission.viewer, video_id))
+
+
+async def _ask_about_quota(node: Node, admission: Admission, video_id: str, size: int) -> None:
+    """Other nodes may have taken some of it while the bytes came; if the VPS is away, it will see when it hears of it.
+
+    Raises QuotaExceeded.
+    """
+    if admission.quota_bytes is not None:
+        with suppress(VpsUnreachable):
+            take_room(node, await admit(node, admission.viewer, admission.place), video_id, size)
 
 
 def _limit(node: Node, place: Place) -> int:

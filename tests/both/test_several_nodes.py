@@ -18,12 +18,13 @@ from tests.both.people import (
     refused,
 )
 from tests.both.toptank import Node, TopTank, eventually
-from tests.clips import Clips
+from tests.both.wire import upload_to
+from tests.clips import Clips, padded
 from tests.databases import copy_of
 
 NODES = 3
 BOUND_S = 2.0
-SETTINGS = {"TOPTANK_REPORT_EVERY_S": "0.5"}
+SETTINGS = {"TOPTANK_REPORT_EVERY_S": "0.5", "TOPTANK_PRACTICE_QUOTA_BYTES": "60000"}
 
 
 @pytest.fixture(scope="module")
@@ -145,6 +146,24 @@ def test_one_lesson_takes_one_video_whichever_node_it_is_sent_to(
     course, _ = spread
     for node in toptank.nodes:
         refused(teacher.at(node).upload(course.lesson_id, clips.film), 409, "lesson_has_video")
+
+
+def test_a_practice_quota_is_one_whichever_nodes_it_is_used_on_at_once(toptank: TopTank, clips: Clips) -> None:
+    """Whoever is last is told so at the end of the upload, and nothing of it stays."""
+    student, film = make_student(toptank), padded(clips.film, 40_000)
+    first, second = (
+        upload_to(node.url, student.token, "kind=practice&title=Scales", len(film), {}) for node in toptank.nodes[:2]
+    )
+    with first, second:
+        for wire in (first, second):
+            wire.send(film[:-1])
+        for node in toptank.nodes[:2]:
+            eventually(lambda node=node: node.scratch)  # type: ignore[misc]
+        assert first.send(film[-1:]).answer().status == 201
+        eventually(lambda: done(student.vps.get("/users/me/videos"))["items"])
+        answer = second.send(film[-1:]).answer()
+    assert (answer.status, b"quota_exceeded" in answer.body) == (413, True)
+    eventually(lambda: not toptank.nodes[1].scratch)
 
 
 def test_a_node_is_not_another(toptank: TopTank) -> None:

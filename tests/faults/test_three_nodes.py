@@ -1,11 +1,14 @@
 """Three nodes of one VPS: each is told, each can be cut off alone, and what is deleted is gone on all of them."""
 
+import json
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from typing import Any
 
 import pytest
 
 from tests.both.people import Course, done, draft_course, make_student, make_teacher, refused
-from tests.both.toptank import eventually
+from tests.both.toptank import Node, eventually
 from tests.both.wire import Wire, upload
 from tests.clips import padded
 from tests.faults.acts import PRICE, Cast, Purchase, written_down
@@ -125,6 +128,46 @@ def test_of_a_deletion_and_an_upload_that_finishes_elsewhere_the_deletion_stands
     assert answer.status in (201, 404)
     eventually(lambda: not second.sql("SELECT id FROM videos WHERE course_id = ?", course.id))
     assert world.sql("SELECT id FROM videos WHERE course_id = %s AND deleted_at IS NULL", course.id) == []
+
+
+def test_of_videos_for_one_lesson_on_all_nodes_at_once_one_is_its_video_and_the_others_wait_for_their_teacher(
+    world: World, cast: Cast
+) -> None:
+    """All were acknowledged, so none is thrown away; what came late is in nobody's way."""
+    course = cast.draft()
+    with ExitStack() as stack:
+        wires = [
+            stack.enter_context(upload(node.url, cast.teacher.token, course.lesson_id, len(cast.film)))
+            for node in world.nodes
+        ]
+        for node, wire in zip(world.nodes, wires, strict=True):
+            wire.send(cast.film[:-1])
+            eventually(lambda node=node: node.scratch)  # type: ignore[misc]
+        videos = []
+        for wire in wires:
+            answer = wire.send(cast.film[-1:]).answer()
+            assert answer.status == 201, answer.body
+            videos.append(written_down(world, json.loads(answer.body), cast.film))
+
+    def states() -> list[str]:
+        return sorted(state_of(cast, node, video)["status"] for node, video in zip(world.nodes, videos, strict=True))
+
+    eventually(lambda: states().count("error") == NODES - 1)
+    (first,) = course.video_ids()
+    for node, video in zip(world.nodes, videos, strict=True):
+        if video == first:
+            continue
+        assert state_of(cast, node, video)["reason"] == "Another video was first in this lesson."
+        done(cast.teacher.at(node).cloud.post(f"/videos?lesson_id={course.lesson_id}", content=cast.film), 409)
+        done(cast.teacher.at(node).cloud.delete(f"/videos/{video}"), 204)
+        world.ledger.deleted.add(video)
+        assert (cast.teacher.id, video) not in node.originals
+    assert course.video_ids() == [first]
+
+
+def state_of(cast: Cast, node: Node, video_id: str) -> dict[str, Any]:
+    """As its teacher is told by the node that holds it."""
+    return dict(done(cast.teacher.at(node).cloud.get(f"/videos/{video_id}")))
 
 
 def test_a_course_deleted_while_a_node_is_away_is_never_served_by_it_again(

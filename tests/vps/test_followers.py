@@ -25,6 +25,13 @@ async def follow(follower: Person, teacher: Person) -> Any:
     return await follower.put(f"/api/teachers/{teacher.username}/follow")
 
 
+async def follow_at_last(follower: Person, teacher: Person) -> Any:
+    """As clients do that are told to come back: on a busy machine not everybody gets a connection in time."""
+    while (answer := await follow(follower, teacher)).status_code == 503:  # noqa: ASYNC110 - as told
+        await asyncio.sleep(float(answer.headers["Retry-After"]))
+    return answer
+
+
 async def seeded(vps: Vps, teacher: Person, count: int) -> int:
     """As `toptank seed-followers` does."""
     async with vps.sessions() as session, session.begin():
@@ -121,9 +128,9 @@ async def test_fourteen_thousand_nine_hundred_and_ninety_nine_followers_are_one_
 @pytest.mark.settings(followers_required=100)
 async def test_a_hundred_people_who_follow_at_once_are_a_hundred(vps: Vps) -> None:
     teacher = await make_teacher(vps)
-    students = await asyncio.gather(*(make_student(vps, f"student{number}") for number in range(100)))
+    students = [await make_student(vps, f"student{number}") for number in range(100)]
     await vps.rows("UPDATE users SET email_verified_at = now() WHERE role = 'student'")
-    answers = await asyncio.gather(*(follow(student, teacher) for student in students))
+    answers = await asyncio.gather(*(follow_at_last(student, teacher) for student in students))
     assert sorted(done(answer)["followers"] for answer in answers) == list(range(1, 101))
     assert [done(answer)["verified"] for answer in answers].count(True) == 1
     assert await feed(vps) == ["teacher_verified"]
