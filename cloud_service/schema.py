@@ -84,7 +84,7 @@ CREATE TABLE videos_now (
 ) STRICT;
 INSERT INTO videos_now
     SELECT id, 'course', '', lesson_id, course_id, owner_id, teacher_username, size, sha256, media_type, duration_s,
-           width, height, 1, '', 'processing', '', '[]', stored_at FROM videos;
+           width, height, media_type IN ('video/mp4', 'video/webm'), '', 'processing', '', '[]', stored_at FROM videos;
 DROP TABLE videos;
 ALTER TABLE videos_now RENAME TO videos;
 -- One video plays in a lesson, one may be on its way to take its place.
@@ -137,9 +137,10 @@ CREATE TABLE jobs (
     step TEXT NOT NULL DEFAULT '', -- as far as its worker has come with it
     percent INTEGER NOT NULL DEFAULT 0,
     speed REAL NOT NULL DEFAULT 0, -- seconds of video a second
-    log TEXT NOT NULL DEFAULT '[]' -- JSON, one entry a step
+    log TEXT NOT NULL DEFAULT '[]', -- JSON, one entry a step
+    is_old INTEGER NOT NULL DEFAULT 0 -- from before there were workers: what has come since goes first
 ) STRICT;
-INSERT INTO jobs (video_id, owner_id, added_at) SELECT id, owner_id, stored_at FROM videos;
+INSERT INTO jobs (video_id, owner_id, added_at, is_old) SELECT id, owner_id, stored_at, 1 FROM videos;
 -- What was done about videos that wait no more.
 CREATE TABLE processed (video_id TEXT PRIMARY KEY, log TEXT NOT NULL) STRICT;
 -- When each owner last had a turn: whoever waited longest is next.

@@ -17,7 +17,7 @@ from cloud_service.videos.models import StoredVideo
 ATTEMPTS = 4
 """The first, and three more. One whose worker died counts too: it may have died of the video. A power cut does not."""
 FREE = "(boot != :boot OR (leased_until <= :now AND not_before <= :now))"
-IS_NEW = "NOT EXISTS (SELECT 1 FROM videos WHERE id = jobs.video_id AND renditions != '[]')"
+IS_NEW = "NOT is_old AND NOT EXISTS (SELECT 1 FROM videos WHERE id = jobs.video_id AND renditions != '[]')"
 """Nothing that plays was made of it yet."""
 
 
@@ -167,7 +167,7 @@ async def take(transaction: Transaction, lease_s: float) -> Job | None:
         "UPDATE jobs SET lease = :lease, leased_until = :until, boot = :boot, not_before = 0,"  # noqa: S608
         " attempts = attempts + (lease IS NULL OR boot = :boot), step = '', speed = 0 WHERE video_id = ("
         f" SELECT video_id FROM jobs LEFT JOIN turns USING (owner_id) WHERE {FREE}"
-        f" ORDER BY {IS_NEW} DESC, coalesce(turns.number, 0), added_at, video_id LIMIT 1)"
+        f" ORDER BY {IS_NEW} DESC, is_old, coalesce(turns.number, 0), added_at, video_id LIMIT 1)"
         " RETURNING video_id, owner_id, attempts",
         asked,
     )

@@ -13,6 +13,7 @@ from cloud_service.access.rights import Rights
 from cloud_service.db import FILE, Database
 from cloud_service.opening import open_node
 from cloud_service.outbox import Outbox
+from cloud_service.processing import queue
 from cloud_service.schema import FIRST, MIGRATIONS
 from cloud_service.settings import CloudSettings
 from cloud_service.videos.catalogue import Catalogue
@@ -93,6 +94,29 @@ async def test_videos_stay_and_need_not_be_confirmed(path: Path) -> None:
         assert [tuple(row) for row in await database.fetch("SELECT video_id, owner_id FROM jobs")] == [
             (FILM.id, FILM.owner_id)
         ]  # it is processed like any other
+    finally:
+        await database.close()
+
+
+async def test_a_video_from_before_is_said_to_play_if_its_kind_of_file_does(path: Path) -> None:
+    """Until it is processed, and somebody looks into it: it comes after what was uploaded since."""
+    make_first_release(path)
+    kinds = ("video/mp4", "video/webm", "video/quicktime", "video/x-matroska", "video/x-msvideo", "video/mp2t")
+    with closing(sqlite3.connect(path)) as old, old:
+        for number, kind in enumerate(kinds):
+            row = ROW | {"id": f"v{number}", "lesson_id": f"l{number}", "media_type": kind}
+            old.execute(f"INSERT INTO videos ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})", [*row.values()])
+    database = await Database.open(path)
+    try:
+        rows = await database.fetch("SELECT media_type, plays FROM videos WHERE id != ? ORDER BY id", (FILM.id,))
+        assert [tuple(row) for row in rows] == list(zip(kinds, (1, 1, 0, 0, 0, 0), strict=True))
+        async with database.transaction() as transaction:
+            since = "INSERT INTO jobs (video_id, owner_id, added_at) VALUES ('new', ?, unixepoch())"
+            await transaction.execute(since, (FILM.owner_id,))
+        async with database.transaction() as transaction:
+            job = await queue.take(transaction, 60)
+        assert job
+        assert job.video_id == "new"
     finally:
         await database.close()
 

@@ -62,6 +62,16 @@ async def test_whoever_had_a_turn_long_ago_comes_before_whoever_just_had_one(dat
     assert (await taken(database)).owner_id == "ada"
 
 
+async def test_what_was_here_before_there_were_workers_comes_last(database: Database) -> None:
+    await add(database, ("a1", "ada"), ("b1", "bob"), ("a2", "ada"))
+    async with database.transaction() as transaction:
+        await transaction.execute("UPDATE jobs SET is_old = 1 WHERE video_id != 'a2'")
+    assert (await taken(database)).video_id == "a2"
+    async with database.transaction() as transaction:
+        assert not await queue.is_new_waiting(transaction)  # what is under way gives way to none of them
+    assert [(await taken(database)).video_id for _ in range(2)] == ["b1", "a1"]
+
+
 async def test_a_job_that_is_taken_is_nobody_elses(database: Database) -> None:
     await add(database, ("a1", "ada"))
     job = await taken(database)
