@@ -49,6 +49,7 @@ class Attempt:
         await asyncio.to_thread(self._begin_anew)
         original = self._store.original(video.owner_id, video.id)
         source = await self._inspect(original, video)
+        video = await self._results.found(source)
         ffmpeg = Ffmpeg(self._limits(video.size, source.duration_s), self._patience(source.duration_s))
         steps = plan(source)
         whole, done = sum(step.weight for step in steps), 0.0

@@ -19,9 +19,10 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Disposition, Stream
+from av.video.stream import VideoStream
 
 from cloud_service.processing.confined import FAILED, CannotConfine, Limits, confine, die_with
-from cloud_service.processing.looking import LOADED_LATER, decoder_of, moving_pictures
+from cloud_service.processing.looking import LOADED_LATER, decoder_of, moving_pictures, plays
 from cloud_service.processing.source import (
     NTSC_RATES,
     SEGMENT_S,
@@ -43,17 +44,24 @@ JUMP_S, BACK_S = 10, 0.1
 """A transport stream that leaps ahead or back by more goes on where it was: FFmpeg sees it so too."""
 COPIED_PROFILES = ("Baseline", "Constrained Baseline", "Main", "High")
 IDR = 5
+HIGHER: dict[int, Colours] = {16: "pq", 18: "hlg"}
+"""By the transfer characteristics (ITU-T H.273, table 3)."""
 
 
 @dataclass
 class Track:
-    """One stream's packets: when they are shown, as they come in the file. Times are in seconds from the first."""
+    """One stream's packets: when they are shown, as they come in the file. Times are in seconds from the first.
+
+    Once it `skips`, packets were left out before: these tell when it ends, and nothing else.
+    """
 
     stream: Stream
     leaps: bool
+    skips: bool = False
     times: "array[float]" = field(default_factory=lambda: array("d"))
     keys: "array[float]" = field(default_factory=lambda: array("d"))
     size: int = 0
+    last_s: float = 0.0
     ends_s: float = 0.0
     changes: bool = False
     _offset_s: float = 0.0
@@ -67,11 +75,13 @@ class Track:
         if self.leaps and packet.dts is not None:
             self._follow(float(packet.dts * packet.time_base), duration_s)
         at = float(ticks * packet.time_base) - base_s + self._offset_s
+        self.last_s, self.ends_s = max(self.last_s, at), max(self.ends_s, at + duration_s)
+        if self.skips:
+            return
         self.times.append(at)
         if packet.is_keyframe:
             self.keys.append(at)
         self.size += packet.size
-        self.ends_s = max(self.ends_s, at + duration_s)
         self.changes = self.changes or packet.has_sidedata("new_extradata")
 
     def _follow(self, decoded_s: float, duration_s: float) -> None:
@@ -134,7 +144,10 @@ class _Looking:
         if self.frame is None:
             raise CannotProcess("The file has no picture that can be decoded.")
         _check_size(self.frame)
-        source = Source(self.media_type, self._found_picture(whole), self._found_sound(whole))
+        video = self.picture.stream
+        assert isinstance(video, VideoStream)
+        playing = plays(self.container, self.media_type, video, self.frame)
+        source = Source(self.media_type, self._found_picture(whole), self._found_sound(whole), playing)
         if source.duration_s > limits.LONGEST_S:
             raise CannotProcess(f"The video is longer than {limits.LONGEST_S // 3600} hours.")
         return source
@@ -155,7 +168,7 @@ class _Looking:
     def _read_end(self) -> None:
         """Of a file too long to be counted through: what its last packets say, where the header says these are."""
         for track in self.tracks.values():
-            track.leaps = False
+            track.leaps, track.skips = False, True
         with suppress(av.FFmpegError):
             self.container.seek((self.container.start_time or 0) + (self.container.duration or 0))
             self._read(time.monotonic() + END_READ_S)
@@ -173,7 +186,9 @@ class _Looking:
         times = sorted(track.times)
         intervals = [after - before for before, after in pairwise(times) if after > before]
         rate, constant = _frame_rate(intervals, stream)
-        ends_s = max(track.ends_s, (times[-1] if times else 0) + 1 / float(rate))
+        ends_s = max(track.ends_s, track.last_s + 1 / float(rate))
+        read_to_s = ends_s if whole else max(times, default=0.0)
+        colours = _colours(frame)
         width, height, square = _displayed(frame, stream)
         turned = frame.rotation % 360 != 0
         fits = (
@@ -187,6 +202,7 @@ class _Looking:
             and stream.codec_context.name == "h264"
             and stream.profile in COPIED_PROFILES
             and frame.format.name == "yuv420p"
+            and colours not in HIGHER.values()
             and self.media_type in (MP4, QUICKTIME, MATROSKA)
             and abs(track.starts_s) < 0.5 / float(rate)
             and rate <= 60
@@ -198,13 +214,13 @@ class _Looking:
             width=height if frame.rotation % 180 else width,
             height=width if frame.rotation % 180 else height,
             frame_rate=rate,
-            bitrate=round(track.size * 8 / max(ends_s - track.starts_s, 1 / float(rate))),
+            bitrate=round(track.size * 8 / max(read_to_s - track.starts_s, 1 / float(rate))),
             starts_s=track.starts_s,
             ends_s=ends_s,
-            keyframes_within_s=max((b - a for a, b in pairwise([*sorted(track.keys), ends_s])), default=ends_s),
+            keyframes_within_s=max((b - a for a, b in pairwise([*sorted(track.keys), read_to_s])), default=ends_s),
             turned=turned,
             interlaced=frame.interlaced_frame,
-            colours=_colours(frame),
+            colours=colours,
             as_it_is=bool(fits),
         )
 
@@ -296,7 +312,9 @@ def _is_idr(packet: "Packet[Any]", stream: Any) -> bool:
 def _colours(frame: Any) -> Colours:
     if frame.format.is_rgb:
         return "rgb"
-    return "unsaid" if frame.colorspace == 2 else "said"  # ITU-T H.273, table 4
+    if frame.color_trc in HIGHER:
+        return HIGHER[frame.color_trc]
+    return "unsaid" if frame.colorspace == 2 else "said"  # table 4
 
 
 def main(parent: str, media_type: str, path: str) -> None:

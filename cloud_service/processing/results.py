@@ -15,6 +15,7 @@ from pathlib import Path
 from cloud_service.db import Transaction, to_its_end
 from cloud_service.outbox import announce
 from cloud_service.processing.queue import Job, Standing, end, is_held, is_new_waiting
+from cloud_service.processing.source import Source
 from cloud_service.videos.models import COLUMNS, SELECT_VIDEOS, Rendition, StoredVideo
 from cloud_service.videos.store import VideoStore, sync_folder
 from shared.killpoints import killpoint
@@ -40,11 +41,12 @@ async def video_of(transaction: Transaction, job: Job) -> StoredVideo:
 
 
 async def save(transaction: Transaction, video: StoredVideo) -> None:
-    """Its state and its renditions; the node's memory follows in a moment."""
+    """What was found of it, its state and its renditions; the node's memory follows in a moment."""
     row = dict(zip(COLUMNS, video.to_row(), strict=True))
     await transaction.execute(
-        "UPDATE videos SET status = ?, reason = ?, renditions = ? WHERE id = ?",
-        (video.status, video.reason, row["renditions"], video.id),
+        "UPDATE videos SET duration_s = :duration_s, width = :width, height = :height, plays = :plays,"
+        " status = :status, reason = :reason, renditions = :renditions WHERE id = :id",
+        row,
     )
     await transaction.execute("INSERT INTO news (video_id) VALUES (?)", (video.id,))
 
@@ -58,6 +60,18 @@ class Results:
     async def load(self) -> StoredVideo:
         async with self._writing() as transaction:
             return await video_of(transaction, self._job)
+
+    async def found(self, source: Source) -> StoredVideo:
+        """The video as it is: what took it in may not have counted it, or not have looked into it at all."""
+        picture = source.picture
+        async with self._writing() as transaction:
+            before = await video_of(transaction, self._job)
+            video = replace(before, width=picture.width, height=picture.height, plays=source.plays)
+            video = replace(video, duration_s=round(source.duration_s, 3))
+            if video != before:
+                await to_its_end(asyncio.to_thread(self._store.keep_row, video))
+                await save(transaction, video)
+        return video
 
     async def add(self, made: Rendition | None, folder: Path, names: Sequence[str]) -> StoredVideo:
         """The video with the new files in its folder, for good."""

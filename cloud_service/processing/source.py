@@ -16,8 +16,9 @@ SEGMENT_S = 4
 USUAL_RATES = (*map(Fraction, (10, 12, 15, 20, 24, 25, 30, 48, 50, 60)),)
 NTSC_RATES = (*(Fraction(rate * 1000, 1001) for rate in (24, 30, 60)),)
 
-Colours = Literal["said", "unsaid", "rgb"]
-"""Whether the picture says how its colours are coded; red, green and blue need no saying."""
+Colours = Literal["said", "unsaid", "rgb", "hlg", "pq"]
+"""Whether the picture says how its colours are coded; red, green and blue need no saying. The last two reach higher
+than ordinary screens (ITU-R BT.2100), and have to be brought down to what these show."""
 
 
 class CannotProcess(Exception):
@@ -71,9 +72,12 @@ class Sound:
 
 @dataclass(frozen=True, slots=True)
 class Source:
+    """`plays` says whether browsers play it as it is."""
+
     media_type: str
     picture: Picture
     sound: Sound | None
+    plays: bool = False
 
     @property
     def duration_s(self) -> float:
@@ -83,7 +87,7 @@ class Source:
     def from_json(cls, found: dict[str, Any]) -> "Source":
         picture = found["picture"] | {"frame_rate": Fraction(found["picture"]["frame_rate"])}
         sound = Sound(**found["sound"]) if found["sound"] else None
-        return cls(found["media_type"], Picture(**picture), sound)
+        return cls(found["media_type"], Picture(**picture), sound, found["plays"])
 
 
 async def inspect(original: Path, media_type: str) -> Source:

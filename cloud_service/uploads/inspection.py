@@ -14,18 +14,16 @@ from pathlib import Path
 from typing import BinaryIO
 
 import av
-from av.audio.stream import AudioStream
-from av.codec.context import CodecContext
 from av.container import InputContainer
 from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from cloud_service.processing.confined import FAILED, CannotConfine, Limits, confine, die_with
-from cloud_service.processing.looking import LOADED_LATER, decoder_of, moving_pictures
+from cloud_service.processing.looking import LOADED_LATER, codec_of, decoder_of, moving_pictures, plays
 from cloud_service.uploads import limits
 from cloud_service.uploads.boxes import is_elsewhere, is_encrypted
-from cloud_service.uploads.containers import DEMUXERS, HEAD_BYTES, MP4, NO_CONTAINER, QUICKTIME, WEBM, media_type_of
+from cloud_service.uploads.containers import DEMUXERS, HEAD_BYTES, MP4, NO_CONTAINER, QUICKTIME, media_type_of
 from cloud_service.uploads.truncation import is_cut_short
 
 LIMITS = Limits(memory_bytes=2 * 2**30, cpu_s=17, file_bytes=0)
@@ -40,11 +38,6 @@ OPTIONS = {
     "protocol_whitelist": "file",
     "codec_whitelist": limits.DECODERS,
 }
-
-PLAYED = {MP4: ({"h264", "av1"}, {"aac", "mp3"}), WEBM: ({"vp8", "vp9", "av1"}, {"vorbis", "opus"})}
-"""Codecs of picture and sound that browsers play, by media type. QuickTime files and others are not promised to."""
-PLAYED_PIXELS = ("yuv420p", "yuvj420p")
-PLAYED_H264_LEVEL = 52
 
 Packets = Iterator["Packet[VideoStream]"]
 
@@ -106,7 +99,7 @@ def _judge(container: InputContainer, media_type: str, file: BinaryIO) -> dict[s
         "duration_s": duration_s,
         "width": picture.width,
         "height": picture.height,
-        "plays": _plays(container, media_type, video, picture),
+        "plays": plays(container, media_type, video, picture),
     }
 
 
@@ -118,14 +111,8 @@ def _check_codecs(container: InputContainer, video: VideoStream) -> None:
         (sounds, limits.SOUND_DECODERS, "sound"),
     ):
         if streams and not any(decoder_of(stream) in decoders for stream in streams):
-            name = _codec(streams[0]) or "unknown"
+            name = codec_of(streams[0]) or "unknown"
             raise Refused(f"The {what} is in a format that is not taken ({name}). Save it as MP4 (H.264, AAC).")
-
-
-def _codec(stream: VideoStream | AudioStream) -> str:
-    """The codec's name, whichever decoder there is for it."""
-    context: CodecContext | None = stream.codec_context
-    return context.codec.canonical_name if context else ""
 
 
 def _check_size(width: int, height: int) -> None:
@@ -168,15 +155,6 @@ def _counted(packets: Packets, first: VideoFrame) -> float:
         if time.monotonic() > until:
             return 0
     return float((end - begin) * (first.time_base or 0))
-
-
-def _plays(container: InputContainer, media_type: str, video: VideoStream, picture: VideoFrame) -> bool:
-    if media_type not in PLAYED or picture.format.name not in PLAYED_PIXELS:
-        return False
-    codecs, sounds = PLAYED[media_type]
-    if _codec(video) == "h264" and video.codec_context.level > PLAYED_H264_LEVEL:
-        return False
-    return _codec(video) in codecs and {_codec(stream) for stream in container.streams.audio} <= sounds
 
 
 def main(parent: str, file: str) -> None:

@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from cloud_service.processing import queue
 from cloud_service.processing.queue import Job, Standing
 from cloud_service.processing.results import JobGone, Results
+from cloud_service.processing.source import Picture, Source
 from cloud_service.videos.catalogue import Catalogue
 from cloud_service.videos.models import Rendition, StoredVideo
 from tests.cloud.working import Desk
@@ -52,6 +55,28 @@ def made(tmp_path: Path) -> Path:
     for name in ("sd.mp4", "sd.m3u8"):
         (folder / name).write_bytes(b"made")
     return folder
+
+
+async def test_what_is_found_of_a_video_stays_known(desk: Desk, video: StoredVideo, results: Results, job: Job) -> None:
+    """To the node at once, to the VPS together with how it ended, and to whoever makes rows anew from the disk."""
+    picture = Picture(0, "hevc", 90, 160, Fraction(25), 1, 0.0, 7.25, 2.0, True, False, "said", False)
+    found = await results.found(Source("video/mp4", picture, None, plays=False))
+    assert found == replace(video, duration_s=7.25, width=90, height=160, plays=False) != video
+    assert await desk.row(video) == found
+    assert desk.store.read_rows() == [found]
+    assert [row["video_id"] for row in await desk.database.fetch("SELECT video_id FROM news")] == [video.id]
+    await results.finish(Standing())
+    assert [about["duration_s"] for about in await desk.told()] == [7.25]
+
+
+async def test_nothing_is_told_of_a_video_that_is_as_was_thought(
+    desk: Desk, video: StoredVideo, results: Results
+) -> None:
+    picture = Picture(
+        0, "h264", video.width, video.height, Fraction(25), 1, 0.0, video.duration_s, 2.0, False, False, "said", False
+    )
+    assert await results.found(Source("video/mp4", picture, None, plays=video.plays)) == video
+    assert await desk.database.fetch("SELECT video_id FROM news") == []
 
 
 async def add(results: Results, made: Path) -> StoredVideo:

@@ -1,7 +1,9 @@
 """What is found in originals of every kind, and why some are refused."""
 
+import itertools
 import os
 import struct
+import time
 from fractions import Fraction
 from pathlib import Path
 
@@ -122,6 +124,23 @@ def test_of_a_film_too_long_to_count_through_the_end_is_looked_for(
     source = inspection.look(str(original), media_type)
     assert source.duration_s == pytest.approx(2, abs=0.25)
     assert not source.picture.as_it_is
+
+
+def test_what_was_not_read_of_a_long_film_is_no_gap_in_it(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here a second goes by with each packet: 100 from its beginning are read, and 20 from its end."""
+    usual = (*QUICK, "-g", "10", "-sc_threshold", "0")
+    film = studio.video("long-read.mp4", *pattern(rate="12.5", seconds=20), *usual)
+    monkeypatch.setattr(inspection, "READ_S", 100)
+    monkeypatch.setattr(time, "monotonic", itertools.count().__next__)
+    picture = inspection.look(str(film.original), "video/mp4").picture
+    assert picture.ends_s == pytest.approx(20, abs=0.1)
+    assert picture.frame_rate == Fraction(25, 2)
+    assert picture.keyframes_within_s == pytest.approx(0.8, abs=0.1)
+
+
+@pytest.mark.parametrize(("name", "plays"), [("a.mp4", True), ("a.webm", True), ("a.mov", False), ("a.ts", False)])
+def test_whether_browsers_play_it_is_found_too(studio: Studio, name: str, plays: bool) -> None:
+    assert by_container(studio, name).source.plays == plays
 
 
 def test_what_can_be_taken_as_it_is_is_known(studio: Studio) -> None:
