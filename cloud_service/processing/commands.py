@@ -8,7 +8,7 @@ from cloud_service.processing.ladder import END_S, FEWEST_FOR_REORDERING, Target
 from cloud_service.processing.source import SEGMENT_S, Picture, Sound, Source
 from cloud_service.processing.storyboard import Sheet
 from cloud_service.uploads import limits
-from cloud_service.uploads.containers import DEMUXERS
+from cloud_service.uploads.containers import DEMUXERS, MP4
 
 PRESET = "veryfast"
 MOST_THREADS = 8
@@ -22,6 +22,16 @@ ALLOWANCE_S = 10
 GAP_S = 0.03
 """Sound that is missing for longer is filled up with silence; 40 ms would be seen on lips."""
 JPEG = ("-c:v", "mjpeg", "-q:v", "4", "-pix_fmt", "yuvj420p", "-frames:v", "1", "-f", "mjpeg")
+WHITE_NITS = 203
+"""How bright white is that is no light itself (ITU-R BT.2408): it stays white, and what is brighter gets less so."""
+HIGHER = {
+    colours: (
+        f"format=yuv420p10le,zscale=tin={transfer}:min=bt2020nc:pin=bt2020:rin=tv:t=linear:npl={WHITE_NITS}",
+        "format=gbrpf32le,zscale=p=bt709,tonemap=mobius:desat=0,zscale=t=bt709:m=bt709:r=tv,format=yuv420p",
+        "sidedata=mode=delete",
+    )
+    for colours, transfer in (("pq", "smpte2084"), ("hlg", "arib-std-b67"))
+}
 WHATEVER_IS_LEFT = ("-max_error_rate", "1")
 """Of a film that is damaged; a still is what can be seen of it, a rendition that is mostly holes would be none."""
 FRAGMENTED = ("-movflags", "+frag_keyframe+delay_moov+default_base_moof+global_sidx", "-f", "mp4")
@@ -80,6 +90,17 @@ def storyboard(original: Path, source: Source, sheet: Sheet, output: Path) -> li
     ]
 
 
+def watching(video: Path, *, at_most_damaged: float | None = None) -> list[str]:
+    """Decodes the picture of what was made, and fails where any of it is damaged, or more than that share."""
+    strictly = ("-xerror",) if at_most_damaged is None else ("-err_detect", "explode", "-max_error_rate")
+    share = () if at_most_damaged is None else (f"{at_most_damaged}",)
+    return [
+        *(*strictly, *share, "-protocol_whitelist", "file", "-format_whitelist", DEMUXERS[MP4]),
+        *("-codec_whitelist", limits.DECODERS, "-threads", str(threads() if at_most_damaged is None else 1)),
+        *("-i", f"file:{video}", "-map", "0:v", "-f", "null", "-"),
+    ]
+
+
 _WITHOUT_REST = ("-map_metadata", "-1", "-map_chapters", "-1", "-sn", "-dn", "-fflags", "+bitexact")
 
 
@@ -122,8 +143,13 @@ def _frames_of_a_segment(rate: Fraction) -> int:
 
 
 def _still(picture: Picture, width: int, height: int) -> list[str]:
-    """Scaled, in square pixels and 8 bits. What does not say how its colours are coded is said to be what players
-    take it for: the picture may get smaller than the size they go by."""
+    """Scaled, in square pixels, 8 bits and the colours of ordinary screens.
+
+    What does not say how its colours are coded is said to be what players take it for: the picture may get smaller
+    than the size they go by.
+    """
+    if picture.colours in HIGHER:
+        return [f"scale={width}:{height}:flags=bicubic:out_range=tv", "setsar=1", *HIGHER[picture.colours]]
     guessed = "bt709" if min(picture.width, picture.height) >= 720 else "smpte170m"
     before = [f"setparams=colorspace={guessed}"] if picture.colours == "unsaid" else []
     matrix = ":out_color_matrix=bt709" if picture.colours == "rgb" else ""

@@ -1,7 +1,7 @@
 """What is made of a video, one step after the other; each leaves finished files, or none."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cloud_service.processing import commands
@@ -9,7 +9,7 @@ from cloud_service.processing.ffmpeg import Ffmpeg, FfmpegFailed, Progress
 from cloud_service.processing.fragments import Fragmented, NotFragmented, read_fragmented
 from cloud_service.processing.ladder import Target, targets
 from cloud_service.processing.playlists import master_playlist, media_playlist, peak_bitrate
-from cloud_service.processing.source import SEGMENT_S, Source
+from cloud_service.processing.source import SEGMENT_S, CannotProcess, Source
 from cloud_service.processing.storyboard import cues, sheet_for
 from cloud_service.videos.models import Rendition
 from cloud_service.videos.store import MASTER, POSTER, STORYBOARD, STORYBOARD_INDEX
@@ -17,6 +17,10 @@ from cloud_service.videos.store import MASTER, POSTER, STORYBOARD, STORYBOARD_IN
 MAKE_POSTER, MAKE_STORYBOARD = "poster", "storyboard"
 OFF_S, OFF_SHARE = 1.0, 0.005
 """How far a rendition's length may be from its source's: sources are damaged, and say so nowhere."""
+
+MOST_DAMAGED = 0.5
+"""Which share of a picture's frames may be, before it is no video any more."""
+TOO_MANY = "Decode error rate"
 
 OnProgress = Callable[[float, float], None]
 """Told the share of the step that is done, from 0 to 1, and the speed in seconds of video a second."""
@@ -48,9 +52,9 @@ def plan(source: Source) -> list[Step]:
 
 def _weight(target: Target, source: Source) -> float:
     """About the seconds that a processor takes."""
-    if target.copies_picture:
-        return 1 + source.duration_s / 100
     reading = source.picture.width * source.picture.height
+    if target.copies_picture:
+        return 1 + source.duration_s * (0.01 + float(target.frame_rate) * reading / 2e8)
     pixels = target.width * target.height * 2 + reading
     return 1 + source.duration_s * float(target.frame_rate) * pixels / 5e7
 
@@ -90,10 +94,16 @@ async def _make_rendition(
     on_progress: Callable[[Progress], None],
 ) -> Made:
     output = folder / f"{target.name}.mp4"
-    arguments = commands.rendition(original, source, target, output)
-    try:
+
+    async def make(how: Target) -> Fragmented:
+        arguments = commands.rendition(original, source, how, output)
         said = await ffmpeg.run(arguments, reads=[original], writes=folder, on_progress=on_progress)
-        file = _checked(output, source, target, said)
+        return _checked(output, source, how, said)
+
+    try:
+        file = await make(target)
+        if target.copies_picture and await _is_damaged(output, ffmpeg):
+            file = await make(replace(target, copies_picture=False))
     except BaseException:
         output.unlink(missing_ok=True)
         raise
@@ -110,6 +120,22 @@ async def _make_rendition(
     (folder / f"{target.name}.m3u8").write_text(media_playlist(target.name, file))
     (folder / MASTER).write_text(master_playlist([*others, rendition], source.duration_s))
     return Made(rendition, [output.name, f"{target.name}.m3u8", MASTER])
+
+
+async def _is_damaged(output: Path, ffmpeg: Ffmpeg) -> bool:
+    """Whether a picture that nobody has decoded yet is, so that players may end there. Raises CannotProcess."""
+    try:
+        await ffmpeg.run(commands.watching(output), reads=[output], writes=output.parent)
+    except FfmpegFailed:
+        try:
+            arguments = commands.watching(output, at_most_damaged=MOST_DAMAGED)
+            await ffmpeg.run(arguments, reads=[output], writes=output.parent)
+        except FfmpegFailed as error:
+            if TOO_MANY not in error.detail:
+                raise
+            raise CannotProcess("The video is damaged: most of its picture cannot be shown.") from None
+        return True
+    return False
 
 
 def _checked(output: Path, source: Source, target: Target, said: str) -> Fragmented:

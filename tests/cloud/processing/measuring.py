@@ -43,6 +43,12 @@ def pictures(content: bytes) -> int:
         return len(list(container.decode(video=0)))
 
 
+def corrupt(file: Path) -> int:
+    """How many of its pictures the decoder has doubts about."""
+    with av.open(str(file), "r") as container:
+        return sum(frame.is_corrupt for frame in container.decode(video=0))
+
+
 def flashes(file: Path) -> list[float]:
     """When the picture turns bright, in seconds."""
     with av.open(str(file), "r") as container:

@@ -5,6 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from random import Random
+
+import av
 
 from cloud_service.processing.confined import Limits
 from cloud_service.processing.ffmpeg import Ffmpeg, Patience
@@ -118,6 +121,30 @@ class Studio:
             *("-c:v", "libx264", "-preset", "fast", "-pix_fmt", "yuv420p", "-g", "60", "-sc_threshold", "0"),
             *("-bf", "2", "-crf", "28", "-c:a", "aac", "-ac", "2"),
         )
+
+    def damaged(self, name: str, share: float) -> Video:
+        """What fits, but that share of its frames are not what was written; they come as before."""
+        if name not in self.videos:
+            content, chance = bytearray(self.fitting().original.read_bytes()), Random(1)
+            with av.open(str(self.fitting().original), "r") as container:
+                frames = [(packet.pos, packet.size) for packet in container.demux(video=0) if packet.size]
+            for at, size in chance.sample(frames[1:], round(share * len(frames))):
+                assert at is not None
+                content[at + size // 4 : at + size] = chance.randbytes(size - size // 4)
+            (self.folder / name).write_bytes(content)
+            self.videos[name] = Video(self.folder / name)
+        return self.videos[name]
+
+    def high(self, name: str, transfer: str) -> Video:
+        """Dark, grey, white and something brighter than white, in ten bits, side by side in a picture of BT.2100."""
+        levels = {"smpte2084": (0.0, 0.38, 0.58, 0.75), "arib-std-b67": (0.0, 0.38, 0.75, 0.95)}[transfer]
+        bars = "+".join(f"eq(floor(X/40),{bar})*{level}" for bar, level in enumerate(levels))
+        grey = f"color=black:size=160x90:rate=5:duration=2,format=yuv420p10le,geq=lum='64+876*({bars})':cb=512:cr=512"
+        said = f"colorprim=bt2020:transfer={transfer}:colormatrix=bt2020nc:log-level=error"
+        master = ":max-cll=1000,400:master-display=G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,1)"
+        tags = ("-color_primaries", "bt2020", "-color_trc", transfer, "-colorspace", "bt2020nc")
+        codec = ("-c:v", "libx265", "-preset", "ultrafast", "-x265-params", said + master, "-tag:v", "hvc1")
+        return self.video(name, "-f", "lavfi", "-i", grey, *codec, *tags)
 
     def uneven(self) -> Video:
         """A screen recorder's: 30 frames a second, but hardly any while nothing moves."""

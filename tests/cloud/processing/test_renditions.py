@@ -8,7 +8,18 @@ import av
 import pytest
 
 from cloud_service.processing.ffmpeg import FfmpegFailed
-from tests.cloud.processing.measuring import beeps, flashes, heard_at, lumas, packet_hashes, shown_at, ssim
+from cloud_service.processing.source import CannotProcess
+from tests.cloud.processing.measuring import (
+    beeps,
+    corrupt,
+    flashes,
+    heard_at,
+    lumas,
+    packet_hashes,
+    pictures,
+    shown_at,
+    ssim,
+)
 from tests.cloud.processing.studio import QUICK, Studio, Video, carried_out, looked_into, pattern, tone
 
 EVENT = "between(mod(t,3),1,1.3)"
@@ -103,6 +114,25 @@ def test_frames_that_came_unevenly_come_evenly(studio: Studio) -> None:
     times = shown_at(uneven.file("sd"))
     assert {round((after - before) * 30, 1) for before, after in pairwise(times)} == {1.0}
     assert times[-1] == pytest.approx(uneven.source.duration_s, abs=0.1)
+
+
+@pytest.mark.parametrize(("name", "transfer"), [("pq.mp4", "smpte2084"), ("hlg.mp4", "arib-std-b67")])
+def test_a_picture_brighter_than_screens_is_brought_down_to_what_they_show(
+    studio: Studio, name: str, transfer: str
+) -> None:
+    """White is white, and what is brighter can still be told from it."""
+    video = studio.high(name, transfer)
+    with av.open(str(video.file("sd"))) as container:
+        frame = next(container.decode(video=0))
+    assert (frame.format.name, frame.color_trc, frame.color_primaries, frame.colorspace) == ("yuv420p", 1, 1, 1)
+    assert not any(box in video.file("sd").read_bytes() for box in (b"mdcv", b"clli"))
+    bars = [(40 * bar + 10, 10, 20, 60) for bar in range(4)]
+    for picture in (video.file("sd"), video.file("poster"), video.file("storyboard")):
+        dark, grey, white, light = lumas(picture, *bars)
+        assert dark == pytest.approx(16, abs=4)
+        assert grey == pytest.approx(109, abs=8)
+        assert white == pytest.approx(201, abs=8)
+        assert white + 12 < light <= 236
 
 
 # --- sound ------------------------------------------------------------------------------------------------
@@ -245,6 +275,25 @@ def test_sound_and_picture_keep_together_when_they_are_taken_as_they_are(studio:
     assert (target.copies_picture, target.copies_sound) == (True, True)
     assert flashes(video.file("sd")) == pytest.approx([1, 4], abs=0.001)
     assert beeps(video.file("sd")) == pytest.approx([1, 4], abs=0.003)
+
+
+def test_a_source_that_fits_but_for_some_damage_is_encoded_again(studio: Studio) -> None:
+    """Players may end at what a decoder only complains about."""
+    damaged = studio.damaged("scratched.mp4", 0.1)
+    target = damaged.steps["sd"].target
+    assert target
+    assert target.copies_picture
+    made = damaged.file("sd").read_bytes()
+    assert pictures(made) == 270
+    assert corrupt(damaged.file("sd")) == 0 < corrupt(damaged.original)
+    assert list(damaged.folder.glob("*.mp4")) == [damaged.file("sd")]
+
+
+def test_a_source_that_fits_and_is_mostly_damaged_is_no_video(studio: Studio) -> None:
+    damaged = studio.damaged("ruined.mp4", 0.9)
+    with pytest.raises(CannotProcess, match="damaged: most of its picture"):
+        damaged.file("sd")
+    assert list(damaged.folder.iterdir()) == []
 
 
 # --- what goes wrong --------------------------------------------------------------------------------------
