@@ -10,6 +10,7 @@ from cloud_service.captions import files
 from cloud_service.captions.errors import CaptionsNotFound, InvalidLanguage, TooManyLanguages
 from cloud_service.captions.languages import canonical
 from cloud_service.captions.webvtt import to_webvtt
+from cloud_service.db import to_its_end
 from cloud_service.node import Node
 from cloud_service.uploads.errors import StorageFull
 from cloud_service.videos.actions import shown_video
@@ -41,10 +42,10 @@ async def put_captions(node: Node, video: StoredVideo, language: str, content: b
     """The captions as they are kept. Raises what `to_webvtt` does, TooManyLanguages, VideoNotFound, StorageFull."""
     async with node.reading_captions:
         text = await asyncio.to_thread(to_webvtt, content)
-    place = files.path_of(node.store, video, language)
+    partial = files.beside(files.path_of(node.store, video, language))
     try:
-        partial = await asyncio.to_thread(files.write_beside, place, text)
         try:
+            await to_its_end(asyncio.to_thread(files.write, partial, text))
             await _replace(node, video, language, len(text), partial)
         finally:
             partial.unlink(missing_ok=True)

@@ -19,18 +19,17 @@ def path_of(store: VideoStore, video: StoredVideo, language: str) -> Path:
     return store.folder(video) / f"captions.{language}.vtt"
 
 
-def write_beside(place: Path, content: bytes) -> Path:
-    """A synced file that has only to be renamed. Raises FileNotFoundError when the video is gone."""
-    partial = place.with_name(f"{place.name}.{os.urandom(8).hex()}.partial")
-    try:
-        with partial.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError:
-        partial.unlink(missing_ok=True)
-        raise
-    return partial
+def beside(place: Path) -> Path:
+    """A name for what is to be moved there."""
+    return place.with_name(f"{place.name}.{os.urandom(8).hex()}.partial")
+
+
+def write(partial: Path, content: bytes) -> None:
+    """Synced, so that it has only to be renamed. Raises FileNotFoundError when the video is gone."""
+    with partial.open("xb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def move_into_place(partial: Path, place: Path) -> None:

@@ -1,16 +1,20 @@
 """Captions of a video on a node: kept durably, listed, and gone with it; through crashes and lost databases."""
 
+import asyncio
+import os
 import sqlite3
+import threading
 from collections.abc import AsyncIterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import IO, Any
 from uuid import UUID, uuid4
 
 import httpx
 import pytest
 
-from cloud_service.captions.actions import MOST_BYTES, MOST_LANGUAGES
+from cloud_service.captions.actions import MOST_BYTES, MOST_LANGUAGES, put_captions
 from cloud_service.captions.files import languages_of, path_of
 from cloud_service.db import FILE
 from cloud_service.node import Node
@@ -160,6 +164,42 @@ async def test_there_is_an_end_to_languages(running: RunningNode) -> None:
     assert refusal(await put(running, "ar")) == (409, "too_many_languages")
     assert (await put(running, "en-x-1")).status_code == 200
     assert len(on_disk(running)) == MOST_LANGUAGES
+
+
+# --- in parallel --------------------------------------------------------------------------------------------
+
+
+async def test_captions_do_not_wait_for_uploads_that_are_looked_into(running: RunningNode, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)  # that nobody writes to, and that takes for ever to open
+    looking = [asyncio.ensure_future(node_of(running).probing.look_into(pipe, "", owner)) for owner in ("a", "b")]
+    async with asyncio.timeout(10):
+        assert (await put(running, "ar")).status_code == 200
+    assert not any(one.done() for one in looking)
+    for one in looking:
+        one.cancel()
+    await asyncio.wait(looking)
+
+
+async def test_captions_that_are_given_up_while_they_are_written_leave_nothing(
+    running: RunningNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writing, going_on, opened_at_once = threading.Event(), threading.Event(), Path.open
+
+    def slow(path: Path, mode: str) -> IO[Any]:
+        writing.set()
+        going_on.wait(10)
+        return opened_at_once(path, mode)
+
+    monkeypatch.setattr(Path, "open", slow)
+    putting = asyncio.ensure_future(put_captions(node_of(running), FILM_1, "ar", SRT))
+    await asyncio.to_thread(writing.wait, 10)
+    putting.cancel()
+    asyncio.get_running_loop().call_later(0.1, going_on.set)
+    await asyncio.wait([putting])
+    assert putting.cancelled()
+    await asyncio.sleep(0.2)
+    assert on_disk(running) == []
 
 
 # --- crashes ------------------------------------------------------------------------------------------------
