@@ -39,7 +39,9 @@ async def ask(module: str, *arguments: str, within_s: float) -> Answer:
     assert process.stderr
     try:
         async with asyncio.timeout(within_s):
-            output, said, code = await asyncio.gather(_begin(process.stdout), _begin(process.stderr), process.wait())
+            output, said, code = await asyncio.gather(
+                first_bytes(process.stdout), first_bytes(process.stderr), process.wait()
+            )
     finally:
         if process.returncode is None:
             process.kill()
@@ -48,7 +50,7 @@ async def ask(module: str, *arguments: str, within_s: float) -> Answer:
     return Answer(code, output, told) if len(output) <= MOST_BYTES else Answer(None, b"", told)
 
 
-async def _begin(stream: asyncio.StreamReader) -> bytes:
+async def first_bytes(stream: asyncio.StreamReader) -> bytes:
     """All of it is read, and a byte more than what is wanted of it is kept."""
     kept = bytearray()
     while read := await stream.read(MOST_BYTES):

@@ -13,10 +13,10 @@ OLD_S = 600.0
 """How long ago something was last changed that is taken for a leftover; nothing under way is that old."""
 
 
-async def sweep_regularly(node: Node) -> None:
+async def sweep_regularly(node: Node, every_s: float = EVERY_S) -> None:
     """Until cancelled."""
     while True:
-        await asyncio.sleep(EVERY_S)
+        await asyncio.sleep(every_s)
         try:
             await sweep(node)
         except Exception:

@@ -1,16 +1,19 @@
 """Into a lesson that has a video: what the VPS allows, and what this node holds of that lesson itself."""
 
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from uuid import UUID
 
 import pytest
 
 from cloud_service.settings import CloudSettings
+from cloud_service.uploads.actions import Upload, receive_video
 from cloud_service.uploads.errors import LessonHasVideo, ReplacementUnderWay
 from cloud_service.uploads.places import Place, admit
 from cloud_service.videos.models import StoredVideo
 from shared.contract import EVENTS, UPLOAD_RIGHTS
 from shared.problems import AppError
+from tests.clips import Clips
 from tests.cloud.made_up import MadeUpVps, bodies
 from tests.cloud.running import a_video, opened, store
 from tests.cloud.things import TEACHER, may_upload, viewer
@@ -55,3 +58,28 @@ async def test_one_that_the_vps_has_not_heard_of_is_in_the_way(
         with pytest.raises(refusal):
             await admit(node, viewer(TEACHER), PLACE)
         assert len(node.catalogue) == 1
+
+
+@pytest.mark.parametrize(
+    ("came_first", "replaced", "refusal"), [(NEW, OLD.id, ReplacementUnderWay), (OLD, None, LessonHasVideo)]
+)
+async def test_one_that_came_first_by_another_way_is_what_the_later_one_hears_of(
+    settings: CloudSettings,
+    made_up: MadeUpVps,
+    clips: Clips,
+    came_first: StoredVideo,
+    replaced: str | None,
+    refusal: type[AppError],
+) -> None:
+    """Both were admitted when neither was there."""
+    made_up.answers("POST", UPLOAD_RIGHTS, may_upload(replaces=replaced))
+    async with opened(settings) as node:
+
+        async def arriving() -> AsyncIterator[bytes]:
+            yield clips.film[:5000]
+            await store(node, came_first)
+            yield clips.film[5000:]
+
+        with pytest.raises(refusal):
+            await receive_video(node, viewer(TEACHER), Upload(PLACE), arriving())
+        assert [video.id for video in node.catalogue] == [came_first.id]

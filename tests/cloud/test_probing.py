@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from cloud_service.processing import asking
-from cloud_service.processing.asking import ask
+from cloud_service.processing.asking import ask, first_bytes
 from cloud_service.settings import CloudSettings
 from cloud_service.uploads import inspection, probe
 from cloud_service.uploads.errors import NotAVideo, NotInspected
@@ -213,6 +213,10 @@ async def test_of_what_it_writes_no_more_is_kept_than_could_make_sense(says: Cal
     says("import sys; sys.stdout.write(' ' * 10**7)")
     answer = await ask(INSPECTION, within_s=60)
     assert (answer.code, answer.output) == (None, b"")
+    stream = asyncio.StreamReader()
+    stream.feed_data(bytes(10**6))
+    stream.feed_eof()
+    assert len(await first_bytes(stream)) == asking.MOST_BYTES + 1
 
 
 # --- what clients hear ------------------------------------------------------------------------------------------

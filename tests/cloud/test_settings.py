@@ -55,6 +55,12 @@ def test_what_is_trusted_by_default_is_what_was_promised() -> None:
     assert (settings.trust_watching_s, settings.trust_starting_s) == (15 * 60, 5 * 60)
 
 
+def test_how_slow_an_upload_may_be_by_default_is_what_was_promised() -> None:
+    settings = load(CloudSettings)
+    assert (settings.upload_min_bytes_per_s, settings.upload_rate_window_s) == (64 * 1024, 30)
+    assert (settings.upload_deadline_s, settings.uploads_per_user) == (24 * 3600, 8)
+
+
 def test_while_a_key_is_being_replaced_there_are_two_of_the_vps(
     monkeypatch: pytest.MonkeyPatch, secrets_folder: Path, tmp_path: Path
 ) -> None:

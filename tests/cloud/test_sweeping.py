@@ -1,5 +1,6 @@
 """What a running node finds on its disk and in its tables that nobody knows or needs any more."""
 
+import asyncio
 import os
 import time
 from pathlib import Path
@@ -8,9 +9,9 @@ import pytest
 
 from cloud_service.settings import CloudSettings
 from cloud_service.uploads.idempotency import KEPT_S
-from cloud_service.uploads.sweeping import OLD_S, sweep
+from cloud_service.uploads.sweeping import OLD_S, sweep, sweep_regularly
 from cloud_service.videos.models import StoredVideo
-from tests.cloud.running import FILM, a_video, opened, store
+from tests.cloud.running import FILM, a_video, eventually, opened, store
 
 pytestmark = pytest.mark.anyio
 
@@ -20,6 +21,11 @@ def aged(path: Path) -> Path:
     long_ago = time.time() - OLD_S - 1
     os.utime(path, (long_ago, long_ago))
     return path
+
+
+def aged_file(path: Path) -> None:
+    path.write_bytes(b"some")
+    aged(path)
 
 
 def without_row(settings: CloudSettings, video: StoredVideo) -> Path:
@@ -54,6 +60,24 @@ async def test_of_videos_without_a_row_only_what_is_old_and_not_under_way_goes(s
         node.space.recall(a_video(3).id, 10, 4)
         await sweep(node)
         assert [folder.exists() for folder in (known, old, under_way, young)] == [True, False, True, True]
+
+
+async def test_it_is_swept_again_and_again_also_after_a_time_that_failed(
+    settings: CloudSettings, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with opened(settings) as node:
+        scratch = node.store.scratch("x").parent
+        sweeping = asyncio.ensure_future(sweep_regularly(node, every_s=0.01))
+        for name in ("first", "second"):
+            aged_file(scratch / name)
+            await eventually(lambda name=name: not (scratch / name).exists())
+        scratch.rename(scratch.with_name("away"))
+        await eventually(lambda: "not swept" in caplog.text)
+        scratch.with_name("away").rename(scratch)
+        aged_file(scratch / "third")
+        await eventually(lambda: not (scratch / "third").exists())
+        sweeping.cancel()
+        await asyncio.wait([sweeping])
 
 
 async def test_bytes_of_which_nobody_knows_what_they_are_stay(
