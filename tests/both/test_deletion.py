@@ -1,6 +1,7 @@
 """Deleting through the Cloud: the VPS agrees, then files, rows and grants go; everything may be repeated."""
 
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from uuid import UUID, uuid4
 
 import pytest
@@ -183,13 +184,20 @@ def test_a_course_deleted_during_an_upload_keeps_nothing_of_it(toptank: TopTank,
     toptank.check_nothing_left_over()
 
 
+def deletes(teacher: Person, course: Course) -> bool:
+    answer = teacher.cloud.delete(f"/courses/{course.id}")
+    assert answer.status_code in (204, 503)
+    return answer.status_code == 204
+
+
 def test_a_deletion_against_finishing_uploads_leaves_nothing(toptank: TopTank, teacher: Person, clips: Clips) -> None:
-    """Whichever comes first, no file, row, grant or announcement of the course stays."""
+    """Whichever comes first, no file, row, grant or announcement of the course stays. Where the VPS has too much to
+    do to answer in time, a teacher asks again."""
     courses = [draft_course(toptank, teacher) for _ in range(6)]
     with ThreadPoolExecutor(12) as pool:
         uploads = [pool.submit(teacher.upload, course.lesson_id, clips.film) for course in courses]
-        deletions = [pool.submit(teacher.cloud.delete, f"/courses/{course.id}") for course in courses]
-        assert {deletion.result().status_code for deletion in deletions} == {204}
+        deletions = [pool.submit(eventually, partial(deletes, teacher, course)) for course in courses]
+        assert all(deletion.result() for deletion in deletions)
         assert {one.result().status_code for one in uploads} <= {201, 404, 503}
     eventually(lambda: not toptank.node_sql("SELECT * FROM outbox"))
     ids = [course.id for course in courses]
