@@ -86,11 +86,7 @@ class Worker:
             if not await queue.is_waiting(self._database):
                 await asyncio.sleep(IDLE_S)
                 continue
-            async with self.writing() as transaction:
-                job = await queue.take(transaction, self._settings.processing_lease_s)
-                standing = await queue.standing_before(transaction, job) if job else Standing()
-            if job:
-                await self._work_on(job, standing)
+            await self._work_on_next()
 
     async def _sweep(self) -> None:
         """What comes of it is no reason to take no jobs. Raises DatabaseGone."""
@@ -123,6 +119,19 @@ class Worker:
                 log.warning("the database is locked")
             _show_life(self._settings)
             await asyncio.sleep(LOCKED_S)
+
+    async def _work_on_next(self) -> None:
+        job, standing = None, Standing()
+        try:
+            async with self.writing() as transaction:
+                if job := await queue.take(transaction, self._settings.processing_lease_s):
+                    standing = await queue.standing_before(transaction, job)
+        except asyncio.CancelledError:  # it may have been committed all the same
+            if job:
+                await self._give_back(job, standing, counted=False)
+            raise
+        if job:
+            await self._work_on(job, standing)
 
     async def _work_on(self, job: Job, standing: Standing) -> None:
         told = {"video_id": job.video_id, "attempt": job.attempt}

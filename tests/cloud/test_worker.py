@@ -291,6 +291,17 @@ async def test_a_worker_that_is_stopped_gives_its_job_back(desk: Desk, clips: Cl
     assert not desk.at_work
 
 
+async def test_a_worker_that_is_stopped_while_it_takes_a_job_gives_it_back_too(desk: Desk) -> None:
+    await desk.add(b"film")
+    beside = sqlite3.connect(desk.settings.folder / FILE)
+    async with desk.worker():
+        while not beside.execute("SELECT 1 FROM jobs WHERE lease IS NOT NULL").fetchall():  # noqa: ASYNC110
+            await asyncio.sleep(0)
+    beside.close()
+    (job,) = await desk.jobs()
+    assert (job["lease"], job["attempts"]) == (None, 0)
+
+
 async def test_a_job_that_is_taken_away_is_dropped_at_once(desk: Desk, clips: Clips) -> None:
     video = await desk.add(clips.slow)
     async with desk.worker():
@@ -327,3 +338,12 @@ async def test_a_worker_goes_on_with_the_database_that_took_the_place_of_its_own
             await another.database.close()
     (job,) = await desk.jobs()
     assert job["attempts"] == 1  # as it was when it was set aside
+
+
+@pytest.mark.settings(processing_at_most_s=0.001, processing_at_most_durations=600)
+async def test_a_video_that_did_not_say_how_long_it_lasts_is_given_the_time_that_it_needs(
+    desk: Desk, clips: Clips
+) -> None:
+    video = await desk.add(clips.film, duration_s=0)
+    async with desk.worker():
+        assert (await desk.ended(video)).status == "ready"
