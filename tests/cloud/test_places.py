@@ -1,11 +1,15 @@
 """Into a lesson that has a video: what the VPS allows, and what this node holds of that lesson itself."""
 
+import asyncio
+import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from uuid import UUID
 
+import httpx
 import pytest
 
+from cloud_service.opening import ADMISSIONS
 from cloud_service.settings import CloudSettings
 from cloud_service.uploads.actions import Upload, receive_video
 from cloud_service.uploads.errors import LessonHasVideo, ReplacementUnderWay
@@ -15,7 +19,7 @@ from shared.contract import EVENTS, UPLOAD_RIGHTS
 from shared.problems import AppError
 from tests.clips import Clips
 from tests.cloud.made_up import MadeUpVps, bodies
-from tests.cloud.running import a_video, opened, store
+from tests.cloud.running import a_video, eventually, opened, store
 from tests.cloud.things import TEACHER, may_upload, viewer
 
 pytestmark = pytest.mark.anyio
@@ -44,6 +48,32 @@ async def test_a_replacement_that_failed_goes_when_the_next_is_admitted_and_the_
         assert bodies(told)[0]["about"]["status"] == "error"  # before it asks, so that the VPS knows
         assert [video.id for video in node.catalogue] == [OLD.id]
         assert not node.store.folder(failed).exists()
+
+
+async def test_while_what_goes_before_a_replacement_is_told_other_uploads_are_admitted(
+    settings: CloudSettings, made_up: MadeUpVps
+) -> None:
+    """And nothing else of the backlog is."""
+    told, slow = list[str](), asyncio.Event()
+
+    async def answer(request: httpx.Request) -> httpx.Response:
+        told.append(json.loads(request.content)["about"]["video_id"])
+        await slow.wait()
+        return made_up.signed(request, httpx.Response(200, json={"verdict": "applied"}))
+
+    made_up.does("POST", EVENTS, answer)
+    async with opened(settings) as node:
+        await store(node, OLD)
+        async with node.database.transaction() as transaction:
+            for video in (a_video(3), OLD, a_video(4)):
+                await node.outbox.add(transaction, video.announcement())
+        waiting = [asyncio.ensure_future(admit(node, viewer(TEACHER), PLACE)) for _ in range(ADMISSIONS)]
+        await eventually(lambda: told)
+        async with asyncio.timeout(5):
+            await admit(node, viewer(TEACHER), Place("practice"))
+        slow.set()
+        assert {(await one).replaces for one in waiting} == {OLD.id}
+        assert (set(told), (await node.outbox.backlog()).depth) == ({OLD.id}, 2)
 
 
 @pytest.mark.parametrize(
