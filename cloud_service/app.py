@@ -21,6 +21,7 @@ from cloud_service.playback.stream import Stream
 from cloud_service.processing import routes as processing
 from cloud_service.settings import CloudSettings
 from cloud_service.uploads import routes as uploads
+from cloud_service.uploads.ending import end_uploads
 from cloud_service.uploads.tus import routes as tus
 from cloud_service.uploads.tus.middleware import SpeaksTus
 from cloud_service.videos import routes as videos
@@ -61,6 +62,7 @@ async def _keep_open(app: FastAPI, settings: CloudSettings, node: Node) -> None:
         async with working(node):
             await node.database.broken.wait()
             _show(app, None)
+        await end_uploads(node)
         node = await _reopened(settings)
         _show(app, node)
 

@@ -29,7 +29,7 @@ from cloud_service.uploads.places import forget_claims
 from cloud_service.uploads.probing import Probing
 from cloud_service.uploads.space import Space
 from cloud_service.uploads.sweeping import sweep_regularly
-from cloud_service.uploads.tus.living import ResumableUploads, take_parts_back
+from cloud_service.uploads.tus.living import ResumableUploads, rebuild_uploads, take_parts_back
 from cloud_service.videos.actions import deleted_videos, remove_video
 from cloud_service.videos.catalogue import Catalogue
 from cloud_service.videos.models import StoredVideo
@@ -88,6 +88,7 @@ async def _load_catalogue(database: Database, store: VideoStore) -> Catalogue:
     catalogue = Catalogue(database)
     was_whole = await catalogue.is_whole()
     if not was_whole:
+        await rebuild_uploads(database, store)
         on_disk = await asyncio.to_thread(store.read_rows)
         await catalogue.rebuild(on_disk)
         if on_disk:

@@ -100,7 +100,7 @@ async def _compare(node: Node, upload: Upload, earlier: StoredVideo, body: Async
             raise IdempotencyKeyReused("Its first upload had other bytes.")
         return False
     digest, size = hashlib.sha256(), 0
-    async with paced(node.settings) as pace:
+    async with paced(node.settings, node.database.broken) as pace:
         async for chunk in body:
             pace.arrived(len(chunk))
             size += len(chunk)
@@ -115,7 +115,7 @@ async def _compare(node: Node, upload: Upload, earlier: StoredVideo, body: Async
 
 async def read_to_its_end(node: Node, body: AsyncIterator[bytes]) -> None:
     """For clients that hear no answer before they have sent everything. Raises UploadDropped and what ends uploads."""
-    async with paced(node.settings) as pace:
+    async with paced(node.settings, node.database.broken) as pace:
         async for chunk in body:
             pace.arrived(len(chunk))
             pace.ready()
@@ -201,7 +201,7 @@ async def _receive(
     """Everything into the file; its media type. What is no video by its first bytes is not read to its end."""
     head, media_type = b"", None
     room = upload.declared or 0
-    async with paced(node.settings) as pace:
+    async with paced(node.settings, node.database.broken) as pace:
         async for chunk in body:
             pace.arrived(len(chunk))
             if media_type is None:

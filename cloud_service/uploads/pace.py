@@ -17,8 +17,8 @@ FINISH_WITHIN_S = 2.0
 class Pace:
     """Only the time during which the client is waited for counts, except in the total: our own disk may be slow."""
 
-    def __init__(self, settings: CloudSettings, now: Callable[[], float]) -> None:
-        self._settings, self._now = settings, now
+    def __init__(self, settings: CloudSettings, now: Callable[[], float], broken: asyncio.Event) -> None:
+        self._settings, self._now, self._broken = settings, now, broken
         self._began = now()
         self._waits_since: float | None = self._began
         self._counted_until = self._began
@@ -56,7 +56,7 @@ class Pace:
         settings, now = self._settings, self._now()
         if is_stopping():
             self._stops_at = min(self._stops_at, now + FINISH_WITHIN_S)
-        if now >= self._stops_at:
+        if now >= self._stops_at or self._broken.is_set():
             return NodeStopping()
         if now - self._began >= settings.upload_deadline_s:
             return UploadTooLong(f"An upload may take {settings.upload_deadline_s:g} seconds.")
@@ -86,10 +86,13 @@ class Pace:
 
 
 @asynccontextmanager
-async def paced(settings: CloudSettings) -> AsyncIterator[Pace]:
-    """Raises UploadStalled, UploadTooSlow, UploadTooLong, NodeStopping out of whatever the block waits for."""
+async def paced(settings: CloudSettings, broken: asyncio.Event) -> AsyncIterator[Pace]:
+    """Raises UploadStalled, UploadTooSlow, UploadTooLong, NodeStopping out of whatever the block waits for.
+
+    Once the database is `broken` nothing comes of an upload any more.
+    """
     loop = asyncio.get_running_loop()
-    pace = Pace(settings, loop.time)
+    pace = Pace(settings, loop.time, broken)
     ended: AppError | None = None
     timer: asyncio.TimerHandle | None = None
     try:

@@ -1,5 +1,5 @@
-"""The media folder: `videos/{owner}/{video}/` for good, `scratch/{upload}` and `parts/{upload}` on the way there,
-and `work/{video}/{attempt}/` for what is being made of it.
+"""The media folder: `videos/{owner}/{video}/` for good, `scratch/{upload}` and `parts/{upload}` on the way there
+(with `begun/{upload}.json`, its row once more), and `work/{video}/{attempt}/` for what is being made of it.
 
 In a video's folder lie `original`, `video.json` (its row once more: what a node whose database is lost begins again
 from), and what was made of it: `sd.mp4` and other renditions with a playlist each (`sd.m3u8`), `master.m3u8`,
@@ -30,10 +30,12 @@ class VideoStore:
         self._videos = folder / "videos"
         self._scratch = folder / "scratch"
         self._parts = folder / "parts"
+        self._begun = folder / "begun"
         self.work = folder / "work"
         self._videos.mkdir(parents=True, exist_ok=True)
         self._scratch.mkdir(parents=True, exist_ok=True)
         self._parts.mkdir(parents=True, exist_ok=True)
+        self._begun.mkdir(parents=True, exist_ok=True)
 
     def scratch(self, upload_id: str) -> Path:
         return self._scratch / upload_id
@@ -42,10 +44,27 @@ class VideoStore:
         """What there is of an upload that can be resumed."""
         return self._parts / upload_id
 
-    def begin_part(self, upload_id: str) -> None:
+    def begin_part(self, upload_id: str, row: bytes) -> None:
         """Empty; durable when this returns."""
+        self.keep_begun(upload_id, row)
         self.part(upload_id).touch(mode=0o600, exist_ok=False)
         sync_folder(self._parts)
+
+    def keep_begun(self, upload_id: str, row: bytes) -> None:
+        """Unless it is there. What makes an upload is written once: how far it is, its part tells."""
+        begun = self._begun / f"{upload_id}.json"
+        if not begun.exists():
+            _write(begun, row)
+            sync_folder(self._begun)
+
+    def read_begun(self) -> list[bytes]:
+        """The rows of uploads that can be resumed."""
+        return [path.read_bytes() for path in self._begun.glob("*.json")]
+
+    def remove_part(self, upload_id: str) -> None:
+        """Nothing to remove is no error."""
+        self.part(upload_id).unlink(missing_ok=True)
+        (self._begun / f"{upload_id}.json").unlink(missing_ok=True)
 
     def take_back(self, owner_id: str, upload_id: str) -> None:
         """To where it was before `keep`, from a place that no row knows. Nothing to take back is no error."""
@@ -142,7 +161,7 @@ class VideoStore:
     def sweep_parts(self, known: Container[str]) -> list[str]:
         """Remove parts of no upload. Says what went."""
         gone = [part for part in self._parts.iterdir() if part.name not in known]
-        for part in gone:
+        for part in [*gone, *(begun for begun in self._begun.iterdir() if begun.stem not in known)]:
             part.unlink()
         return [part.name for part in gone]
 
@@ -178,10 +197,14 @@ def _has_bytes(path: Path, size: int) -> bool:
 
 
 def _write_row(path: Path, video: StoredVideo) -> None:
+    _write(path, video.to_json())
+
+
+def _write(path: Path, content: bytes) -> None:
     """Whole or not at all."""
     partial = path.with_suffix(".partial")
     with partial.open("wb") as file:
-        file.write(video.to_json())
+        file.write(content)
         file.flush()
         os.fsync(file.fileno())
     partial.rename(path)

@@ -185,13 +185,41 @@ async def test_where_nothing_is_kept_a_restart_ends_what_is_unfinished(
         assert after.space.under_way() == frozenset()
 
 
-async def test_without_their_rows_parts_go(settings: CloudSettings, made_up: MadeUpVps) -> None:
+async def test_rows_that_are_lost_are_made_anew_from_what_lies_beside_the_parts(
+    settings: CloudSettings, made_up: MadeUpVps
+) -> None:
+    Permitting(made_up)
+    told = {**CREATION, "Upload-Length": "10000", "Idempotency-Key": "kept"}
+    async with running_node(settings) as node:
+        kept = str((await node.send("POST", "/uploads", USER, headers=told)).headers["location"])
+        assert await patch(node, kept, 0, HEAD) == 204
+        unreadable, ended, unknown = [await begin(node) for _ in range(3)]
+        await end(node, ended)
+    begun = settings.folder / "media" / "begun"
+    assert not (begun / f"{ended.rpartition('/')[2]}.json").exists()
+    (begun / f"{unreadable.rpartition('/')[2]}.json").write_bytes(b"{}")
+    (begun / f"{unknown.rpartition('/')[2]}.json").unlink()
+    (settings.folder / "node.sqlite3").write_bytes(b"no database at all " * 1000)
+    async with running_node(settings) as node:
+        assert [f"/uploads/{part.name}" for part in parts(settings)] == [kept]
+        assert [f"/uploads/{path.stem}" for path in begun.iterdir()] == [kept]
+        again = await node.send("POST", "/uploads", USER, headers=told)
+        assert (again.headers["location"], again.headers["upload-offset"]) == (kept, str(len(HEAD)))
+        shown = await head(node, kept)
+        assert shown.headers["upload-metadata"] == CREATION["Upload-Metadata"]
+
+
+async def test_an_upload_from_before_its_row_was_kept_beside_it_gets_one(
+    settings: CloudSettings, made_up: MadeUpVps
+) -> None:
     Permitting(made_up)
     async with running_node(settings) as node:
         await begin(node)
-    (settings.folder / "node.sqlite3").write_bytes(b"no database at all " * 1000)
+    (begun,) = (settings.folder / "media" / "begun").iterdir()
+    row = begun.read_bytes()
+    begun.unlink()
     async with opened(settings):
-        assert parts(settings) == []
+        assert begun.read_bytes() == row
 
 
 # --- one at a time --------------------------------------------------------------------------------------

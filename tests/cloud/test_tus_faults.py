@@ -1,11 +1,12 @@
 """Resumable uploads where the disk fills up, the database takes no writes, or a client promises what it never sends."""
 
+import asyncio
 import os
 import sqlite3
 import subprocess
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ from cloud_service.videos.store import VideoStore
 from tests.clips import Clips, padded
 from tests.cloud.made_up import MadeUpVps
 from tests.cloud.resuming import CREATION, HEAD, Permitting, begin, head, is_empty, parts, patch, rows
-from tests.cloud.running import RunningNode, a_video, running_node
+from tests.cloud.running import RunningNode, a_video, eventually, running_node
 from tests.cloud.things import TEACHER, USER, VIDEO
 from tests.tus.table import OCTETS, VERSION, metadata, sha1
 
@@ -71,12 +72,12 @@ def leave_alone(part: Path) -> None:
     os.utime(part, (idle, idle))
 
 
-@contextmanager
-def locked(node: RunningNode) -> Iterator[None]:
-    """Somebody else has the database's write lock."""
-    holder = sqlite3.connect(node.database, isolation_level=None, timeout=5)
+@asynccontextmanager
+async def locked(node: RunningNode) -> AsyncIterator[None]:
+    """Somebody else has the database's write lock, which the node gives up for that."""
+    holder = sqlite3.connect(node.database, isolation_level=None, timeout=5, check_same_thread=False)
     try:
-        holder.execute("BEGIN IMMEDIATE")
+        await asyncio.to_thread(holder.execute, "BEGIN IMMEDIATE")
         yield
     finally:
         holder.close()
@@ -173,7 +174,7 @@ async def test_a_repeated_creation_is_answered_before_its_bytes_and_closes(node:
 async def test_a_row_that_cannot_go_now_is_in_nobodys_way(node: RunningNode, settings: CloudSettings) -> None:
     told = {**CREATION, "Upload-Length": "10000", "Idempotency-Key": "once"}
     first = await node.send("POST", "/uploads", USER, headers=told)
-    with locked(node):
+    async with locked(node):
         await node.send("DELETE", first.headers["location"], USER, headers=VERSION)
     assert await rows(node) == [id_of(first.headers["location"])]
     again = await node.send("POST", "/uploads", USER, headers=told)
@@ -186,7 +187,7 @@ async def test_what_could_not_go_goes_with_the_next_sweep(node: RunningNode, set
         await begin(node)
     for part in parts(settings):
         os.utime(part, (0, 0))
-    with locked(node):
+    async with locked(node):
         await inside(node).resumable.sweep()
     assert (len(parts(settings)), len(await rows(node))) == (0, 3)
     await inside(node).resumable.sweep()
@@ -206,7 +207,7 @@ async def test_a_claim_that_was_not_released_keeps_nobody_out(node: RunningNode,
             assert await inside(node).database.fetch("SELECT id FROM uploads") == []
     assert await patch(node, begun[0], 0, clips.film[:-1]) == 204
     assert await patch(node, begun[1], 0, clips.film[:-1]) == 204
-    with locked(node):
+    async with locked(node):
         assert await patch(node, begun[1], len(clips.film) - 1, clips.film[-1:]) == 503
     assert await offset(node, begun[1]) == len(clips.film) - 1
     assert await patch(node, begun[0], len(clips.film) - 1, clips.film[-1:]) == 204
@@ -218,19 +219,45 @@ async def test_a_lock_when_a_checksum_was_right_loses_nothing(node: RunningNode,
     address, half = await begin(node, len(clips.film)), len(clips.film) // 2
     database = inside(node).database
     for at, content in ((0, clips.film[:half]), (half, clips.film[half:])):
-        holder = sqlite3.connect(node.database, isolation_level=None)
 
-        async def locking(content: bytes = content, holder: sqlite3.Connection = holder) -> AsyncIterator[bytes]:
-            holder.execute("BEGIN IMMEDIATE")
+        async def locking(content: bytes = content) -> AsyncIterator[bytes]:
+            await held.enter_async_context(locked(node))
             yield content
 
         told = {**VERSION, **OCTETS, "Upload-Offset": str(at), "Upload-Checksum": sha1(content)}
-        answer = await node.send("PATCH", address, USER, headers=told, content=locking())
-        holder.close()
+        async with AsyncExitStack() as held:
+            answer = await node.send("PATCH", address, USER, headers=told, content=locking())
         assert answer.status_code == 503
         assert await offset(node, address) == min(at + len(content), len(clips.film) - 1)
         assert [row["sure_bytes"] for row in await database.fetch("SELECT sure_bytes FROM resumable_uploads")] == [None]
     assert await patch(node, address, len(clips.film) - 1, clips.film[-1:]) == 204
+
+
+# --- a database that is lost ----------------------------------------------------------------------------
+
+
+async def test_uploads_end_when_the_database_is_lost_and_what_can_be_resumed_goes_on_at_the_new_one(
+    node: RunningNode, settings: CloudSettings, clips: Clips
+) -> None:
+    old, half = inside(node), len(clips.film) // 2
+    address = await begin(node, len(clips.film))
+    are_sending = asyncio.Barrier(3)
+
+    async def sending() -> AsyncIterator[bytes]:
+        yield clips.film[:half]
+        await are_sending.wait()
+        await asyncio.sleep(60)
+
+    told = {**VERSION, **OCTETS, "Upload-Offset": "0"}
+    resumable = asyncio.create_task(node.send("PATCH", address, USER, headers=told, content=sending()))
+    single = asyncio.create_task(node.send("POST", "/videos?kind=practice&title=x", USER, content=sending()))
+    await are_sending.wait()
+    node.database.unlink()
+    assert {answer.status_code for answer in await asyncio.gather(resumable, single)} == {503}
+    await eventually(lambda: node.node not in (None, old))
+    assert list((settings.folder / "media" / "scratch").iterdir()) == []
+    assert await offset(node, address) == half
+    assert await patch(node, address, half, clips.film[half:]) == 204
 
 
 # --- a disk that is full --------------------------------------------------------------------------------
@@ -310,7 +337,7 @@ async def test_a_place_that_cannot_be_filled_is_free_for_the_next_try(tmp_path: 
 async def test_what_lies_in_a_place_without_its_bytes_goes_when_it_is_taken_back(tmp_path: Path) -> None:
     """A crash came before they were moved there."""
     store, video = VideoStore(tmp_path), a_video()
-    store.begin_part(video.id)
+    store.begin_part(video.id, b"{}")
     store.folder(video).mkdir(parents=True)
     store.take_back(video.owner_id, video.id)
     store.keep(store.part(video.id), video)

@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from cloud_service.db import Database, Transaction
-from cloud_service.uploads.errors import IdempotencyKeyInUse
+from cloud_service.uploads.errors import IdempotencyKeyInUse, NodeStopping
 from cloud_service.uploads.space import Space
 from cloud_service.uploads.tus.errors import TooManyUploads, UploadNotFound
 from cloud_service.uploads.tus.models import COLUMNS, ResumableUpload
@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 UNFINISHED_PER_USER = 100
 ROOM_KEPT_S = 15 * 60
 """How long the room of an upload that nobody goes on with is kept from others; its bytes are kept for longer."""
+INSERT = f"INSERT INTO resumable_uploads ({', '.join(COLUMNS)}) VALUES ({', '.join('?' for _ in COLUMNS)})"  # noqa: S608
 BETWEEN_REQUESTS_S = 60
 """How long an upload waits for its next request where none is kept after its connection has dropped."""
 SWEEP_EVERY_S = 60.0
@@ -38,6 +39,7 @@ class ResumableUploads:
         self._database, self._store, self._catalogue, self._space = database, store, catalogue, space
         self._kept_s = kept_s
         self._uploads: dict[str, ResumableUpload] = {}
+        self._is_over = False
         self._going: set[str] = set()
         """Removed, but for what the disk or the database would not let go."""
 
@@ -52,6 +54,7 @@ class ResumableUploads:
                 await self.remove(upload)
                 continue
             await asyncio.to_thread(self._mend, upload)
+            await asyncio.to_thread(self._store.keep_begun, upload.id, upload.to_json())
             quota_of = upload.owner_id if upload.is_practice else ""
             self._space.recall(upload.id, upload.length, self._size(upload), quota_of=quota_of)
         for unknown in await asyncio.to_thread(self._store.sweep_parts, self._uploads):
@@ -90,10 +93,25 @@ class ResumableUploads:
         except UploadNotFound:
             return True
 
+    def close(self) -> None:
+        """Nobody begins at one any more: another node is to take them over."""
+        self._is_over = True
+        for upload_id in self._uploads:
+            self._space.release(upload_id)
+
+    def is_quiet(self) -> bool:
+        """Whether nobody is at any of them."""
+        return all(upload.turns.is_free for upload in self._uploads.values())
+
+    def _check_open(self) -> None:
+        if self._is_over:
+            raise NodeStopping
+
     # --- one of them ----------------------------------------------------------------------------------
 
     def of(self, owner_id: str, upload_id: str) -> ResumableUpload:
-        """Raises UploadNotFound, also for somebody else's."""
+        """Raises UploadNotFound, also for somebody else's, and NodeStopping."""
+        self._check_open()
         upload = self._uploads.get(upload_id)
         if upload is None or upload.owner_id != owner_id:
             raise UploadNotFound
@@ -116,7 +134,8 @@ class ResumableUploads:
         return self._catalogue.find(upload.id) is not None
 
     async def offset(self, upload: ResumableUpload) -> int:
-        """How many of its bytes are on the disk for good. Raises UploadNotFound once it is gone."""
+        """How many of its bytes are on the disk for good. Raises UploadNotFound once it is gone, NodeStopping."""
+        self._check_open()
         if upload.id not in self._uploads or self._has_expired(upload):
             raise UploadNotFound
         if self.is_finished(upload):
@@ -164,15 +183,11 @@ class ResumableUploads:
         if upload.idempotency_key and await self.of_key(upload.owner_id, upload.idempotency_key):
             raise IdempotencyKeyInUse
         self._uploads[upload.id] = upload
-        marks = ", ".join("?" for _ in COLUMNS)
         async with self._database.transaction(durable=True) as transaction:
             await self._delete_rows_of_going(transaction)
-            await transaction.execute(
-                f"INSERT INTO resumable_uploads ({', '.join(COLUMNS)}) VALUES ({marks})",  # noqa: S608
-                upload.to_row(),
-            )
+            await transaction.execute(INSERT, upload.to_row())
         killpoint("tus.created")
-        await asyncio.to_thread(self._store.begin_part, upload.id)
+        await asyncio.to_thread(self._store.begin_part, upload.id, upload.to_json())
 
     async def be_sure_of(self, upload: ResumableUpload, size: int | None) -> None:
         """Durable: whatever comes, no more than these bytes of it are kept; None for all that are there."""
@@ -189,7 +204,7 @@ class ResumableUploads:
     async def _remove_going(self) -> None:
         try:
             for upload_id in list(self._going):
-                await asyncio.to_thread(self._store.part(upload_id).unlink, missing_ok=True)
+                await asyncio.to_thread(self._store.remove_part, upload_id)
                 self._space.release(upload_id)
             killpoint("tus.part_gone")
             async with self._database.transaction() as transaction:
@@ -208,6 +223,18 @@ class ResumableUploads:
         await asyncio.to_thread(self._store.take_back, upload.owner_id, upload.id)
         if await asyncio.to_thread(cut, self.part(upload), upload.length - 1):
             upload.digest = None
+
+
+async def rebuild_uploads(database: Database, store: VideoStore) -> None:
+    """Rows for the parts that are on the disk, where those are lost."""
+    rows = []
+    for content in await asyncio.to_thread(store.read_begun):
+        try:
+            rows.append(ResumableUpload.from_json(content).to_row())
+        except (KeyError, TypeError, ValueError):
+            log.exception("an upload that nobody can read")
+    async with database.transaction(durable=True) as transaction:
+        await transaction.execute_many(INSERT.replace("INSERT", "INSERT OR IGNORE"), rows)
 
 
 async def take_parts_back(database: Database, catalogue: Catalogue, store: VideoStore) -> None:

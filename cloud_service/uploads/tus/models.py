@@ -1,9 +1,10 @@
 """An upload that can be resumed: its row, and what this process remembers beside it."""
 
 import hashlib
+import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from uuid_utils.compat import uuid7
@@ -50,6 +51,15 @@ class ResumableUpload:
     def from_row(cls, row: Mapping[str, Any]) -> Self:
         """Raises KeyError, ValueError for one that makes no sense."""
         return cls(**{name: row[name] for name in COLUMNS}, is_synced=False)
+
+    @classmethod
+    def from_json(cls, content: bytes) -> Self:
+        """Raises KeyError, TypeError, ValueError for what makes no sense."""
+        return cls.from_row(json.loads(content))
+
+    def to_json(self) -> bytes:
+        """Its row as it was begun."""
+        return json.dumps(dict(zip(COLUMNS, replace(self, sure_bytes=None).to_row(), strict=True))).encode()
 
     def to_row(self) -> tuple[Any, ...]:
         """The values of `COLUMNS`."""

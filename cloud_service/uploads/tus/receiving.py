@@ -118,7 +118,7 @@ async def _put_away(node: Node, upload: ResumableUpload, file: ScratchFile, back
 async def _receive(node: Node, upload: ResumableUpload, file: ScratchFile, turn: Turn, sent: Bytes) -> None:
     """Everything into the file. What is no video by its first bytes is not read to its end."""
     head = await asyncio.to_thread(_head, file)
-    async with turn.receiving(), paced(node.settings) as pace:
+    async with turn.receiving(), paced(node.settings, node.database.broken) as pace:
         async for chunk in sent.body:
             pace.arrived(len(chunk))
             if file.size + len(chunk) > upload.length:
