@@ -1,6 +1,7 @@
 """A lesson's video is replaced, and practice videos are kept: upload, worker, node and VPS, each a process."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -66,6 +67,33 @@ def test_the_old_video_plays_until_the_new_one_is_ready_and_then_is_gone(
     assert student.watch_at(link["uri"]).content == clips.large
     eventually(lambda: student.watch(old).status_code == 404)
     eventually(lambda: not list((toptank.cloud.folder / "media" / "videos").glob(f"*/{old}")))
+
+
+def test_a_replacement_against_the_deletion_of_the_old_video_has_its_place_in_the_end(
+    toptank: TopTank, worker: Worker, teacher: Person, clips: Clips
+) -> None:
+    """Whichever comes first; nothing stays of the old one. While that goes, the new one may have to be sent again."""
+
+    def insist(course: Course) -> str:
+        path = f"/videos?lesson_id={course.lesson_id}&replace=true"
+        while (answer := teacher.cloud.post(path, content=clips.large)).status_code == 409:
+            assert answer.json()["code"] == "lesson_has_video"
+        return str(done(answer, 201)["id"])
+
+    pairs = [published_course(toptank, teacher, clips.film) for _ in range(4)]
+    with ThreadPoolExecutor(8) as pool:
+        uploads = [pool.submit(insist, course) for course, _ in pairs]
+        deletions = [pool.submit(teacher.cloud.delete, f"/videos/{old}") for _, old in pairs]
+        assert {deletion.result().status_code for deletion in deletions} == {204}
+        new = [upload.result() for upload in uploads]
+    courses, old = [course for course, _ in pairs], [video_id for _, video_id in pairs]
+    eventually(lambda: [lesson_of(course)["video_id"] for course in courses] == new)
+    eventually(lambda: {lesson_of(course)["status"] for course in courses} == {"ready"}, PROCESSED_WITHIN_S)
+    assert [lesson_of(course)["replacement"] for course in courses] == [None] * 4
+    assert {teacher.watch(video_id).content for video_id in new} == {clips.large}
+    assert {teacher.watch(video_id).status_code for video_id in old} == {404}
+    eventually(lambda: not toptank.node_sql("SELECT 1 FROM outbox"))
+    toptank.check_nothing_left_over()
 
 
 def test_after_a_replacement_that_failed_the_next_one_takes_the_place(

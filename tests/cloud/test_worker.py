@@ -17,6 +17,7 @@ from cloud_service.db import FILE, Database
 from cloud_service.guard import set_aside
 from cloud_service.processing.asking import ask
 from cloud_service.processing.confined import FAILED, landlock_version
+from cloud_service.processing.ffmpeg import LOOK_EVERY_S
 from cloud_service.processing.queue import ATTEMPTS, standing_of
 from cloud_service.videos.catalogue import Catalogue
 from cloud_service.videos.models import StoredVideo
@@ -344,6 +345,10 @@ async def test_a_worker_goes_on_with_the_database_that_took_the_place_of_its_own
 async def test_a_video_that_did_not_say_how_long_it_lasts_is_given_the_time_that_it_needs(
     desk: Desk, clips: Clips
 ) -> None:
-    video = await desk.add(clips.film, duration_s=0)
+    video = await desk.add(clips.slow, duration_s=0)
     async with desk.worker():
+        os.kill(pid := await the_ffmpeg(), signal.SIGSTOP)
+        await asyncio.sleep(2 * LOOK_EVERY_S)
+        os.kill(pid, signal.SIGCONT)
         assert (await desk.ended(video)).status == "ready"
+    assert {done.attempt for done in await desk.log(video)} == {1}
