@@ -5,7 +5,8 @@ import os
 import shutil
 import signal
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
@@ -19,6 +20,7 @@ from cloud_service.processing.asking import ask
 from cloud_service.processing.confined import FAILED, landlock_version
 from cloud_service.processing.ffmpeg import LOOK_EVERY_S
 from cloud_service.processing.queue import ATTEMPTS, standing_of
+from cloud_service.processing.worker import Worker
 from cloud_service.videos.catalogue import Catalogue
 from cloud_service.videos.models import StoredVideo
 from cloud_service.videos.store import ROW
@@ -26,9 +28,6 @@ from tests.clips import H264, PICTURE, Clips
 from tests.cloud.running import eventually
 from tests.cloud.working import Desk
 from tests.processes import children_of
-
-LOCKED_FOR_S = 7
-"""Longer than SQLite waits."""
 
 pytestmark = pytest.mark.anyio
 
@@ -52,6 +51,22 @@ async def the_ffmpeg(output: str = "sd.mp4") -> int:
 async def is_given_back(desk: Desk) -> bool:
     (job,) = await desk.jobs()
     return job["lease"] is None and job["not_before"] > 0
+
+
+async def impatient(desk: Desk) -> Worker:
+    """Its SQLite does not wait for the lock, so that tests need not either."""
+    async with desk.database.transaction() as transaction:
+        await transaction.execute("PRAGMA busy_timeout = 20")
+    return Worker(desk.settings, desk.database)
+
+
+@contextmanager
+def locked(desk: Desk) -> Iterator[None]:
+    """By another process."""
+    other = sqlite3.connect(desk.settings.folder / FILE, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    yield
+    other.close()
 
 
 async def status_is(desk: Desk, video: StoredVideo, status: str) -> bool:
@@ -219,19 +234,31 @@ async def test_a_rendition_is_not_begun_for_which_there_is_no_room(tmp_path: Pat
     assert [(done.step, done.result) for done in standing.log][-1] == ("sd", "stopped")
 
 
-@pytest.mark.settings(processing_lease_s=20)
-async def test_a_database_that_is_locked_for_long_costs_nothing(desk: Desk, clips: Clips) -> None:
-    video = await desk.add(clips.slow)
-    async with desk.worker():
-        pid = await the_ffmpeg()
-        other = sqlite3.connect(desk.settings.folder / FILE, isolation_level=None)
-        other.execute("BEGIN IMMEDIATE")
+async def test_whoever_holds_the_databases_lock_for_long_is_waited_for(desk: Desk) -> None:
+    worker = await impatient(desk)
+
+    async def write() -> None:
+        async with worker.writing() as transaction:
+            await transaction.execute("DELETE FROM jobs")
+
+    with locked(desk):
+        writing = asyncio.ensure_future(write())
+        assert not (await asyncio.wait([writing], timeout=1))[0]
+    await writing
+
+
+@pytest.mark.settings(processing_lease_s=2, processing_retry_s=60)
+async def test_a_database_that_is_locked_for_longer_than_a_lease_is_no_try(desk: Desk, clips: Clips) -> None:
+    await desk.add(clips.slow)
+    worker = asyncio.ensure_future((await impatient(desk)).run())
+    os.kill(pid := await the_ffmpeg(), signal.SIGSTOP)
+    with locked(desk):
         await eventually(lambda: not os.path.exists(f"/proc/{pid}"), 30)
-        await asyncio.sleep(LOCKED_FOR_S)
-        other.execute("ROLLBACK")
-        other.close()
-        assert (await desk.ended(video)).status == "ready"
-    assert [(done.attempt, done.result) for done in await desk.log(video)] == [(1, "made")] * 4
+    await eventually(lambda: is_given_back(desk), 30)
+    worker.cancel()
+    await asyncio.wait([worker])
+    (job,) = await desk.jobs()
+    assert job["attempts"] == 0
 
 
 async def test_a_long_video_lets_others_by_once_it_plays(desk: Desk, clips: Clips) -> None:
@@ -312,6 +339,17 @@ async def test_a_job_that_is_taken_away_is_dropped_at_once(desk: Desk, clips: Cl
         await eventually(lambda: not children_of(os.getpid(), "ffmpeg"))
         await eventually(lambda: not desk.at_work)
     assert (await desk.row(video)).status == "processing"
+
+
+async def test_a_video_that_is_deleted_while_it_is_looked_into_is_left_at_once(desk: Desk, clips: Clips) -> None:
+    video = await desk.add(clips.film)
+    async with desk.worker():
+        (pid,) = await eventually(lambda: children_of(os.getpid(), "", "processing.inspection"), 30)
+        os.kill(pid, signal.SIGSTOP)
+        await Catalogue(desk.database).remove(video)
+        await eventually(lambda: not os.path.exists(f"/proc/{pid}"))
+        await eventually(lambda: not desk.at_work)
+    assert await desk.jobs() == []
 
 
 async def test_a_worker_waits_for_a_node_that_has_not_begun(tmp_path: Path, clips: Clips, anyio_backend: str) -> None:
