@@ -24,7 +24,12 @@ from tests.databases import copy_of
 
 NODES = 3
 BOUND_S = 2.0
-SETTINGS = {"TOPTANK_REPORT_EVERY_S": "0.5", "TOPTANK_PRACTICE_QUOTA_BYTES": "60000"}
+SETTINGS = {
+    "TOPTANK_REPORT_EVERY_S": "0.5",
+    "TOPTANK_PRACTICE_QUOTA_BYTES": "60000",
+    "TOPTANK_UPLOAD_IDLE_S": "300",  # one upload waits for another, however busy the machine is
+    "TOPTANK_UPLOAD_MIN_BYTES_PER_S": "0",
+}
 
 
 @pytest.fixture(scope="module")

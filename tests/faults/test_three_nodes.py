@@ -143,9 +143,11 @@ def test_of_videos_for_one_lesson_on_all_nodes_at_once_one_is_its_video_and_the_
         for node, wire in zip(world.nodes, wires, strict=True):
             wire.send(cast.film[:-1])
             eventually(lambda node=node: node.scratch)  # type: ignore[misc]
+        for wire in wires:
+            wire.send(cast.film[-1:])
         videos = []
         for wire in wires:
-            answer = wire.send(cast.film[-1:]).answer()
+            answer = wire.answer()
             assert answer.status == 201, answer.body
             videos.append(written_down(world, json.loads(answer.body), cast.film))
 
