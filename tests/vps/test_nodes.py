@@ -156,7 +156,7 @@ async def test_the_node_that_holds_the_courses_videos_is_preferred_while_it_can_
     assert (await upload_place(course))["node"] == NODE
     done(await vps.node.report(bytes_free=0))
     assert (await upload_place(course))["node"] == "node-2"
-    assert done(await other.post(EVENTS, video_stored(course))) == {"verdict": "applied"}
+    assert done(await other.post(EVENTS, video_stored(course))) == {"verdict": "applied", "reason": ""}
     done(await vps.node.report())
     question = DeletionQuestion(user_id=course.teacher.id, generation=0, video_id=video)
     done(await vps.node.post(DELETIONS, question))
