@@ -21,12 +21,15 @@ from cloud_service.processing.confined import FAILED, landlock_version
 from cloud_service.processing.ffmpeg import LOOK_EVERY_S
 from cloud_service.processing.queue import ATTEMPTS, standing_of
 from cloud_service.processing.worker import Worker
+from cloud_service.uploads.containers import MPEG_TS
 from cloud_service.videos.catalogue import Catalogue
 from cloud_service.videos.models import StoredVideo
 from cloud_service.videos.store import ROW
 from tests.clips import H264, PICTURE, Clips
 from tests.cloud.running import eventually
 from tests.cloud.working import Desk
+from tests.corpus.pictures import pictures_that_grow_beyond_all_bounds
+from tests.corpus.trap import set_trap
 from tests.processes import children_of
 
 pytestmark = pytest.mark.anyio
@@ -42,9 +45,9 @@ async def desk(request: pytest.FixtureRequest, tmp_path: Path, anyio_backend: st
         yield desk
 
 
-async def the_ffmpeg(output: str = "sd.mp4") -> int:
-    """The process id of the one that makes the first rendition, or something else."""
-    (pid,) = await eventually(lambda: children_of(os.getpid(), "ffmpeg", f"/{output}"), 30)
+async def the_ffmpeg() -> int:
+    """The process id of the one that makes the first rendition."""
+    (pid,) = await eventually(lambda: children_of(os.getpid(), "ffmpeg", "/sd.mp4"), 30)
     return int(pid)
 
 
@@ -170,10 +173,11 @@ async def test_an_ffmpeg_that_is_killed_is_one_try_and_leaves_nothing_half_made(
     assert not desk.at_work
 
 
-async def test_without_a_storyboard_a_video_is_ready_all_the_same(desk: Desk, clips: Clips) -> None:
-    video = await desk.add(clips.slow)
+async def test_without_a_storyboard_a_video_is_ready_all_the_same(desk: Desk, clips: Clips, tmp_path: Path) -> None:
+    with set_trap(tmp_path) as nothing:
+        film = pictures_that_grow_beyond_all_bounds(clips, nothing)
+    video = await desk.add(film, media_type=MPEG_TS)
     async with desk.worker():
-        os.kill(await the_ffmpeg("storyboard.jpg"), signal.SIGKILL)
         assert (await desk.ended(video)).status == "ready"
     assert desk.files(video) == MADE - {"storyboard.jpg", "storyboard.vtt"}
     assert {done.step: done.result for done in await desk.log(video)}["storyboard"] == "failed"
