@@ -50,10 +50,14 @@ UNREADABLE_TEXT = "Could not decode to UTF-8"
 
 
 class Hearing:
-    """What the feed's news mean beyond rights: videos go, and after a reset everything has to be compared."""
+    """What the feed's news mean beyond rights: videos go, and after a reset everything has to be compared.
 
-    def __init__(self, catalogue: Catalogue, store: VideoStore, reconciler: Reconciler) -> None:
+    `is_new`: the node has never heard anything, and began without a video.
+    """
+
+    def __init__(self, catalogue: Catalogue, store: VideoStore, reconciler: Reconciler, *, is_new: bool) -> None:
         self._catalogue, self._store, self._reconciler = catalogue, store, reconciler
+        self._is_new = is_new
 
     async def changed(self, change: Change) -> None:
         for video in deleted_videos(self._catalogue, change):
@@ -62,8 +66,10 @@ class Hearing:
             await self._catalogue.take_place_of(str(change.video_id))
 
     async def was_reset(self, transaction: Transaction) -> None:
-        """Deletions may have been missed."""
-        await self._catalogue.doubt(transaction)
+        """Deletions may have been missed, but of no video that the VPS has just let in."""
+        if not self._is_new:
+            await self._catalogue.doubt(transaction)
+        self._is_new = False
         transaction.on_commit(self._reconciler.want)
 
 
@@ -158,6 +164,7 @@ async def _loaded(settings: CloudSettings, database: Database) -> Node:
     space = Space(settings.media, settings.disk_reserve_bytes)
     resumable = ResumableUploads(database, store, catalogue, space, settings.upload_kept_s)
     await resumable.load()
+    is_new = rights.position is None and not len(catalogue)
     outbox = Outbox(database, vps, unwanted, refused)
     reconciler = Reconciler(catalogue, rights, outbox, vps, remove)
     return Node(
@@ -170,7 +177,7 @@ async def _loaded(settings: CloudSettings, database: Database) -> Node:
         rights=rights,
         viewers=viewers,
         freshness=freshness,
-        feed=Feed(rights, freshness, vps, Hearing(catalogue, store, reconciler), settings.feed_wait_s),
+        feed=Feed(rights, freshness, vps, Hearing(catalogue, store, reconciler, is_new=is_new), settings.feed_wait_s),
         access=Access(rights, freshness, vps, settings),
         outbox=outbox,
         news=News(database, catalogue, outbox),

@@ -55,8 +55,9 @@ class Catalogue:
         return [video for video in self if video.course_id == course_id]
 
     def of_lesson(self, lesson_id: str) -> list[StoredVideo]:
-        """Its video, and perhaps the one that will take that one's place."""
-        return [video for video in self if video.kind == "course" and video.lesson_id == lesson_id]
+        """Its video, and perhaps the one that will take that one's place; one that is going has left it already."""
+        there = chain(self._shown.values(), self._hidden.values())
+        return [video for video in there if video.kind == "course" and video.lesson_id == lesson_id]
 
     def hide_all(self) -> None:
         """Nothing is served from here for now: the database beneath is gone, or who was deleted is in doubt."""

@@ -170,3 +170,14 @@ async def test_what_was_to_take_a_videos_place_has_it_once_that_one_is_gone(
     again = Catalogue(database)
     await again.load()
     assert catalogue.get("v2") == again.get("v2") == replace(heir, replaces="")
+
+
+async def test_a_video_that_cannot_be_deleted_to_its_end_keeps_no_other_from_its_lesson(
+    catalogue: Catalogue, database: Database, store: VideoStore
+) -> None:
+    """So it is for a moment, too, when both the teacher and the feed's news delete it."""
+    await by_hand(database, UNDELETABLE)
+    with pytest.raises(sqlite3.IntegrityError):
+        await remove_video(catalogue, store, FILM)
+    assert catalogue.find("v1") == FILM
+    assert catalogue.of_lesson("lesson") == []

@@ -89,3 +89,18 @@ async def test_a_node_that_ends_between_a_reset_and_the_comparing_serves_nothing
         await check_nothing_is_served(running)
         vps.comparing_fails = False
         await check_what_is_gone_is_never_served(running)
+
+
+async def test_what_a_new_node_takes_before_it_hears_of_any_change_is_not_in_doubt(
+    settings: CloudSettings, vps: Answering
+) -> None:
+    vps.changes_fail = vps.comparing_fails = True
+    async with running_node(settings) as running:
+        await eventually(lambda: running.node is not None)
+        assert running.node is not None
+        await store(running.node, FIRST)
+        vps.changes_fail = False
+        await eventually(lambda: epoch_of(running))
+        assert (await running.watch(FIRST)).content == FILM
+        await is_set_back(running, vps)
+        assert (await running.watch(FIRST)).status_code == 503
