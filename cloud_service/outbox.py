@@ -5,6 +5,7 @@ import logging
 import random
 import time
 from collections.abc import Awaitable, Callable, Container
+from contextlib import suppress
 from dataclasses import dataclass
 
 from uuid_utils.compat import uuid7
@@ -98,10 +99,9 @@ class Outbox:
                 log.exception("outbox not delivered")
                 failures += 1
             pause = min(LONGEST_RETRY_S, FIRST_RETRY_S * 2**failures) * random.uniform(0.5, 1)  # noqa: S311
-            try:
-                await asyncio.wait_for(self._news.wait(), pause if failures else IDLE_S)
-            except TimeoutError:
-                continue
+            with suppress(TimeoutError):  # not by wait_for: before Python 3.12 it may lose a cancellation
+                async with asyncio.timeout(pause if failures else IDLE_S):
+                    await self._news.wait()
 
     async def deliver(self, only: Container[str] | None = None) -> int:
         """Send everything now, or `only` what is about these videos; how many failed and are kept.

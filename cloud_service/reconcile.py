@@ -70,8 +70,9 @@ class Reconciler:
     async def run(self) -> None:
         """Until cancelled."""
         while True:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._wanted.wait(), NIGHTLY_S * random.uniform(0.9, 1.1))  # noqa: S311
+            with suppress(TimeoutError):  # not by wait_for: before Python 3.12 it may lose a cancellation
+                async with asyncio.timeout(NIGHTLY_S * random.uniform(0.9, 1.1)):  # noqa: S311
+                    await self._wanted.wait()
             self._wanted.clear()
             try:
                 await self.reconcile()

@@ -8,6 +8,8 @@ from typing import Any
 
 log = logging.getLogger(__name__)
 
+TOLD_AGAIN_S = 5.0
+
 
 @asynccontextmanager
 async def running(*jobs: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
@@ -18,9 +20,11 @@ async def running(*jobs: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        left = set(tasks)
+        while left:  # whoever catches a cancellation by mistake is told again
+            for task in left:
+                task.cancel()
+            _, left = await asyncio.wait(left, timeout=TOLD_AGAIN_S)
 
 
 def _tell(task: asyncio.Task[None]) -> None:
