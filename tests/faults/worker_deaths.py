@@ -31,12 +31,13 @@ def makes_again_what_no_row_knows(world: World, cast: Cast) -> Iterator[None]:
 
 
 def has_done_it(world: World, cast: Cast) -> Iterator[None]:
-    """All was committed: the job is done, once, and the VPS hears of it."""
+    """All was committed: the job is done, once, and the VPS hears of it. The next worker tidies up."""
     _, video_id = cast.course_on_sale()
     yield
     eventually(lambda: is_ready(cast, video_id), PROCESSED_WITHIN_S)
     assert max(attempt for attempt, _, _ in steps(cast, video_id)) == 1
     assert world.node_sql("SELECT * FROM jobs") == []
+    eventually(lambda: not list((world.cloud.folder / "media" / "work").iterdir()))
 
 
 SCENARIOS: dict[str, Scenario] = {
