@@ -203,6 +203,7 @@ async def working(node: Node) -> AsyncIterator[None]:
             node.news.run(),
             node.reconciler.run(),
             node.reports.run(),
+            node.probing.run(),
             node.resumable.run(),
             sweep_regularly(node),
             watch(node.database),

@@ -1,9 +1,16 @@
 """Asking about a file a process that confines itself before it opens it (`confined`)."""
 
 import asyncio
+import json
+import logging
 import os
 import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+
+log = logging.getLogger(__name__)
 
 MOST_BYTES = 64 * 1024
 """Of what it writes: the file may have taken it over, and it is this process whose memory that would fill."""
@@ -21,33 +28,69 @@ class Answer:
     said: str
 
 
-async def ask(module: str, *arguments: str, within_s: float) -> Answer:
-    """What `python -m MODULE PARENT ARGUMENTS` answers. It is gone on return. Raises TimeoutError, OSError."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-I",
-        "-m",
-        module,
-        str(os.getpid()),
-        *arguments,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env={},
-    )
+class Asking:
+    """Asks a module's process at a time, `python -m MODULE PARENT`, and may keep the next one ready.
+
+    What such a process needs takes longer to load than most answers. While `run` runs, one has loaded it already and
+    waits for its question; without that each is started when it is asked.
+    """
+
+    def __init__(self, module: str) -> None:
+        self._module = module
+        self._ready: Process | None = None
+        self._was_used = asyncio.Event()
+        self._was_used.set()
+
+    async def run(self) -> None:
+        try:
+            while True:
+                await self._was_used.wait()
+                self._was_used.clear()
+                if self._ready is None:
+                    await self._make_ready()
+        finally:
+            if self._ready:
+                await asyncio.shield(_ended(self._ready))
+
+    async def _make_ready(self) -> None:
+        try:
+            self._ready = await _started(self._module)
+        except OSError as error:
+            log.warning("no process is ready to be asked", extra={"reason": str(error)})
+
+    async def ask(self, *arguments: str, within_s: float) -> Answer:
+        """What it answers to these. It is gone on return. Raises TimeoutError, OSError."""
+        process, self._ready = self._ready, None
+        if process is None or process.returncode is not None:
+            process = await _started(self._module)
+        try:
+            async with asyncio.timeout(within_s):
+                return await _answer(process, arguments)
+        finally:
+            await _ended(process)
+            self._was_used.set()
+
+
+async def _started(module: str) -> Process:
+    command = (sys.executable, "-I", "-m", module, str(os.getpid()))
+    return await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, stderr=PIPE, env={})
+
+
+async def _answer(process: Process, arguments: Sequence[str]) -> Answer:
+    assert process.stdin
     assert process.stdout
     assert process.stderr
-    try:
-        async with asyncio.timeout(within_s):
-            output, said, code = await asyncio.gather(
-                first_bytes(process.stdout), first_bytes(process.stderr), process.wait()
-            )
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+    process.stdin.write(json.dumps(arguments).encode() + b"\n")
+    output, said, code = await asyncio.gather(first_bytes(process.stdout), first_bytes(process.stderr), process.wait())
     told = said[:MOST_BYTES].decode(errors="replace")
     return Answer(code, output, told) if len(output) <= MOST_BYTES else Answer(None, b"", told)
+
+
+async def _ended(process: Process) -> None:
+    if process.returncode is None:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
 
 
 async def first_bytes(stream: asyncio.StreamReader) -> bytes:

@@ -157,6 +157,15 @@ def die_with(parent: int) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
+def asked() -> list[str]:
+    """What this process is asked about (`asking`). It ends here if nobody wants to know anything any more."""
+    question = sys.stdin.readline()
+    if not question:
+        sys.exit()
+    arguments: list[str] = json.loads(question)
+    return arguments
+
+
 def launching(
     program: Path, *arguments: str, limits: Limits, reads: Iterable[Path] = (), writes: Iterable[Path] = ()
 ) -> list[str]:

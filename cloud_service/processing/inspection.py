@@ -1,4 +1,4 @@
-"""`python -m cloud_service.processing.inspection PARENT MEDIA_TYPE FILE`: one look at every packet of a file.
+"""`python -m cloud_service.processing.inspection PARENT`: one look at every packet of a file.
 
 Headers lie about length and rate, so these are counted. Writes a `Source` or `{"reason": ...}` as JSON.
 """
@@ -21,7 +21,7 @@ from av.packet import Packet
 from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
-from cloud_service.processing.confined import FAILED, CannotConfine, Limits, confine, die_with
+from cloud_service.processing.confined import FAILED, CannotConfine, Limits, asked, confine, die_with
 from cloud_service.processing.looking import LOADED_LATER, decoder_of, moving_pictures, plays
 from cloud_service.processing.source import (
     NTSC_RATES,
@@ -317,8 +317,9 @@ def _colours(frame: Any) -> Colours:
     return "unsaid" if frame.colorspace == 2 else "said"  # table 4
 
 
-def main(parent: str, media_type: str, path: str) -> None:
+def main(parent: str) -> None:
     die_with(int(parent))
+    media_type, path = asked()
     try:
         confine(LIMITS, reads=[Path(path), *LOADED_LATER])
     except CannotConfine as error:
@@ -335,4 +336,4 @@ def main(parent: str, media_type: str, path: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(sys.argv[1])

@@ -7,7 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
 
-from cloud_service.processing.asking import ask
+from cloud_service.processing.asking import Asking
 from cloud_service.processing.confined import FAILED
 from cloud_service.processing.failures import MachineFails
 
@@ -95,7 +95,7 @@ async def inspect(original: Path, media_type: str) -> Source:
     if not await asyncio.to_thread(original.exists):
         raise CannotProcess("The file is not there any more.")
     try:
-        answer = await ask("cloud_service.processing.inspection", media_type, str(original), within_s=TIMEOUT_S)
+        answer = await Asking("cloud_service.processing.inspection").ask(media_type, str(original), within_s=TIMEOUT_S)
     except TimeoutError:
         raise InspectionFailed("The video takes too long to read.") from None
     if answer.code == FAILED:

@@ -1,7 +1,7 @@
-"""Look into one file, as a process that can open no other: `python -m cloud_service.uploads.inspection PARENT FILE`.
+"""Look into one file, as a process that can open no other: `python -m cloud_service.uploads.inspection PARENT`.
 
-Writes what it found as JSON: what `Probed` holds, or the `reason` why it is no video that is taken. It ends with
-the process PARENT.
+Asked about a file it writes what it found as JSON: what `Probed` holds, or the `reason` why it is no video that is
+taken. It ends with the process PARENT.
 """
 
 import json
@@ -19,7 +19,7 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from cloud_service.processing.confined import FAILED, CannotConfine, Limits, confine, die_with
+from cloud_service.processing.confined import FAILED, CannotConfine, Limits, asked, confine, die_with
 from cloud_service.processing.looking import LOADED_LATER, codec_of, decoder_of, moving_pictures, plays
 from cloud_service.uploads import limits
 from cloud_service.uploads.boxes import is_elsewhere, is_encrypted
@@ -157,8 +157,9 @@ def _counted(packets: Packets, first: VideoFrame) -> float:
     return float((end - begin) * (first.time_base or 0))
 
 
-def main(parent: str, file: str) -> None:
+def main(parent: str) -> None:
     die_with(int(parent))
+    (file,) = asked()
     path = Path(file)
     try:
         confine(LIMITS, reads=[path, *LOADED_LATER])
@@ -173,4 +174,4 @@ def main(parent: str, file: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2])
+    main(sys.argv[1])

@@ -14,7 +14,7 @@ from typing import Annotated
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from cloud_service.processing.asking import Answer, ask
+from cloud_service.processing.asking import Answer, Asking
 from cloud_service.processing.confined import FAILED, CannotConfine
 from cloud_service.uploads.errors import NotInspected
 
@@ -54,11 +54,11 @@ WORD: TypeAdapter[Probed | _Refusal] = TypeAdapter(Probed | _Refusal)
 """What the inspector may say. The file may have taken it over."""
 
 
-async def probe(path: Path) -> Probed:
+async def probe(path: Path, inspector: Asking) -> Probed:
     """Raises NoVideo, Wordless, NotInspected, and CannotConfine where this machine cannot look into files safely."""
     for tries_left in reversed(range(TRIES)):
         try:
-            answer = await ask("cloud_service.uploads.inspection", str(path), within_s=TIMEOUT_S)
+            answer = await inspector.ask(str(path), within_s=TIMEOUT_S)
         except TimeoutError:
             log.warning("an inspection hung", extra={"path": str(path)})
             raise Wordless(TOO_LONG) from None

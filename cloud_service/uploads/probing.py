@@ -3,6 +3,7 @@
 from collections import OrderedDict
 from pathlib import Path
 
+from cloud_service.processing.asking import Asking
 from cloud_service.uploads.errors import NotAVideo, NotInspected
 from cloud_service.uploads.fairness import FairTurns
 from cloud_service.uploads.probe import NoVideo, Probed, Wordless, probe
@@ -18,8 +19,13 @@ REMEMBERED = 1000
 class Probing:
     def __init__(self, wait_s: float = WAIT_S) -> None:
         self._turns, self._wait_s = FairTurns(AT_ONCE), wait_s
+        self._inspector = Asking("cloud_service.uploads.inspection")
         self._wordless: OrderedDict[str, int] = OrderedDict()
         """How often, by SHA-256; the oldest are forgotten."""
+
+    async def run(self) -> None:
+        """As long as it does, whoever looks into a file need not be waited for."""
+        await self._inspector.run()
 
     async def look_into(self, path: Path, sha256: str, owner_id: str) -> Probed:
         """Raises NotAVideo, NotInspected, CannotConfine."""
@@ -31,7 +37,7 @@ class Probing:
 
     async def _look_into(self, path: Path, sha256: str) -> Probed:
         try:
-            found = await probe(path)
+            found = await probe(path, self._inspector)
         except NoVideo as error:
             raise NotAVideo(str(error)) from None
         except Wordless as error:

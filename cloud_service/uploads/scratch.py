@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from hashlib import _Hash as Digest
 
 BLOCK_BYTES = 2**20
-WRITE_BYTES = 256 * 1024
-"""Larger writes have Linux look for large pages to cache them in, and can take many times as long."""
+WRITE_BYTES = 128 * 1024
+"""With larger ones Linux looks for large pages to cache them in, which can take many times as long."""
 SEND_ON_BYTES = 32 * 2**20
 """How much may wait in memory before the disk is set to work, so that little is left for the end."""
 THREADS = ThreadPoolExecutor(8, thread_name_prefix="upload")

@@ -4,6 +4,7 @@
 started by the node does, from confining itself on.
 """
 
+import io
 import json
 import os
 import select
@@ -47,7 +48,8 @@ def _in_a_fork(path: str) -> tuple[int, str]:
     if child == 0:
         os.dup2(writer, sys.stdout.fileno())
         try:
-            inspection.main(str(parent), path)
+            sys.stdin = io.StringIO(json.dumps([path]) + "\n")
+            inspection.main(str(parent))
             sys.stdout.flush()
             os._exit(0)
         except BaseException:

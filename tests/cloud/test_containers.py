@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from cloud_service.processing.asking import Asking
 from cloud_service.uploads.containers import HEAD_BYTES, MP4, media_type_of
 from cloud_service.uploads.probe import NoVideo, probe
 from cloud_service.uploads.truncation import is_cut_short
@@ -105,7 +106,7 @@ def test_a_box_of_64_bit_size_is_measured_too() -> None:
 async def test_a_video_is_measured(clips: Clips, tmp_path: Path) -> None:
     path = tmp_path / "film"
     path.write_bytes(clips.film)
-    found = await probe(path)
+    found = await probe(path, Asking("cloud_service.uploads.inspection"))
     assert (found.width, found.height) == (160, 90)
     assert found.duration_s == pytest.approx(1, abs=0.2)
 
@@ -115,14 +116,14 @@ async def test_sound_with_a_cover_picture_is_no_video(clips: Clips, tmp_path: Pa
     path = tmp_path / "sound"
     path.write_bytes(clips.sound_with_cover)
     with pytest.raises(NoVideo, match="no video stream"):
-        await probe(path)
+        await probe(path, Asking("cloud_service.uploads.inspection"))
 
 
 @pytest.mark.anyio
 async def test_a_video_with_a_cover_picture_is_measured_by_its_video(clips: Clips, tmp_path: Path) -> None:
     path = tmp_path / "film"
     path.write_bytes(clips.film_with_cover)
-    assert (await probe(path)).width == 160
+    assert (await probe(path, Asking("cloud_service.uploads.inspection"))).width == 160
 
 
 @pytest.mark.anyio
@@ -130,7 +131,7 @@ async def test_a_video_with_a_cover_picture_is_measured_by_its_video(clips: Clip
 async def test_a_name_is_only_a_name(clips: Clips, tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     path.write_bytes(clips.film)
-    assert (await probe(path)).width == 160
+    assert (await probe(path, Asking("cloud_service.uploads.inspection"))).width == 160
 
 
 @pytest.mark.anyio
@@ -144,7 +145,7 @@ async def test_a_playlist_is_not_followed_whatever_it_is_called(clips: Clips, tm
     for name, content in playlists.items():
         (tmp_path / name).write_text(content)
         with pytest.raises(NoVideo):
-            await probe(tmp_path / name)
+            await probe(tmp_path / name, Asking("cloud_service.uploads.inspection"))
 
 
 def probes_of(path: Path) -> list[str]:
@@ -158,7 +159,7 @@ async def test_a_probe_that_is_given_up_leaves_no_process(tmp_path: Path) -> Non
     """Opening a pipe that nobody writes to takes for ever."""
     path = tmp_path / "pipe"
     os.mkfifo(path)
-    probing = asyncio.ensure_future(probe(path))
+    probing = asyncio.ensure_future(probe(path, Asking("cloud_service.uploads.inspection")))
     while not probes_of(path):  # noqa: ASYNC110 - as seen from outside
         await asyncio.sleep(0.01)
     probing.cancel()

@@ -1,6 +1,7 @@
 """Looking into uploads when what looks fails: what is no verdict destroys nothing, and nobody has all the turns."""
 
 import asyncio
+import json
 import os
 import signal
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from cloud_service.processing import asking
-from cloud_service.processing.asking import ask, first_bytes
+from cloud_service.processing.asking import Asking, first_bytes
 from cloud_service.settings import CloudSettings
 from cloud_service.uploads import inspection, probe
 from cloud_service.uploads.errors import NotAVideo, NotInspected
@@ -20,6 +21,7 @@ from cloud_service.uploads.probe import NoVideo
 from cloud_service.uploads.probing import WORDLESS_TIMES, Probing
 from cloud_service.uploads.tus.errors import TooManyUploads
 from shared import contract
+from shared.jobs import running
 from tests.clips import Clips
 from tests.cloud.made_up import MadeUpVps
 from tests.cloud.running import Answering, RunningNode, eventually, running_node
@@ -93,7 +95,7 @@ def pipe(tmp_path: Path) -> Path:
 
 async def test_an_inspector_that_is_killed_once_is_asked_again(film: Path) -> None:
     async with killing(signal.SIGKILL, times=1) as killed:
-        assert (await probe.probe(film)).width == 160
+        assert (await probe.probe(film, Asking(INSPECTION))).width == 160
     assert len(killed) == 1
 
 
@@ -101,7 +103,7 @@ async def test_an_inspector_that_is_killed_once_is_asked_again(film: Path) -> No
 async def test_an_inspector_that_is_killed_is_no_word_about_the_file(film: Path, by: signal.Signals) -> None:
     async with killing(by) as killed:
         with pytest.raises(NotInspected):
-            await probe.probe(film)
+            await probe.probe(film, Asking(INSPECTION))
     assert len(killed) == probe.TRIES
 
 
@@ -110,7 +112,7 @@ async def test_an_inspector_that_cannot_start_is_no_word_about_the_file(
 ) -> None:
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
     with pytest.raises(NotInspected):
-        await probe.probe(film)
+        await probe.probe(film, Asking(INSPECTION))
 
 
 async def test_a_file_on_which_the_inspector_crashes_or_hangs_is_given_up_in_the_end(
@@ -152,18 +154,43 @@ def spin(path):
 
 inspection.CPU_S = 1
 inspection.look = spin
-inspection.main(sys.argv[1], sys.argv[2])
+inspection.main(sys.argv[1])
 """
 
 
 async def test_a_file_that_takes_too_much_of_a_processor_is_told_so(film: Path) -> None:
     """By a signal that is the kernel's own word for it."""
-    spinning = await asyncio.create_subprocess_exec(sys.executable, "-c", SPINS, str(os.getpid()), film)
-    assert await spinning.wait() == -signal.SIGXCPU
+    command = (sys.executable, "-c", SPINS, str(os.getpid()))
+    spinning = await asyncio.create_subprocess_exec(*command, stdin=asyncio.subprocess.PIPE)
+    await spinning.communicate(json.dumps([str(film)]).encode())
+    assert spinning.returncode == -signal.SIGXCPU
     assert min(inspection.LIMITS.cpu_s, probe.TIMEOUT_S) > inspection.CPU_S
     async with killing(signal.SIGXCPU):
         with pytest.raises(NoVideo, match="takes too long"):
-            await probe.probe(film)
+            await probe.probe(film, Asking(INSPECTION))
+
+
+# --- one is ready before it is asked ----------------------------------------------------------------------------
+
+
+async def test_whoever_is_asked_was_ready_already_and_the_next_one_soon_is(film: Path) -> None:
+    probing = Probing()
+    async with running(probing.run()):
+        (first,) = await eventually(inspectors)
+        assert (await probing.look_into(film, "film", "omar")).width == 160
+        (second,) = await eventually(lambda: [pid for pid in inspectors() if pid != first])
+        assert (await probing.look_into(film, "film", "omar")).width == 160
+        await eventually(lambda: second not in inspectors() and inspectors())
+    assert inspectors() == []
+
+
+async def test_a_ready_one_that_was_killed_meanwhile_is_not_missed(film: Path) -> None:
+    probing = Probing()
+    async with running(probing.run()):
+        (ready,) = await eventually(inspectors)
+        os.kill(ready, signal.SIGKILL)
+        found = await asyncio.gather(*(probing.look_into(film, "film", owner) for owner in ("omar", "mona", "sami")))
+        assert [one.width for one in found] == [160, 160, 160]
 
 
 # --- what it says is not believed -------------------------------------------------------------------------------
@@ -203,15 +230,15 @@ def says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Non
 async def test_what_makes_no_sense_is_no_word(film: Path, says: Callable[[str], None], said: str) -> None:
     says(f"print('''{said}''')")
     with pytest.raises(NotInspected):
-        await probe.probe(film)
+        await probe.probe(film, Asking(INSPECTION))
 
 
 async def test_of_what_it_writes_no_more_is_kept_than_could_make_sense(says: Callable[[str], None]) -> None:
     says(f"import sys; sys.stdout.write(' ' * {asking.MOST_BYTES}); sys.stderr.write('e' * 10**7)")
-    answer = await ask(INSPECTION, within_s=60)
+    answer = await Asking(INSPECTION).ask(within_s=60)
     assert (answer.code, len(answer.output), len(answer.said)) == (0, asking.MOST_BYTES, asking.MOST_BYTES)
     says("import sys; sys.stdout.write(' ' * 10**7)")
-    answer = await ask(INSPECTION, within_s=60)
+    answer = await Asking(INSPECTION).ask(within_s=60)
     assert (answer.code, answer.output) == (None, b"")
     stream = asyncio.StreamReader()
     stream.feed_data(bytes(10**6))

@@ -16,7 +16,7 @@ import pytest
 from cloud_service.clock import uptime
 from cloud_service.db import FILE, Database
 from cloud_service.guard import set_aside
-from cloud_service.processing.asking import ask
+from cloud_service.processing.asking import Asking
 from cloud_service.processing.confined import FAILED, landlock_version
 from cloud_service.processing.ffmpeg import LOOK_EVERY_S
 from cloud_service.processing.queue import ATTEMPTS, standing_of
@@ -201,7 +201,8 @@ async def test_an_inspection_that_is_killed_is_one_try(desk: Desk, clips: Clips)
 @pytest.mark.skipif(not landlock_version(), reason="this kernel has no Landlock")
 async def test_an_inspection_that_cannot_be_confined_says_so(tmp_path: Path) -> None:
     """Which is the machine's fault; here it is to be shown a file that is not there."""
-    answer = await ask("cloud_service.processing.inspection", "video/mp4", str(tmp_path / "none"), within_s=60)
+    asking = Asking("cloud_service.processing.inspection")
+    answer = await asking.ask("video/mp4", str(tmp_path / "none"), within_s=60)
     assert answer.code == FAILED
 
 
