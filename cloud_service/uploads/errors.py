@@ -4,6 +4,8 @@ from cloud_service.uploads.tus.errors import TooManyUploads
 from shared.contract import UploadRefusal
 from shared.problems import AppError, BadRequest, Conflict, Forbidden, Invalid, NotFound, TooLarge, Unavailable
 
+LATER = "It is being deleted, or was stored a moment ago. Try again in a second."
+
 
 class UploadNotAllowed(Forbidden):
     code, title = "upload_not_allowed", "This account may not upload course videos"
@@ -19,6 +21,20 @@ class LessonHasVideo(Conflict):
 
 class ReplacementUnderWay(Conflict):
     code, title = "replacement_under_way", "Another video is about to take the place of this lesson's video"
+
+
+class VideoStillHere(LessonHasVideo):
+    """As this node has it, and the VPS has not: one of them is about to hear of it from the other."""
+
+    def __init__(self) -> None:
+        super().__init__(LATER, headers={"Retry-After": "1"})
+
+
+class ReplacementStillHere(ReplacementUnderWay):
+    """As `VideoStillHere`."""
+
+    def __init__(self) -> None:
+        super().__init__(LATER, headers={"Retry-After": "1"})
 
 
 class QuotaExceeded(TooLarge):

@@ -14,10 +14,10 @@ from cloud_service.db import Database
 from cloud_service.node import Node
 from cloud_service.uploads.errors import (
     REFUSALS,
-    LessonHasVideo,
     QuotaExceeded,
-    ReplacementUnderWay,
+    ReplacementStillHere,
     UploadInProgress,
+    VideoStillHere,
 )
 from cloud_service.videos.actions import remove_video
 from shared.contract import UPLOAD_RIGHTS, Position, UploadAnswer, UploadQuestion, VideoKind
@@ -62,7 +62,7 @@ async def admit(node: Node, viewer: Viewer, place: Place) -> Admission:
     question = UploadQuestion(
         kind=place.kind, lesson_id=place.lesson_id, replace=place.replace, **viewer.asker().model_dump()
     )
-    if place.replace:
+    if place.kind == "course":
         await _tell_of(node, str(place.lesson_id))
     async with node.admitting:
         answer = await node.vps.post(UPLOAD_RIGHTS, question, UploadAnswer)
@@ -88,21 +88,30 @@ async def admit(node: Node, viewer: Viewer, place: Place) -> Admission:
 
 
 async def _tell_of(node: Node, lesson_id: str) -> None:
-    """The one before may have failed: the VPS has to know, to let another follow. Who has to wait long is not told."""
+    """What is here already: the VPS has to know, and that one failed too, to let another follow.
+
+    Who has to wait long is not told.
+    """
+    held = {video.id for video in node.catalogue.of_lesson(lesson_id)}
+    if not held:
+        return
     with suppress(TimeoutError):
         async with asyncio.timeout(TELLING_S):
-            await node.outbox.deliver({video.id for video in node.catalogue.of_lesson(lesson_id)})
+            await node.outbox.deliver(held)
 
 
 async def _check_lesson(node: Node, lesson_id: str, replaces: str) -> None:
-    """What is here, and the VPS may not have heard of yet. A replacement that failed, it has just deleted."""
+    """What is here, and is not there: the VPS has not heard of it yet, or this node not of its deletion.
+
+    A replacement that failed, the VPS has just deleted.
+    """
     for video in node.catalogue.of_lesson(lesson_id):
         if video.came_late:
             continue
         if video.replaces and video.replaces == replaces and video.status == "error":
             await remove_video(node.catalogue, node.store, video)
         elif video.id != replaces:
-            raise ReplacementUnderWay if video.replaces else LessonHasVideo
+            raise ReplacementStillHere if video.replaces else VideoStillHere
 
 
 def take_room(node: Node, admission: Admission, upload_id: str, size: int, up_to: int = 0) -> int:

@@ -220,6 +220,43 @@ def test_of_two_uploads_into_one_lesson_the_first_to_end_is_its_video(
     refused(create(teacher, 10, lesson_id=course.lesson_id), 409, "lesson_has_video")
 
 
+def test_a_last_byte_that_comes_before_the_word_of_a_deletion_is_sent_again(
+    toptank: TopTank, teacher: Person, course: Course, clips: Clips
+) -> None:
+    """The VPS has deleted what was in the way, of which this node hears later."""
+    film, last = clips.film, len(clips.film) - 1
+    upload, replacing = (begin(teacher, len(film), lesson_id=course.lesson_id, replace=word) for word in ("0", "1"))
+    for one in (upload, replacing):
+        done(one.patch(0, film[:-1]), 204)
+
+    def is_kept_until_the_deletion_of(video_id: str, one: Upload, code: str) -> None:
+        eventually(lambda: toptank.sql("SELECT 1 FROM videos WHERE id = %s", video_id))
+        toptank.sql("UPDATE videos SET deleted_at = now() WHERE id = %s", video_id)
+        answer = one.patch(last, film[-1:])
+        refused(answer, 409, code)
+        assert (answer.headers["retry-after"], one.offset()) == ("1", last)
+        done(teacher.cloud.delete(f"/videos/{video_id}"), 204)
+        finish(one, film)
+
+    old = done(teacher.upload(course.lesson_id, film), 201)["id"]
+    is_kept_until_the_deletion_of(old, upload, "lesson_has_video")
+    path = f"/videos?lesson_id={course.lesson_id}&replace=true"
+    coming = done(teacher.cloud.post(path, content=film), 201)["id"]
+    is_kept_until_the_deletion_of(coming, replacing, "replacement_under_way")
+    assert done(teacher.cloud.get(f"/videos/{replacing.id}"))["replaces"] == upload.id
+
+
+def test_a_last_byte_that_comes_after_another_replacement_is_refused_for_good(
+    toptank: TopTank, teacher: Person, course: Course, clips: Clips
+) -> None:
+    done(teacher.upload(course.lesson_id, clips.film), 201)
+    slower, faster = (begin(teacher, len(clips.film), lesson_id=course.lesson_id, replace="1") for _ in range(2))
+    done(slower.patch(0, clips.film[:-1]), 204)
+    done(faster.patch(0, clips.film), 204)
+    refused(slower.patch(len(clips.film) - 1, clips.film[-1:]), 409, "replacement_under_way")
+    assert is_gone(toptank, slower)
+
+
 def test_what_turns_out_to_be_no_video_is_gone(toptank: TopTank, student: Person, clips: Clips) -> None:
     truncated = clips.index_last[:-100]
     for content, sent_first in ((b"just some text " * 100, 600), (b"hi", 2), (truncated, 700), (clips.sound_only, 700)):

@@ -14,9 +14,11 @@ from cloud_service.uploads.errors import (
     IdempotencyKeyInUse,
     IdempotencyKeyReused,
     NotAVideo,
+    ReplacementStillHere,
     StorageFull,
     UploadInProgress,
     UploadTooLarge,
+    VideoStillHere,
 )
 from cloud_service.uploads.places import admit, claimed, take_room
 from cloud_service.uploads.scratch import ScratchFile
@@ -33,7 +35,7 @@ from shared.problems import AppError, NotAuthenticated, Unavailable
 
 log = logging.getLogger(__name__)
 
-PASSING = (NotAuthenticated, UploadInProgress, StorageFull, Unavailable)
+PASSING = (NotAuthenticated, UploadInProgress, VideoStillHere, ReplacementStillHere, StorageFull, Unavailable)
 """What may be otherwise when the client comes back; any other refusal is the end of the upload."""
 ROOM_PER_USER = 3
 """How much may be kept free for one user's uploads, in uploads of the largest size."""
