@@ -1,10 +1,11 @@
 """What the VPS answers a node that is about to take an upload."""
 
+from dataclasses import dataclass
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from shared.contract import Position, UploadAnswer, UploadQuestion, UploadRefusal
+from shared.contract import UploadAnswer, UploadQuestion, UploadRefusal
 from vps_service import changes
 from vps_service.accounts.models import User
 from vps_service.accounts.queries import signed_in_user
@@ -14,50 +15,60 @@ from vps_service.followers.models import Teacher
 from vps_service.settings import VpsSettings
 
 
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """What forbids the upload; else the course it goes into, for a practice video its owner, and what is in its way."""
+
+    refusal: UploadRefusal | None = None
+    course_id: UUID | None = None
+    replaces: UUID | None = None
+    quota_bytes: int = 0
+    used_elsewhere_bytes: int = 0
+
+
 async def answer_upload(
     session: AsyncSession, node_id: str, question: UploadQuestion, settings: VpsSettings
 ) -> UploadAnswer:
     """May they, and into which course? A replacement that failed is deleted for the one that is about to come."""
     as_of = await changes.position(session)
-    required = settings.followers_required
     user = await signed_in_user(session, question)
+    teacher = await session.get(Teacher, user.id) if user and user.has_role("teacher") else None
     if user is None:
-        return UploadAnswer(allowed=False, reason="signed_out", followers=0, required=required, as_of=as_of)
-    teacher = await session.get(Teacher, user.id) if user.has_role("teacher") else None
-    if question.lesson_id is None:
-        return await _answer_practice(session, node_id, user, teacher, settings, as_of)
-    found = await queries.lesson_and_course(session, question.lesson_id)
+        decided = Decided("signed_out")
+    elif question.lesson_id is None:
+        decided = await _decide_practice(session, node_id, user, settings.practice_quota_bytes)
+    else:
+        decided = await _decide_lesson(session, teacher, question.lesson_id, question)
+    is_allowed = decided.refusal is None
+    return UploadAnswer(
+        allowed=is_allowed,
+        reason=decided.refusal,
+        followers=teacher.followers if teacher else 0,
+        required=settings.followers_required,
+        course_id=decided.course_id,
+        teacher_username=user.username if user and is_allowed else None,
+        replaces=decided.replaces,
+        quota_bytes=decided.quota_bytes,
+        used_elsewhere_bytes=decided.used_elsewhere_bytes,
+        as_of=as_of,
+    )
+
+
+async def _decide_practice(session: AsyncSession, node_id: str, user: User, quota_bytes: int) -> Decided:
+    """Anybody may; the node, which knows what it holds itself, sees to the quota first."""
+    elsewhere = await queries.practice_bytes(session, user.id, not_on=node_id)
+    return Decided(course_id=user.id, quota_bytes=quota_bytes, used_elsewhere_bytes=elsewhere)
+
+
+async def _decide_lesson(
+    session: AsyncSession, teacher: Teacher | None, lesson_id: UUID, question: UploadQuestion
+) -> Decided:
+    found = await queries.lesson_and_course(session, lesson_id)
     course = found[1] if found else None
     refusal, replaces = rules.may_upload(teacher, course), None
     if refusal is None and course and question.kind == "course":
-        refusal, replaces = await _make_room(session, course.id, question.lesson_id, replace=question.replace)
-    return UploadAnswer(
-        allowed=refusal is None,
-        reason=refusal,
-        followers=teacher.followers if teacher else 0,
-        required=required,
-        course_id=course.id if course and refusal is None else None,
-        teacher_username=user.username if refusal is None else None,
-        replaces=replaces,
-        as_of=as_of,
-    )
-
-
-async def _answer_practice(
-    session: AsyncSession, node_id: str, user: User, teacher: Teacher | None, settings: VpsSettings, as_of: Position
-) -> UploadAnswer:
-    """Anybody may; the node, which knows what it holds itself, sees to the quota first."""
-    return UploadAnswer(
-        allowed=True,
-        reason=None,
-        followers=teacher.followers if teacher else 0,
-        required=settings.followers_required,
-        course_id=user.id,
-        teacher_username=user.username,
-        quota_bytes=settings.practice_quota_bytes,
-        used_elsewhere_bytes=await queries.practice_bytes(session, user.id, not_on=node_id),
-        as_of=as_of,
-    )
+        refusal, replaces = await _make_room(session, course.id, lesson_id, replace=question.replace)
+    return Decided(refusal, course.id if course and refusal is None else None, replaces)
 
 
 async def _make_room(
