@@ -2,20 +2,19 @@
 
 from uuid import UUID
 
-from cloud_service.access.actions import KeyRequired, RightsUnknown, VideoNotFound
+from cloud_service.access.actions import KeyRequired, VideoNotFound
 from cloud_service.access.models import Viewer
 from cloud_service.node import Node
+from cloud_service.videos.actions import shown_video
 from cloud_service.videos.models import StoredVideo
 
 
 async def inspected_video(node: Node, viewer: Viewer, video_id: UUID) -> StoredVideo:
-    """The video, for its owner and for whoever reviews it.
+    """The video, for its owner and for whoever reviews it. Nothing is ever made of a lesson's file: it is not found.
 
     Raises VideoNotFound, NotAuthenticated, RightsUnknown, VpsUnreachable.
     """
-    video = node.catalogue.get(str(video_id))
-    if video is None:
-        raise VideoNotFound if node.catalogue.is_confirmed else RightsUnknown
+    video = shown_video(node.catalogue, str(video_id))
     try:
         await node.access.check(viewer, video)
     except KeyRequired:

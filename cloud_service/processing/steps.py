@@ -70,12 +70,13 @@ async def carry_out(
 ) -> Made:
     """Into `folder`; `made` are the renditions there are already. Raises what `Ffmpeg.run` raises."""
 
-    done = 0.0
+    done = speed = 0.0
 
     def told(progress: Progress) -> None:
-        nonlocal done  # picture and sound get on by turns, and what is told is where the one behind is
+        nonlocal done, speed  # picture and sound get on by turns, and what is told is where the one behind is, or not
         done = min(1.0, max(done, progress.seconds / max(source.duration_s, 0.001)))
-        on_progress(done, progress.speed)
+        speed = progress.speed or speed
+        on_progress(done, speed)
 
     if step.target:
         return await _make_rendition(step.target, source, original, folder, ffmpeg, made, told)

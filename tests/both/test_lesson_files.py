@@ -141,6 +141,8 @@ def test_files_and_videos_are_not_found_in_each_others_place(scene: Scene) -> No
         refused(owner.cloud.send(method, f"/videos/{scene.paid}"), 404, "video_not_found")
         refused(owner.cloud.send(method, f"/files/{scene.film}"), 404, "file_not_found")
     refused(owner.watch(scene.paid), 404, "video_not_found")
+    for who in ("owner", "admin"):
+        refused(scene.people[who].cloud.get(f"/videos/{scene.paid}/processing"), 404, "video_not_found")
     refused(owner.cloud.get(f"/files/{uuid4()}"), 404, "file_not_found")
     assert owner.watch(scene.film).status_code == owner.cloud.get(f"/files/{scene.paid}").status_code == 200
 

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +15,8 @@ from tests.clips import Clips
 
 SETTINGS = {"TOPTANK_PROCESSING_RETRY_S": "0", "TOPTANK_PROCESSING_LEASE_S": "3"}
 STOPPED_WITHIN_S = 5.0
+SLOW_S = 6
+"""How long the slow clip lasts."""
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +74,40 @@ def test_how_the_processing_went_is_for_the_owner_and_for_admins(
     done(student.cloud.get(f"/videos/{video_id}"))
     refused(student.cloud.get(path), 404, "video_not_found")
     refused(make_student(toptank).cloud.get(path), 404, "video_not_found")
+
+
+def test_how_fast_it_goes_is_told_while_it_goes_and_afterwards(
+    toptank: TopTank, worker: Worker, teacher: Person, clips: Clips
+) -> None:
+    """In seconds of video a second."""
+    course = draft_course(toptank, teacher)
+    video_id = done(teacher.upload(course.lesson_id, clips.slow), 201)["id"]
+    ffmpeg = worker.ffmpeg()
+
+    def told() -> Any:
+        return done(teacher.cloud.get(f"/videos/{video_id}/processing"))
+
+    def has_told_its_speed() -> Any:
+        """Stopped, but for a moment: so that it does not come to its end before."""
+        os.kill(ffmpeg, signal.SIGCONT)
+        time.sleep(0.005)
+        os.kill(ffmpeg, signal.SIGSTOP)
+        return (now := told())["speed"] and now
+
+    try:
+        going = eventually(has_told_its_speed)
+        os.kill(ffmpeg, signal.SIGCONT)
+    except BaseException:
+        done(teacher.cloud.delete(f"/videos/{video_id}"), 204)  # which ends what is stopped
+        raise
+    assert (going["status"], going["attempt"], going["step"]) == ("processing", 1, "sd")
+    assert 0 < going["percent_done"] < 100
+    eventually(lambda: is_ready(teacher, video_id), PROCESSED_WITHIN_S)
+    went = told()
+    (step,) = [step for step in went["steps"] if step["name"] == "sd"]
+    assert 0.8 < step["speed"] * step["seconds"] / SLOW_S < 4  # the step takes a moment to begin and to end
+    assert step["speed"] / 10 < going["speed"] < step["speed"] * 10
+    assert (went["speed"], went["step"]) == (0, None)
 
 
 def test_a_video_that_cannot_be_processed_says_why_and_still_plays(

@@ -169,6 +169,7 @@ def test_each_rendition_that_can_be_asked_for_is_described(document: dict[str, A
 def test_files_and_captions_say_what_they_are_refused_for(document: dict[str, Any]) -> None:
     assert {"not_a_document", "invalid_name", "upload_too_large", "storage_full"} <= codes(document, "/files", "post")
     assert codes(document, "/files", "post").isdisjoint({"not_a_video", "lesson_has_video", "quota_exceeded"})
+    assert "video_not_found" in codes(document, "/videos/{video_id}/processing", "get")
     captions = codes(document, "/videos/{video_id}/captions/{language}", "put")
     assert {"not_captions", "invalid_captions", "invalid_language", "too_many_languages"} <= captions
 
