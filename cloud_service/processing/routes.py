@@ -29,6 +29,6 @@ async def show_processing(video_id: UUID, viewer: CurrentViewer, node: CurrentNo
         percent_done=await percent_done(node.database, video),
         attempt=attempt,
         step=standing.step or None,
-        speed=standing.speed * 0,
+        speed=standing.speed,
         steps=[StepOut.from_done(done) for done in standing.log],
     )
