@@ -57,6 +57,25 @@ def children_of(pid: int, program: str = "", told: str = "") -> list[int]:
     return found
 
 
+def stopped_in(parent: int, program: str, told: str, within_s: float) -> int:
+    """The child that is that program, told that, as soon as there is one; stopped as soon as it has become it.
+
+    What starts it is that child already, told the same: it is let on for moments at a time.
+    """
+    deadline = time.monotonic() + within_s
+    while not (found := children_of(parent, told=told)):
+        assert time.monotonic() < deadline, f"nothing was told {told}"
+        time.sleep(POLL_S / 4)
+    (pid,) = found
+    os.kill(pid, signal.SIGSTOP)
+    while not children_of(parent, program, told):
+        assert time.monotonic() < deadline, f"{told} was told to no {program}"
+        os.kill(pid, signal.SIGCONT)
+        time.sleep(POLL_S / 10)
+        os.kill(pid, signal.SIGSTOP)
+    return pid
+
+
 @cache
 def _imported() -> ForkServerContext:
     """A process that has imported our programs and runs none: what is forked off it starts ten times as fast."""

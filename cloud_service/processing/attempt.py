@@ -7,6 +7,7 @@ import shutil
 import time
 from pathlib import Path
 
+from cloud_service.db import to_its_end
 from cloud_service.processing.confined import Limits
 from cloud_service.processing.failures import NoRoom
 from cloud_service.processing.ffmpeg import Ffmpeg, FfmpegFailed, Patience
@@ -46,7 +47,7 @@ class Attempt:
         """Raises CannotProcess, InspectionFailed, FfmpegFailed, MachineFails, JobGone, OSError."""
         self._begin("metadata")
         video = await self._results.load()
-        await asyncio.to_thread(self._begin_anew)
+        await to_its_end(asyncio.to_thread(self._begin_anew))  # nobody removes the folder before it is made
         original = self._store.original(video.owner_id, video.id)
         source = await self._inspect(original, video)
         video = await self._results.found(source)

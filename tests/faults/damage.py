@@ -2,7 +2,8 @@
 
 import os
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from tests.both.toptank import eventually
@@ -50,3 +51,14 @@ def unlink(database: Path) -> None:
     for path in database.parent.glob(f"{database.name}*"):
         if ".broken-" not in path.name:
             path.unlink()
+
+
+@contextmanager
+def held(database: Path) -> Iterator[None]:
+    """Somebody else has the write lock."""
+    holder = sqlite3.connect(database, isolation_level=None, timeout=5)
+    try:
+        holder.execute("BEGIN IMMEDIATE")
+        yield
+    finally:
+        holder.close()

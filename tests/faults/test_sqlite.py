@@ -1,10 +1,8 @@
 """A node's SQLite is damaged, deleted, or held by somebody else, at the start and while it runs."""
 
-import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -139,22 +137,11 @@ def test_a_database_lost_while_the_vps_is_away_serves_nobody_it_cannot_know(
     check_whole_again(world, cast, scene)
 
 
-@contextmanager
-def held(database: Path) -> Iterator[None]:
-    """Somebody else has the write lock."""
-    holder = sqlite3.connect(database, isolation_level=None, timeout=5)
-    try:
-        holder.execute("BEGIN IMMEDIATE")
-        yield
-    finally:
-        holder.close()
-
-
 def test_while_somebody_holds_the_database_reads_go_on_and_writes_are_503(
     world: World, cast: Cast, scene: Scene
 ) -> None:
     lesson, before = scene.course.add_lesson(), set_aside(world.cloud)
-    with held(world.cloud.database), ThreadPoolExecutor(1) as pool:
+    with damage.held(world.cloud.database), ThreadPoolExecutor(1) as pool:
         ends = time.monotonic() + HELD_S
         uploading = pool.submit(cast.teacher.upload, lesson, cast.film)
         while time.monotonic() < ends:
