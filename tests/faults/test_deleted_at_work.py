@@ -124,8 +124,9 @@ def test_what_waits_for_its_next_try_is_not_tried_any_more(
 def test_what_waits_for_its_turn_is_not_begun_and_nobody_else_is_disturbed(
     world: World, cast: Cast, worker: Worker, large: bytes
 ) -> None:
-    first, second = uploaded(world, cast, large), uploaded(world, cast, large)
+    first = uploaded(world, cast, large)
     ffmpeg = stopped_in(worker.pid, "ffmpeg", "/sd.mp4", PROCESSED_WITHIN_S)
+    second = uploaded(world, cast, large)
     cast.delete_video(second)
     assert rows_of(world, second) == []
     assert not list((world.cloud.folder / "media").rglob(f"*{second}*"))
