@@ -5,14 +5,19 @@ import re
 import subprocess
 from array import array
 from collections.abc import Iterator
+from math import inf
 from pathlib import Path
+from typing import Any, Literal
 
 import av
 import imageio_ffmpeg
+from av.container import InputContainer
 
 from cloud_service.videos.models import Rendition
 
 BRIGHT, LOUD = 128, 0.2
+IN_SYNC_S = 0.04
+ALL = (0.0, inf)
 TILE_LUMA = re.compile(r"lavfi\.signalstats\.YAVG=([\d.]+)")
 
 
@@ -49,22 +54,37 @@ def corrupt(file: Path) -> int:
         return sum(frame.is_corrupt for frame in container.decode(video=0))
 
 
-def flashes(file: Path) -> list[float]:
+def flashes(file: Path, within: tuple[float, float] = ALL) -> list[float]:
     """When the picture turns bright, in seconds."""
     with av.open(str(file), "r") as container:
-        return list(_rises((float(frame.time), _luma(frame) > BRIGHT) for frame in container.decode(video=0)))
+        return list(
+            _rises((float(frame.time), _luma(frame) > BRIGHT) for frame in _decoded(container, "video", within))
+        )
 
 
-def beeps(file: Path) -> list[float]:
+def beeps(file: Path, within: tuple[float, float] = ALL) -> list[float]:
     """When the sound turns loud, in seconds."""
-    return list(_rises(_loudness(file)))
+    return list(_rises(_loudness(file, within)))
 
 
-def _loudness(file: Path) -> Iterator[tuple[float, bool]]:
+def _decoded(container: InputContainer, kind: Literal["video", "audio"], within: tuple[float, float]) -> Iterator[Any]:
+    """Its frames of this kind; of a long film not all have to be decoded."""
+    begin, end = within
+    if begin:
+        container.seek(int(begin * 1e6))
+    frames: Iterator[Any] = container.decode(**{kind: 0})
+    for frame in frames:
+        if frame.time >= end:
+            return
+        if frame.time >= begin:
+            yield frame
+
+
+def _loudness(file: Path, within: tuple[float, float]) -> Iterator[tuple[float, bool]]:
     """By the millisecond: a wave is silent twice in each period."""
     with av.open(str(file), "r") as container:
         resampler = av.AudioResampler(format="flt", layout="mono")
-        for frame in container.decode(audio=0):
+        for frame in _decoded(container, "audio", within):
             for plain in resampler.resample(frame):
                 samples, step = array("f", bytes(plain.planes[0])[: plain.samples * 4]), plain.sample_rate // 500
                 for at in range(0, len(samples), step):

@@ -10,6 +10,7 @@ import pytest
 from cloud_service.processing.ffmpeg import FfmpegFailed
 from cloud_service.processing.source import CannotProcess
 from tests.cloud.processing.measuring import (
+    IN_SYNC_S,
     beeps,
     corrupt,
     flashes,
@@ -25,7 +26,6 @@ from tests.cloud.processing.studio import QUICK, Studio, Video, carried_out, loo
 EVENT = "between(mod(t,3),1,1.3)"
 FLASHES = ("-f", "lavfi", "-i", f"color=black:size=160x90:rate=25:duration=7,drawbox=c=white:t=fill:enable='{EVENT}'")
 BEEPS = ("-f", "lavfi", "-i", f"aevalsrc='if({EVENT},sin(2*PI*1000*t),0)':s=48000:d=7")
-IN_SYNC_S = 0.04
 FRAME_S = 0.2
 """Of the feature."""
 
