@@ -123,7 +123,7 @@ class Limits:
     cpu_s: int
     file_bytes: int
     open_files: int = 64
-    niceness: int = 10
+    niceness: int = 19
 
 
 def landlock_version() -> int:
@@ -182,6 +182,9 @@ def launching(
 def _limit(limits: Limits) -> None:
     os.umask(0o077)
     os.nice(limits.niceness)
+    # Linux may share processors out among sessions before it looks at who is nice within each (sched(7), autogroup).
+    with suppress(OSError):
+        Path("/proc/self/autogroup").write_text(str(limits.niceness))
     # When memory runs out, it is this one that the kernel should end, and not whoever started it.
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000")

@@ -26,7 +26,7 @@ from cloud_service.uploads.boxes import is_elsewhere, is_encrypted
 from cloud_service.uploads.containers import DEMUXERS, HEAD_BYTES, MP4, NO_CONTAINER, QUICKTIME, media_type_of
 from cloud_service.uploads.truncation import is_cut_short
 
-LIMITS = Limits(memory_bytes=2 * 2**30, cpu_s=17, file_bytes=0)
+LIMITS = Limits(memory_bytes=2 * 2**30, cpu_s=17, file_bytes=0, niceness=5)
 CPU_S = 15
 """After so much of a processor it ends by a signal that nothing else sends; at the limit the kernel just kills."""
 UNDECODABLE_PACKETS = 500
