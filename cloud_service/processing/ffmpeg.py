@@ -23,6 +23,10 @@ SAID_BYTES = 256 * 1024
 DETAIL_LINES = 5
 LOOK_EVERY_S = 0.5
 PROBE_BYTES = 2**20
+NO_MEMORY = "Cannot allocate memory"
+"""FFmpeg says so, may go on all the same, and leaves pictures out."""
+SHORT_OF_MEMORY = (NO_MEMORY, "malloc of size", "Resource temporarily unavailable")
+"""What it, and x264 in it, say before they fail for want of memory; the last one where threads get none."""
 NOTABLE_BYTES = 64 * 1024
 """Less read and written than this is no sign of life: ffmpeg also writes when it only says that it waits."""
 
@@ -92,7 +96,7 @@ class Ffmpeg:
             reason = await running.to_its_end(self._patience)
         finally:
             await running.end()
-        if process.returncode != 0 or reason:
+        if process.returncode != 0 or reason or NO_MEMORY in running.said:
             await asyncio.to_thread(check_takes_files, writes)  # what ffmpeg says of that, a video can make it say
             self._judge(process.returncode, reason, running.said)
         return running.said
@@ -100,10 +104,12 @@ class Ffmpeg:
     def _judge(self, code: int | None, ended_for: str | None, said: str) -> NoReturn:
         """Raises what became of one that has failed."""
         last = "\n".join(said.strip().splitlines()[-DETAIL_LINES:])
-        if ended_for:
-            raise FfmpegFailed(ended_for, last)
         if code == FAILED and said.startswith("not started"):
             raise MachineFails(f"ffmpeg was {last}")
+        if any(words in said for words in SHORT_OF_MEMORY):
+            raise FfmpegFailed("The video takes too much memory to convert.", last)
+        if ended_for:
+            raise FfmpegFailed(ended_for, last)
         if code == -signal.SIGXFSZ:
             raise FfmpegFailed("What was made of the video grew beyond all measure.", last)
         if code is not None and code < 0:

@@ -7,7 +7,8 @@ import json
 import sys
 import time
 from array import array
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from itertools import pairwise
@@ -25,6 +26,7 @@ from cloud_service.processing.confined import FAILED, CannotConfine, Limits, ask
 from cloud_service.processing.looking import LOADED_LATER, decoder_of, moving_pictures, plays
 from cloud_service.processing.source import (
     NTSC_RATES,
+    OUT_OF_MEMORY,
     SEGMENT_S,
     USUAL_RATES,
     CannotProcess,
@@ -95,8 +97,19 @@ class Track:
         return min(self.times, default=0.0)
 
 
+@contextmanager
+def _damage_passed_over() -> Iterator[None]:
+    """As FFmpeg does. Raises MemoryError: what there is no memory for is not damaged."""
+    try:
+        yield
+    except MemoryError:
+        raise
+    except av.FFmpegError:
+        pass
+
+
 def look(path: str, media_type: str) -> Source:
-    """Raises CannotProcess."""
+    """Raises CannotProcess, av.FFmpegError, ValueError, MemoryError."""
     demuxer = DEMUXERS[media_type]
     whitelists = {"format_whitelist": demuxer, "protocol_whitelist": "file", "codec_whitelist": limits.DECODERS}
     options = whitelists | {"max_streams": "100"}
@@ -153,9 +166,9 @@ class _Looking:
         return source
 
     def _read(self, until: float) -> bool:
-        """Whether it was read to its end. What is damaged is passed over, as FFmpeg does."""
+        """Whether it was read to its end."""
         streams = [track.stream for track in self.tracks.values()]
-        with suppress(av.FFmpegError):
+        with _damage_passed_over():
             for packet in self.container.demux(streams):
                 track = self.tracks[packet.stream.index]
                 track.add(packet, self.base_s)
@@ -169,7 +182,7 @@ class _Looking:
         """Of a file too long to be counted through: what its last packets say, where the header says these are."""
         for track in self.tracks.values():
             track.leaps, track.skips = False, True
-        with suppress(av.FFmpegError):
+        with _damage_passed_over():
             self.container.seek((self.container.start_time or 0) + (self.container.duration or 0))
             self._read(time.monotonic() + END_READ_S)
 
@@ -178,7 +191,7 @@ class _Looking:
             self.all_idr = _is_idr(packet, self.picture.stream)
         if self.frame is None and self.tried < TRIED_PACKETS:
             self.tried += 1
-            with suppress(av.FFmpegError):
+            with _damage_passed_over():
                 self.frame = next(iter(packet.decode()), None)
 
     def _found_picture(self, whole: bool) -> Picture:
@@ -330,6 +343,9 @@ def main(parent: str) -> None:
         found: dict[str, Any] = asdict(source)
     except CannotProcess as error:
         found = {"reason": str(error)}
+    except MemoryError as error:
+        sys.stderr.write(f"out of memory: {error}\n")
+        sys.exit(OUT_OF_MEMORY)
     except (av.FFmpegError, ValueError):
         found = {"reason": "The file is damaged, cut short, or not a video."}
     sys.stdout.write(json.dumps(found, default=str))

@@ -12,6 +12,8 @@ from cloud_service.processing.confined import FAILED
 from cloud_service.processing.failures import MachineFails
 
 TIMEOUT_S = 180
+OUT_OF_MEMORY = 125
+"""The code of an inspection that got no memory: that is no word about the file."""
 SEGMENT_S = 4
 USUAL_RATES = (*map(Fraction, (10, 12, 15, 20, 24, 25, 30, 48, 50, 60)),)
 NTSC_RATES = (*(Fraction(rate * 1000, 1001) for rate in (24, 30, 60)),)
@@ -100,6 +102,8 @@ async def inspect(original: Path, media_type: str) -> Source:
         raise InspectionFailed("The video takes too long to read.") from None
     if answer.code == FAILED:
         raise MachineFails(f"an inspection was {answer.said[-2000:]}")
+    if answer.code == OUT_OF_MEMORY:
+        raise InspectionFailed("The video takes too much memory to read.", answer.said[-2000:])
     if answer.code != 0:
         raise InspectionFailed("The video could not be looked into.", f"code {answer.code}\n{answer.said[-2000:]}")
     found = json.loads(answer.output)
