@@ -2,7 +2,10 @@
 
 import os
 import signal
+import time
 from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -11,10 +14,13 @@ from tests.both.toptank import PROCESSED_WITHIN_S, Worker, eventually
 from tests.clips import Clips
 from tests.faults.acts import Cast, written_down
 from tests.faults.audit import ffmpegs_of
+from tests.faults.damage import held
 from tests.faults.worker_deaths import SCENARIOS, is_ready, steps
 from tests.faults.world import World
+from tests.processes import stopped_in
 
 STALLED_S = 2
+HELD_S = 10.0
 SETTINGS = {
     "TOPTANK_PROCESSING_LEASE_S": "2",
     "TOPTANK_PROCESSING_RETRY_S": "0",
@@ -68,6 +74,38 @@ def test_a_worker_that_is_killed_three_times_takes_its_ffmpeg_with_it_and_its_jo
     assert max(attempt for attempt, _, _ in steps(cast, video_id)) == 4
 
 
+def has_it_open(pid: int, file: Path) -> bool:
+    return any(os.readlink(handle) == str(file) for handle in Path(f"/proc/{pid}/fd").iterdir())
+
+
+def runs(pid: int) -> bool:
+    """What nobody has buried yet does not."""
+    with suppress(OSError):
+        return bool(Path(f"/proc/{pid}/cmdline").read_bytes())
+    return False
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_worker_that_is_killed_takes_its_inspection_with_it(
+    world: World, cast: Cast, worker: Worker, slow: bytes, begun: bool
+) -> None:
+    """One that has just been started, and one that looks into the file."""
+    video_id = upload(world, cast, slow)
+    (original,) = (world.cloud.folder / "media" / "videos").glob(f"*/{video_id}/original")
+    worker.start()
+    inspection = stopped_in(worker.pid, "python", "processing.inspection", PROCESSED_WITHIN_S)
+    while begun and not has_it_open(inspection, original):
+        os.kill(inspection, signal.SIGCONT)
+        time.sleep(0.001)
+        os.kill(inspection, signal.SIGSTOP)
+    worker.kill()
+    if not begun:
+        os.kill(inspection, signal.SIGCONT)
+    eventually(lambda: not runs(inspection))
+    worker.start()
+    eventually(lambda: is_ready(cast, video_id), PROCESSED_WITHIN_S)
+
+
 def test_an_ffmpeg_that_hangs_is_killed_and_the_video_tried_again(
     world: World, cast: Cast, worker: Worker, slow: bytes
 ) -> None:
@@ -96,6 +134,27 @@ def test_a_worker_that_hangs_loses_its_job_to_another_and_does_no_harm_when_it_i
     finally:
         another.stop()
     assert is_ready(cast, video_id)
+
+
+def test_while_somebody_holds_the_database_a_worker_waits_and_does_nothing_twice(
+    world: World, cast: Cast, worker: Worker, slow: bytes
+) -> None:
+    """It is as long as uploads are refused; a rendition is finished meanwhile."""
+    video_id = upload(world, cast, slow)
+    worker.start(TOPTANK_PROCESSING_LEASE_S="15")
+    pid, ffmpeg = worker.pid, stopped_in(worker.pid, "ffmpeg", "/sd.mp4", PROCESSED_WITHIN_S)
+    with held(world.cloud.database):
+        ends = time.monotonic() + HELD_S
+        os.kill(ffmpeg, signal.SIGCONT)
+        eventually(lambda: not os.path.exists(f"/proc/{ffmpeg}"), PROCESSED_WITHIN_S)
+        while time.monotonic() < ends:
+            assert cast.teacher.watch(video_id).content == slow
+            time.sleep(0.1)
+    eventually(lambda: is_ready(cast, video_id), PROCESSED_WITHIN_S)
+    assert (worker.pid, worker.is_running) == (pid, True)
+    assert steps(cast, video_id) == [(1, step, "made") for step in ("metadata", "poster", "sd", "storyboard")]
+    said = [line["event"] for line in worker.lines() if line.get("video_id") == video_id]
+    assert (said.count("job taken"), said.count("job done")) == (1, 1)
 
 
 def test_a_full_disk_makes_jobs_wait_and_is_no_try(world: World, cast: Cast, worker: Worker, film: bytes) -> None:
