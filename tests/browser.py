@@ -1,12 +1,13 @@
-"""A real browser that plays what was made: headless Chromium opens a page, which plays and reports what it saw."""
+"""A real browser: headless Chromium opens a page, which plays or opens what there is, and reports what it saw."""
 
 import json
 import re
 import shutil
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from queue import Empty, Queue
@@ -25,36 +26,55 @@ TYPES = {
 }
 
 
+@dataclass(frozen=True)
+class Answer:
+    """`headers` without the body's length."""
+
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+    status: int = 200
+
+
+Answers = Callable[[str], Answer]
+"""By what comes behind the beginning of the path."""
+
+
 class _Handler(BaseHTTPRequestHandler):
     """Files by byte ranges, and a place for the page to report to."""
 
     protocol_version = "HTTP/1.1"
     files: dict[str, Path]
+    answers: Mapping[str, Answers]
     reports: "Queue[dict[str, Any]]"
 
     def do_GET(self) -> None:
+        for at, answers in self.answers.items():
+            if self.path.startswith(at):
+                answer = answers(self.path[len(at) :])
+                self._answer(answer.status, answer.body, answer.headers)
+                return
         path = next(
             (place / self.path[len(at) :] for at, place in self.files.items() if self.path.startswith(at)), None
         )
         if path is None or not path.is_file():
-            self._answer(404, b"", "text/plain")
+            self._answer(404, b"", {"Content-Type": "text/plain"})
             return
-        content = path.read_bytes()
+        content, told = path.read_bytes(), {"Content-Type": TYPES[path.suffix], "Accept-Ranges": "bytes"}
         asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
         if asked is None:
-            self._answer(200, content, TYPES[path.suffix])
+            self._answer(200, content, told)
             return
         start, stop = int(asked[1]), int(asked[2] or len(content) - 1) + 1
         where = {"Content-Range": f"bytes {start}-{min(stop, len(content)) - 1}/{len(content)}"}
-        self._answer(206, content[start:stop], TYPES[path.suffix], where)
+        self._answer(206, content[start:stop], told | where)
 
     def do_POST(self) -> None:
         self.reports.put(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-        self._answer(204, b"", "text/plain")
+        self._answer(204, b"", {})
 
-    def _answer(self, status: int, body: bytes, media_type: str, headers: dict[str, str] | None = None) -> None:
-        self.send_response(status)
-        for name, value in {"Content-Type": media_type, "Accept-Ranges": "bytes", **(headers or {})}.items():
+    def _answer(self, status: int, body: bytes, headers: Mapping[str, str]) -> None:
+        self.send_response_only(status)
+        for name, value in headers.items():
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -65,9 +85,10 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def _serving(files: dict[str, Path]) -> Iterator[tuple[str, "Queue[dict[str, Any]]"]]:
+def serving(files: dict[str, Path], answers: Mapping[str, Answers]) -> Iterator[tuple[str, "Queue[dict[str, Any]]"]]:
+    """The address, and what is posted there."""
     reports: Queue[dict[str, Any]] = Queue()
-    handler = type("Handler", (_Handler,), {"files": files, "reports": reports})
+    handler = type("Handler", (_Handler,), {"files": files, "answers": answers, "reports": reports})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
@@ -78,10 +99,15 @@ def _serving(files: dict[str, Path]) -> Iterator[tuple[str, "Queue[dict[str, Any
             thread.join()
 
 
-def reported_by(page: str, files: dict[str, Path], profile: Path) -> dict[str, Any]:
-    """What the page posts to /report. `files` are folders or files by the beginning of their path in the URL."""
+def reported_by(
+    page: str, files: dict[str, Path], profile: Path, answers: Mapping[str, Answers] | None = None
+) -> dict[str, Any]:
+    """What the page posts to /report.
+
+    `files` are folders or files by the beginning of their path in the URL; what `answers` is by another beginning.
+    """
     assert CHROMIUM is not None
-    with _serving(files) as (url, reports):
+    with serving(files, answers or {}) as (url, reports):
         browser = subprocess.Popen(
             [
                 CHROMIUM,

@@ -74,6 +74,33 @@ GOOD = {
 }
 
 
+def scripted(address: str) -> dict[str, bytes]:
+    """Documents that lessons take, by their endings: each would ask for this address, if anything in it were run."""
+    script, action = f"fetch('{address}')", f"this.submitForm('{address}'); app.launchURL('{address}')"
+    page = f"<html><body><script>{script}</script></body></html>".encode()
+    references = "".join(f"&#{ord(letter)};" for letter in script)  # no slash: it would be a folder
+    name, more = f'<img src=x onerror="{references}">', {"page.html": page, "picture.svg": page}
+    octal = "".join(f"\\{ord(letter):03o}" for letter in action).encode()
+    catalog = b"1 0 obj<</Type/Catalog/Pages 2 0 R/OpenAction<</S/JavaScript/JS(%s)>>" % octal
+    return {
+        "pdf": PDF.replace(b"1 0 obj<</Type/Catalog/Pages 2 0 R", page + b"\n" + catalog),
+        **{
+            ending: archive(
+                {name: page, **more, "[Content_Types].xml": _types_of(kind), MAIN_PARTS[kind]: page}, (name,)
+            )
+            for ending, kind in (("docx", WORD), ("xlsx", EXCEL), ("pptx", POWERPOINT))
+        },
+        **{
+            ending: open_document(kind, {name: page, **more})
+            for ending, kind in (("odt", "text"), ("ods", "spreadsheet"), ("odp", "presentation"))
+        },
+    }
+
+
+def _types_of(kind: str) -> bytes:
+    return content_types((MAIN_PARTS[kind], f"{kind}.main+xml"))
+
+
 def hostile() -> dict[str, bytes]:
     """What no lesson takes, by what it is."""
     word = ("word/document.xml", f"{WORD}.main+xml")

@@ -52,7 +52,8 @@ def _tag(written: str, resolved: Callable[[str], str]) -> str:
     name, classes, annotation = start.groups(default="")
     if not annotation or name not in _ANNOTATED:
         return f"<{name}{classes}>"
-    return f"<{name}{classes} {_escaped(' '.join(resolved(annotation).split()))}>"
+    told = _escaped(" ".join(resolved(annotation).split())).replace("=", "&#61;")  # in a page it would be attributes
+    return f"<{name}{classes} {told}>"
 
 
 def _escaped(text: str) -> str:

@@ -126,6 +126,7 @@ def test_settings_are_those_of_webvtt(told: str, kept: str) -> None:
         ("so&#13;&#13;NOTE x", "so\nNOTE x"),
         ("so&#10;00:05.000 --&#62; 00:06.000", "so\n00:05.000 --&gt; 00:06.000"),
         ("<v a&#62;&#60;script>so", "<v a&gt;&lt;script>so"),
+        ("<v Omar onfocus=x() tabindex&#61;1 autofocus>so", "<v Omar onfocus&#61;x() tabindex&#61;1 autofocus>so"),
         ("a\x07b\x0cc\x7fd\u2028e", "abcde"),
         ("\u202bعود\u202c", "\u202bعود\u202c"),
     ],
