@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.both.people import Person, done
+from tests.both.people import Person, done, draft_course
 from tests.both.toptank import TopTank, eventually
 from tests.clips import Clips, padded
 from tests.faults.link import Link
@@ -153,6 +153,25 @@ def test_it_gets_through_when_the_node_dies_over_the_last_byte(
         toptank.cloud.start()
         client.until("success")
     is_stored(student, upload_id, film)
+
+
+def test_it_gets_through_when_the_node_hears_late_that_the_lesson_is_free(
+    toptank: TopTank, teacher: Person, film: bytes, clips: Clips, options: dict[str, Any]
+) -> None:
+    lesson_id = draft_course(toptank, teacher).lesson_id
+    with Client(**{**options, "token": teacher.token, "metadata": {"lesson_id": lesson_id}}) as client:
+        upload_id = id_of(client.until("url"))
+        wait_for(toptank, upload_id, 2**20)
+        client.tell("pause")
+        client.until("paused")
+        old = done(teacher.upload(lesson_id, clips.film), 201)["id"]
+        eventually(lambda: toptank.sql("SELECT 1 FROM videos WHERE id = %s", old))
+        toptank.sql("UPDATE videos SET deleted_at = now() WHERE id = %s", old)
+        client.tell("resume")
+        assert client.until("interrupted")["status"] == 409
+        done(teacher.cloud.delete(f"/videos/{old}"), 204)
+        client.until("success")
+    assert done(teacher.cloud.get(f"/videos/{upload_id}"))["sha256"] == hashlib.sha256(film).hexdigest()
 
 
 def test_another_process_goes_on_where_the_first_one_died(

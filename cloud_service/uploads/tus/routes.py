@@ -178,7 +178,7 @@ async def show_upload(upload_id: UUID, viewer: TusViewer, node: CurrentNode) -> 
 async def continue_upload(
     upload_id: UUID, viewer: TusViewer, node: CurrentNode, request: Request, at: Offset, checksum: Checksum = None
 ) -> Response:
-    """With the last byte the rights are asked again. A video that is refused then leaves nothing behind."""
+    """With the last byte the rights are asked again. A video that is refused for good then leaves nothing behind."""
     if not _is_offset_octet_stream(request):
         raise refusals.WrongContentType
     sent = Bytes(_declared(request), body_of(request), checksum_of(checksum))
