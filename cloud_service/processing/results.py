@@ -78,13 +78,13 @@ class Results:
         await asyncio.to_thread(_sync, [folder / name for name in names])
         async with self._writing() as transaction:
             video = await video_of(transaction, self._job)
-            await to_its_end(asyncio.to_thread(_move, folder, self._store.folder(video), names))
-            killpoint("processing.moved")
             if made:
                 others = (one for one in video.renditions if one.name != made.name)
                 video = replace(video, renditions=tuple(sorted((*others, made), key=lambda one: one.height)))
-                await to_its_end(asyncio.to_thread(self._store.keep_row, video))
+                await to_its_end(asyncio.to_thread(self._store.keep_row, video))  # there may be no room for it
                 await save(transaction, video)
+            await to_its_end(asyncio.to_thread(_move, folder, self._store.folder(video), names))
+            killpoint("processing.moved")
         return video
 
     async def hold_up_others(self) -> bool:

@@ -93,6 +93,17 @@ async def test_a_rendition_is_the_videos_as_soon_as_it_is_made(
     assert await desk.told() == []
 
 
+async def test_without_room_for_its_row_a_rendition_stays_where_the_attempt_made_it(
+    desk: Desk, video: StoredVideo, results: Results, made: Path
+) -> None:
+    """From there it is removed with all the rest; in the video's folder it would fill the disk until it is swept."""
+    (desk.store.folder(video) / "video.partial").symlink_to("/dev/full")
+    with pytest.raises(OSError, match="No space left"):
+        await add(results, made)
+    assert desk.files(video) == AS_UPLOADED | {"video.partial"}
+    assert await desk.row(video) == video
+
+
 async def test_files_that_are_moving_have_arrived_before_anybody_else_has_a_turn(
     desk: Desk, video: StoredVideo, results: Results, made: Path
 ) -> None:

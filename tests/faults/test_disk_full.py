@@ -1,4 +1,4 @@
-"""The disk with a node's videos is full, in the middle of a rendition: that one waits, and everything else goes on."""
+"""A node's disk is full, in the middle of a rendition: that one waits, and everything else goes on."""
 
 import os
 import shutil
@@ -48,7 +48,7 @@ def small_disk(folder: Path) -> Iterator[None]:
 def world(cluster: Path, secrets_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("world")
     with (
-        small_disk(folder / "node-1" / "media"),
+        small_disk(folder / "node-1"),
         running_world(folder, secrets_folder, cluster, settings=SETTINGS) as world,
     ):
         yield world
