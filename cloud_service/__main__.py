@@ -2,7 +2,7 @@
 
 from cloud_service.app import create_app
 from cloud_service.db import FILE, NewerSchema, check_release
-from cloud_service.processing.kernel import check_kernel
+from cloud_service.media.kernel import check_kernel
 from cloud_service.settings import CloudSettings
 from shared import logs
 from shared.folders import FolderInUse, hold

@@ -4,7 +4,7 @@ import asyncio
 import signal
 from contextlib import suppress
 
-from cloud_service.processing.kernel import check_kernel
+from cloud_service.media.kernel import check_kernel
 from cloud_service.processing.worker import work
 from cloud_service.settings import WorkerSettings
 from shared import logs

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from cloud_service.db import to_its_end
-from cloud_service.processing.confined import Limits
+from cloud_service.media.confined import Limits
 from cloud_service.processing.failures import NoRoom
 from cloud_service.processing.ffmpeg import Ffmpeg, FfmpegFailed, Patience
 from cloud_service.processing.queue import Job, Result, Standing, StepDone

@@ -4,11 +4,11 @@ import os
 from fractions import Fraction
 from pathlib import Path
 
+from cloud_service.media import limits
+from cloud_service.media.containers import DEMUXERS, MP4
 from cloud_service.processing.ladder import END_S, FEWEST_FOR_REORDERING, Target, size_within
 from cloud_service.processing.source import SEGMENT_S, Picture, Sound, Source
 from cloud_service.processing.storyboard import Sheet
-from cloud_service.uploads import limits
-from cloud_service.uploads.containers import DEMUXERS, MP4
 
 PRESET = "veryfast"
 MOST_THREADS = 8

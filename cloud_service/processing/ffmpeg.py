@@ -12,7 +12,7 @@ from typing import NoReturn
 
 import imageio_ffmpeg
 
-from cloud_service.processing.confined import FAILED, Limits, launching
+from cloud_service.media.confined import FAILED, Limits, launching
 from cloud_service.processing.failures import MachineFails, NoRoom
 from cloud_service.videos.store import is_full
 

@@ -22,8 +22,10 @@ from av.packet import Packet
 from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
-from cloud_service.processing.confined import FAILED, CannotConfine, Limits, asked, confine, die_with
-from cloud_service.processing.looking import LOADED_LATER, decoder_of, moving_pictures, plays
+from cloud_service.media import limits
+from cloud_service.media.confined import FAILED, CannotConfine, Limits, asked, confine, die_with
+from cloud_service.media.containers import DEMUXERS, MATROSKA, MP4, MPEG_TS, QUICKTIME
+from cloud_service.media.looking import LOADED_LATER, decoder_of, moving_pictures, plays
 from cloud_service.processing.source import (
     NTSC_RATES,
     OUT_OF_MEMORY,
@@ -35,8 +37,6 @@ from cloud_service.processing.source import (
     Sound,
     Source,
 )
-from cloud_service.uploads import limits
-from cloud_service.uploads.containers import DEMUXERS, MATROSKA, MP4, MPEG_TS, QUICKTIME
 
 LIMITS = Limits(memory_bytes=3 * 2**30, cpu_s=120, file_bytes=0)
 READ_S, END_READ_S = 90, 20

@@ -7,8 +7,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
 
-from cloud_service.processing.asking import Asking
-from cloud_service.processing.confined import FAILED
+from cloud_service.media.asking import Asking
+from cloud_service.media.confined import FAILED
 from cloud_service.processing.failures import MachineFails
 
 TIMEOUT_S = 180

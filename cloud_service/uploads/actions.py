@@ -13,9 +13,9 @@ from uuid_utils.compat import uuid7
 
 from cloud_service.access.models import Viewer
 from cloud_service.db import Transaction
+from cloud_service.media.containers import HEAD_BYTES, NO_CONTAINER, media_type_of
 from cloud_service.node import Node
 from cloud_service.uploads.completion import Arrived, complete
-from cloud_service.uploads.containers import HEAD_BYTES, NO_CONTAINER, media_type_of
 from cloud_service.uploads.digests import ALGORITHMS, check_digests
 from cloud_service.uploads.errors import (
     EmptyUpload,

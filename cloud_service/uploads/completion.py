@@ -12,8 +12,8 @@ from cloud_service.access import marks
 from cloud_service.access.models import ANY, Grant, Scope
 from cloud_service.clock import uptime
 from cloud_service.db import Transaction, is_locked
-from cloud_service.files.documents import document_type
-from cloud_service.files.names import with_ending
+from cloud_service.media.documents import document_type
+from cloud_service.media.names import with_ending
 from cloud_service.node import Node
 from cloud_service.processing.queue import enqueue
 from cloud_service.uploads.errors import LessonHasVideo, LessonNotFound, ReplacementUnderWay

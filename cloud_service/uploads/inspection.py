@@ -19,12 +19,12 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from cloud_service.processing.confined import FAILED, CannotConfine, Limits, asked, confine, die_with
-from cloud_service.processing.looking import LOADED_LATER, codec_of, decoder_of, moving_pictures, plays
-from cloud_service.uploads import limits
-from cloud_service.uploads.boxes import is_elsewhere, is_encrypted
-from cloud_service.uploads.containers import DEMUXERS, HEAD_BYTES, MP4, NO_CONTAINER, QUICKTIME, media_type_of
-from cloud_service.uploads.truncation import is_cut_short
+from cloud_service.media import limits
+from cloud_service.media.boxes import is_elsewhere, is_encrypted
+from cloud_service.media.confined import FAILED, CannotConfine, Limits, asked, confine, die_with
+from cloud_service.media.containers import DEMUXERS, HEAD_BYTES, MP4, NO_CONTAINER, QUICKTIME, media_type_of
+from cloud_service.media.looking import LOADED_LATER, codec_of, decoder_of, moving_pictures, plays
+from cloud_service.media.truncation import is_cut_short
 
 LIMITS = Limits(memory_bytes=2 * 2**30, cpu_s=17, file_bytes=0, niceness=5)
 CPU_S = 15

@@ -14,8 +14,8 @@ from typing import Annotated
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from cloud_service.processing.asking import Answer, Asking
-from cloud_service.processing.confined import FAILED, CannotConfine
+from cloud_service.media.asking import Answer, Asking
+from cloud_service.media.confined import FAILED, CannotConfine
 from cloud_service.uploads.errors import NotInspected
 
 log = logging.getLogger(__name__)

@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from pathlib import Path
 
-from cloud_service.processing.asking import Asking
+from cloud_service.media.asking import Asking
 from cloud_service.uploads.errors import NotAVideo, NotInspected
 from cloud_service.uploads.fairness import FairTurns
 from cloud_service.uploads.probe import NoVideo, Probed, Wordless, probe

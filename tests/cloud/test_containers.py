@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from cloud_service.processing.asking import Asking
-from cloud_service.uploads.containers import HEAD_BYTES, MP4, media_type_of
+from cloud_service.media.asking import Asking
+from cloud_service.media.containers import HEAD_BYTES, MP4, media_type_of
+from cloud_service.media.truncation import is_cut_short
 from cloud_service.uploads.probe import NoVideo, probe
-from cloud_service.uploads.truncation import is_cut_short
 from tests.clips import Clips, padded
 
 

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 import imageio_ffmpeg
 import pytest
 
-from cloud_service.processing.confined import landlock_version
-from cloud_service.uploads.containers import HEAD_BYTES, media_type_of
+from cloud_service.media.confined import landlock_version
+from cloud_service.media.containers import HEAD_BYTES, media_type_of
 from tests.clips import Clips
 from tests.cloud.inspecting import Inspector
 from tests.corpus import CORPUS

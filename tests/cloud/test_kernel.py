@@ -8,7 +8,7 @@ import pytest
 
 WITHOUT_LANDLOCK = """
 import ctypes, runpy, struct, sys
-from cloud_service.processing import confined
+from cloud_service.media import confined
 steps = [(confined.LOAD, 0, 0, confined.NUMBER_AT), (confined.EQUAL, 0, 1, confined.CREATE_RULESET)]
 steps += [(confined.RETURN, 0, 0, confined.NOT_THERE), (confined.RETURN, 0, 0, confined.ALLOW)]
 code = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *step) for step in steps))

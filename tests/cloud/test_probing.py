@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from cloud_service.processing import asking
-from cloud_service.processing.asking import Asking, first_bytes
+from cloud_service.media import asking
+from cloud_service.media.asking import Asking, first_bytes
 from cloud_service.settings import CloudSettings
 from cloud_service.uploads import inspection, probe
 from cloud_service.uploads.errors import NotAVideo, NotInspected

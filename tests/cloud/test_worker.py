@@ -16,12 +16,12 @@ import pytest
 from cloud_service.clock import uptime
 from cloud_service.db import FILE, Database
 from cloud_service.guard import set_aside
-from cloud_service.processing.asking import Asking
-from cloud_service.processing.confined import FAILED, landlock_version
+from cloud_service.media.asking import Asking
+from cloud_service.media.confined import FAILED, landlock_version
+from cloud_service.media.containers import MPEG_TS
 from cloud_service.processing.ffmpeg import LOOK_EVERY_S
 from cloud_service.processing.queue import ATTEMPTS, standing_of
 from cloud_service.processing.worker import Worker
-from cloud_service.uploads.containers import MPEG_TS
 from cloud_service.videos.catalogue import Catalogue
 from cloud_service.videos.models import StoredVideo
 from cloud_service.videos.store import ROW

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cloud_service.processing.confined import Limits, landlock_version, launching
+from cloud_service.media.confined import Limits, landlock_version, launching
 from cloud_service.processing.ffmpeg import program
 from tests.clips import H264, PICTURE, Clips
 
@@ -19,8 +19,8 @@ HAS_LANDLOCK = pytest.mark.skipif(not landlock_version(), reason="this kernel ha
 TRYING = """
 import ctypes, os, platform, resource, signal, socket, subprocess, sys, threading
 from pathlib import Path
-from cloud_service.processing import confined
-from cloud_service.processing.confined import CALLS, Limits, confine
+from cloud_service.media import confined
+from cloud_service.media.confined import CALLS, Limits, confine
 seen, folder, hidden = map(Path, sys.argv[1:4])
 parent = os.getppid()
 def fails(what):
@@ -223,7 +223,7 @@ def test_it_does_not_outlive_who_started_it(tmp_path: Path) -> None:
     starting = f"""
 import subprocess, time
 from pathlib import Path
-from cloud_service.processing.confined import Limits, launching
+from cloud_service.media.confined import Limits, launching
 child = subprocess.Popen(
     launching(Path({str(program())!r}), *{endless!r}, limits=Limits(2**32, 60, 2**30), writes=[{str(tmp_path)!r}]),
     start_new_session=True, stderr=subprocess.DEVNULL)

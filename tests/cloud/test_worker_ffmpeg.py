@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cloud_service.processing.confined import Limits
+from cloud_service.media.confined import Limits
 from cloud_service.processing.failures import MachineFails, NoRoom
 from cloud_service.processing.ffmpeg import Ffmpeg, FfmpegFailed, Patience, Progress
 from tests.clips import H264, PICTURE, SOUND

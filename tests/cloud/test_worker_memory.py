@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from cloud_service.processing.confined import Limits
+from cloud_service.media.confined import Limits
+from cloud_service.media.containers import QUICKTIME
 from cloud_service.processing.ffmpeg import Ffmpeg, FfmpegFailed, Patience
 from cloud_service.processing.queue import ATTEMPTS
-from cloud_service.uploads.containers import QUICKTIME
 from tests.clips import H264, PICTURE, Clips
 from tests.cloud.working import DONE_WITHIN_S, Desk
 from tests.processes import POLL_S, stopped_in

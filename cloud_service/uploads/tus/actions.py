@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from cloud_service.access.models import Viewer
+from cloud_service.media.containers import HEAD_BYTES
 from cloud_service.node import Node
 from cloud_service.uploads.completion import Arrived, complete
-from cloud_service.uploads.containers import HEAD_BYTES
 from cloud_service.uploads.errors import (
     EmptyUpload,
     IdempotencyKeyInUse,

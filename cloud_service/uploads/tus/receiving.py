@@ -6,8 +6,8 @@ import hmac
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
+from cloud_service.media.containers import HEAD_BYTES, NO_CONTAINER, media_type_of
 from cloud_service.node import Node
-from cloud_service.uploads.containers import HEAD_BYTES, NO_CONTAINER, media_type_of
 from cloud_service.uploads.errors import (
     NodeStopping,
     NotAVideo,

@@ -9,11 +9,11 @@ from random import Random
 
 import av
 
-from cloud_service.processing.confined import Limits
+from cloud_service.media.confined import Limits
+from cloud_service.media.containers import HEAD_BYTES, media_type_of
 from cloud_service.processing.ffmpeg import Ffmpeg, Patience
 from cloud_service.processing.source import Source, inspect
 from cloud_service.processing.steps import Step, carry_out, plan
-from cloud_service.uploads.containers import HEAD_BYTES, media_type_of
 from cloud_service.videos.models import Rendition
 from tests.clips import ffmpeg
 

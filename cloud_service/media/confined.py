@@ -2,7 +2,7 @@
 
 Nor may it act upon what it cannot open: files by their path, and processes of the same user, are out of its reach.
 
-`python -I -m cloud_service.processing.confined SPEC PROGRAM [ARGUMENTS]` becomes PROGRAM, so confined and ended by the
+`python -I -m cloud_service.media.confined SPEC PROGRAM [ARGUMENTS]` becomes PROGRAM, so confined and ended by the
 kernel with whoever started it; SPEC is `launching`'s. A process that confines itself calls `confine`.
 
 Files are Landlock's business (https://docs.kernel.org/userspace-api/landlock.html, Linux 5.13), calls are seccomp's

@@ -10,7 +10,7 @@ from av.stream import Disposition, Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from cloud_service.uploads.containers import MP4, WEBM
+from cloud_service.media.containers import MP4, WEBM
 
 LOADED_LATER = (Path(json.__file__).parents[1], Path(av.__file__).parent)
 """Where Python and PyAV have what they load only when they need it."""

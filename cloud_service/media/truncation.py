@@ -6,8 +6,8 @@ and is not cut short. An MPEG-TS never does: only the upload's length or digest 
 
 from typing import BinaryIO
 
-from cloud_service.uploads.boxes import boxes
-from cloud_service.uploads.containers import AVI, MATROSKA, MP4, QUICKTIME, WEBM
+from cloud_service.media.boxes import boxes
+from cloud_service.media.containers import AVI, MATROSKA, MP4, QUICKTIME, WEBM
 
 NEEDED_WHOLE = (b"moov", b"mdat", b"moof")
 SEGMENT = b"\x18\x53\x80\x67"

@@ -3,7 +3,7 @@
 import logging
 import platform
 
-from cloud_service.processing.confined import knows_calls, landlock_version
+from cloud_service.media.confined import knows_calls, landlock_version
 from cloud_service.settings import NodeSettings
 from shared.settings import stop
 

@@ -4,8 +4,8 @@ import re
 import unicodedata
 from urllib.parse import quote
 
-from cloud_service.files.documents import ENDINGS
 from cloud_service.files.errors import InvalidName
+from cloud_service.media.documents import ENDINGS
 
 MOST_CHARACTERS = 200
 _TURNING = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
