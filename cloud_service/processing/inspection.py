@@ -25,6 +25,7 @@ from av.video.stream import VideoStream
 from cloud_service.media import limits
 from cloud_service.media.confined import FAILED, CannotConfine, Limits, asked, confine, die_with
 from cloud_service.media.containers import DEMUXERS, MATROSKA, MP4, MPEG_TS, QUICKTIME
+from cloud_service.media.limits import NotTaken
 from cloud_service.media.looking import LOADED_LATER, decoder_of, moving_pictures, plays
 from cloud_service.processing.source import (
     NTSC_RATES,
@@ -156,13 +157,12 @@ class _Looking:
             self._read_end()
         if self.frame is None:
             raise CannotProcess("The file has no picture that can be decoded.")
-        _check_size(self.frame)
+        limits.check_size(self.frame.width, self.frame.height)
         video = self.picture.stream
         assert isinstance(video, VideoStream)
         playing = plays(self.container, self.media_type, video, self.frame)
         source = Source(self.media_type, self._found_picture(whole), self._found_sound(whole), playing)
-        if source.duration_s > limits.LONGEST_S:
-            raise CannotProcess(f"The video is longer than {limits.LONGEST_S // 3600} hours.")
+        limits.check_duration(source.duration_s)
         return source
 
     def _read(self, until: float) -> bool:
@@ -266,13 +266,6 @@ class _Looking:
         )
 
 
-def _check_size(frame: Any) -> None:
-    if max(frame.width, frame.height) > limits.SIDE or frame.width * frame.height > limits.PIXELS:
-        raise CannotProcess(f"The picture is too large: {frame.width} by {frame.height} pixels.")
-    if min(frame.width, frame.height) < limits.SMALLEST_SIDE:
-        raise CannotProcess(f"The picture is too small: {frame.width} by {frame.height} pixels.")
-
-
 def _displayed(frame: Any, stream: Any) -> tuple[int, int, bool]:
     """Width and height when its pixels are square, and whether they are so already; not yet turned upright."""
     ratio = stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio
@@ -341,13 +334,13 @@ def main(parent: str) -> None:
     try:
         source = look(path, media_type)
         found: dict[str, Any] = asdict(source)
-    except CannotProcess as error:
+    except (CannotProcess, NotTaken) as error:
         found = {"reason": str(error)}
     except MemoryError as error:
         sys.stderr.write(f"out of memory: {error}\n")
         sys.exit(OUT_OF_MEMORY)
     except (av.FFmpegError, ValueError):
-        found = {"reason": "The file is damaged, cut short, or not a video."}
+        found = {"reason": limits.DAMAGED}
     sys.stdout.write(json.dumps(found, default=str))
 
 

@@ -23,6 +23,7 @@ from cloud_service.media import limits
 from cloud_service.media.boxes import is_elsewhere, is_encrypted
 from cloud_service.media.confined import FAILED, CannotConfine, Limits, asked, confine, die_with
 from cloud_service.media.containers import DEMUXERS, HEAD_BYTES, MP4, NO_CONTAINER, QUICKTIME, media_type_of
+from cloud_service.media.limits import NotTaken
 from cloud_service.media.looking import LOADED_LATER, codec_of, decoder_of, moving_pictures, plays
 from cloud_service.media.truncation import is_cut_short
 
@@ -42,16 +43,12 @@ OPTIONS = {
 Packets = Iterator["Packet[VideoStream]"]
 
 
-class Refused(Exception):
-    """Not taken; the message says why, for a teacher to read."""
-
-
 def look(path: Path) -> dict[str, object]:
-    """Raises Refused."""
+    """Raises NotTaken."""
     with path.open("rb") as file:
         media_type = media_type_of(file.read(HEAD_BYTES))
         if media_type is None:
-            raise Refused(NO_CONTAINER)
+            raise NotTaken(NO_CONTAINER)
         _check_outside(file, media_type)
         try:
             with av.open(
@@ -59,42 +56,42 @@ def look(path: Path) -> dict[str, object]:
             ) as container:
                 return _judge(container, media_type, file)
         except (av.FFmpegError, ValueError):
-            raise Refused("The file is damaged, cut short, or not a video.") from None
+            raise NotTaken(limits.DAMAGED) from None
         except MemoryError:
-            raise Refused("The file takes too much memory to open.") from None
+            raise NotTaken("The file takes too much memory to open.") from None
 
 
 def _check_outside(file: BinaryIO, media_type: str) -> None:
-    """What the container itself tells. Raises Refused."""
+    """What the container itself tells. Raises NotTaken."""
     if is_cut_short(file, media_type):
-        raise Refused("The file is cut short: its end is missing.")
+        raise NotTaken("The file is cut short: its end is missing.")
     if media_type in (MP4, QUICKTIME) and is_encrypted(file):
-        raise Refused("The video is encrypted or protected against copying.")
+        raise NotTaken("The video is encrypted or protected against copying.")
 
 
 def _judge(container: InputContainer, media_type: str, file: BinaryIO) -> dict[str, object]:
     if len(container.streams) > limits.STREAMS:
-        raise Refused(f"The file has {len(container.streams)} streams; at most {limits.STREAMS} are taken.")
+        raise NotTaken(f"The file has {len(container.streams)} streams; at most {limits.STREAMS} are taken.")
     video = next(iter(moving_pictures(container)), None)
     if video is None:
-        raise Refused("The file has no video stream.")
+        raise NotTaken("The file has no video stream.")
     _check_codecs(container, video)
-    _check_size(video.codec_context.width, video.codec_context.height)
+    limits.check_size(video.codec_context.width, video.codec_context.height)
     duration_s = max(0, container.duration or 0) / av.time_base
-    _check_duration(duration_s)
+    limits.check_duration(duration_s)
     packets = container.demux(video)
     picture = _first_picture(packets)
     if picture is None:
         elsewhere = media_type in (MP4, QUICKTIME) and is_elsewhere(file)
-        raise Refused(
+        raise NotTaken(
             "The file only points at its pictures, which are in another file."
             if elsewhere
             else "The file has no picture that can be decoded."
         )
-    _check_size(picture.width, picture.height)
+    limits.check_size(picture.width, picture.height)
     if not duration_s:
         duration_s = _counted(packets, picture)
-        _check_duration(duration_s)
+        limits.check_duration(duration_s)
     return {
         "duration_s": duration_s,
         "width": picture.width,
@@ -104,7 +101,7 @@ def _judge(container: InputContainer, media_type: str, file: BinaryIO) -> dict[s
 
 
 def _check_codecs(container: InputContainer, video: VideoStream) -> None:
-    """Of the picture, and of the sound if there is any. Raises Refused."""
+    """Of the picture, and of the sound if there is any. Raises NotTaken."""
     sounds = container.streams.audio
     for streams, decoders, what in (
         ((video,), limits.PICTURE_DECODERS, "picture"),
@@ -112,26 +109,7 @@ def _check_codecs(container: InputContainer, video: VideoStream) -> None:
     ):
         if streams and not any(decoder_of(stream) in decoders for stream in streams):
             name = codec_of(streams[0]) or "unknown"
-            raise Refused(f"The {what} is in a format that is not taken ({name}). Save it as MP4 (H.264, AAC).")
-
-
-def _check_size(width: int, height: int) -> None:
-    small, large = sorted((width, height))
-    if not width or not height:
-        return  # not told by the container; the first picture will
-    if small < limits.SMALLEST_SIDE:
-        raise Refused(f"The picture is {width} x {height} pixels; at least {limits.SMALLEST_SIDE} a side are needed.")
-    if large > limits.SIDE or width * height > limits.PIXELS:
-        megapixels = limits.PIXELS // 1_000_000
-        raise Refused(
-            f"The picture is {width} x {height} pixels;"
-            f" at most {limits.SIDE} a side and {megapixels} million in all are taken."
-        )
-
-
-def _check_duration(duration_s: float) -> None:
-    if duration_s > limits.LONGEST_S:
-        raise Refused(f"The video lasts longer than the {limits.LONGEST_S // 3600} hours that are taken.")
+            raise NotTaken(f"The {what} is in a format that is not taken ({name}). Save it as MP4 (H.264, AAC).")
 
 
 def _first_picture(packets: Packets) -> VideoFrame | None:
@@ -168,7 +146,7 @@ def main(parent: str) -> None:
     except CannotConfine as error:
         sys.stderr.write(f"not confined: {error}\n")
         sys.exit(FAILED)
-    except Refused as refusal:
+    except NotTaken as refusal:
         found = {"reason": str(refusal)}
     sys.stdout.write(json.dumps(found))
 

@@ -183,8 +183,8 @@ def refusal(path: Path) -> str:
     ("name", "arguments", "reason"),
     [
         ("sound.mp4", (*tone(), "-c:a", "aac"), "has sound but no picture"),
-        ("wide.avi", (*pattern(8208, 16, seconds=0.04), "-c:v", "rawvideo"), "too large: 8208 by 16"),
-        ("long.mp4", (*pattern(rate="1/500", seconds=44_000), *QUICK), "longer than 12 hours"),
+        ("wide.avi", (*pattern(8208, 16, seconds=0.04), "-c:v", "rawvideo"), "8208 x 16 pixels; at most"),
+        ("long.mp4", (*pattern(rate="1/500", seconds=44_000), *QUICK), "longer than the 12 hours"),
         ("odd.avi", (*pattern(), "-c:v", "zmbv"), "picture is in a format that cannot"),
         ("noise.mkv", (*pattern(), *tone(), *QUICK, "-c:a", "tta"), "sound is in a format that cannot"),
     ],
