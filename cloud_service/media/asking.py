@@ -29,28 +29,31 @@ class Answer:
 
 
 class Asking:
-    """Asks a module's process at a time, `python -m MODULE PARENT`, and may keep the next one ready.
+    """Asks a module's process at a time, `python -m MODULE PARENT`, which may be ready before it is asked.
 
-    What such a process needs takes longer to load than most answers. While `run` runs, one has loaded it already and
-    waits for its question; without that each is started when it is asked.
+    What such a process needs takes longer to load than most answers. While `run` runs, one is started as soon as a
+    question can be foreseen; without that each is started when it is asked.
     """
 
     def __init__(self, module: str) -> None:
         self._module = module
         self._ready: Process | None = None
-        self._was_used = asyncio.Event()
-        self._was_used.set()
+        self._is_foreseen = asyncio.Event()
 
     async def run(self) -> None:
         try:
             while True:
-                await self._was_used.wait()
-                self._was_used.clear()
+                await self._is_foreseen.wait()
+                self._is_foreseen.clear()
                 if self._ready is None:
                     await self._make_ready()
         finally:
             if self._ready:
                 await asyncio.shield(_ended(self._ready))
+
+    def foresee(self) -> None:
+        """There is soon to be a question."""
+        self._is_foreseen.set()
 
     async def _make_ready(self) -> None:
         try:
@@ -68,7 +71,6 @@ class Asking:
                 return await _answer(process, arguments)
         finally:
             await _ended(process)
-            self._was_used.set()
 
 
 async def _started(module: str) -> Process:

@@ -123,6 +123,8 @@ async def read_to_its_end(node: Node, body: AsyncIterator[bytes]) -> None:
 
 async def _receive_new(node: Node, viewer: Viewer, upload: Upload, body: AsyncIterator[bytes]) -> StoredVideo:
     admission = await admit(node, viewer, upload.place)
+    if upload.place.kind != "file":
+        node.probing.foresee()
     video_id = str(uuid7())
     with _roomed(node, admission, video_id, upload.declared):
         async with claimed(node, video_id, admission):

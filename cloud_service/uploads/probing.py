@@ -24,8 +24,12 @@ class Probing:
         """How often, by SHA-256; the oldest are forgotten."""
 
     async def run(self) -> None:
-        """As long as it does, whoever looks into a file need not be waited for."""
+        """As long as it does, who looks into a file that was foreseen need not be waited for."""
         await self._inspector.run()
+
+    def foresee(self) -> None:
+        """A file begins to arrive."""
+        self._inspector.foresee()
 
     async def look_into(self, path: Path, sha256: str, owner_id: str) -> Probed:
         """Raises NotAVideo, NotInspected, CannotConfine."""

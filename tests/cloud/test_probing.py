@@ -173,20 +173,47 @@ async def test_a_file_that_takes_too_much_of_a_processor_is_told_so(film: Path) 
 # --- one is ready before it is asked ----------------------------------------------------------------------------
 
 
-async def test_whoever_is_asked_was_ready_already_and_the_next_one_soon_is(film: Path) -> None:
+async def test_whoever_was_foreseen_to_be_asked_is_ready_and_ends_with_the_answer(film: Path) -> None:
     probing = Probing()
     async with running(probing.run()):
-        (first,) = await eventually(inspectors)
-        assert (await probing.look_into(film, "film", "omar")).width == 160
-        (second,) = await eventually(lambda: [pid for pid in inspectors() if pid != first])
-        assert (await probing.look_into(film, "film", "omar")).width == 160
-        await eventually(lambda: second not in inspectors() and inspectors())
+        for _ in range(2):
+            probing.foresee()
+            probing.foresee()
+            (ready,) = await eventually(inspectors)
+            looking = asyncio.ensure_future(probing.look_into(film, "film", "omar"))
+            while not looking.done():
+                assert set(inspectors()) <= {ready}
+                await asyncio.sleep(0)
+            assert (await looking).width == 160
+            assert inspectors() == []
+
+
+async def test_whoever_is_ready_for_a_question_that_never_comes_ends_with_the_node() -> None:
+    probing = Probing()
+    async with running(probing.run()):
+        probing.foresee()
+        await eventually(inspectors)
     assert inspectors() == []
+
+
+async def test_an_inspector_is_made_ready_while_the_bytes_arrive(node: RunningNode, clips: Clips) -> None:
+    sent = asyncio.Event()
+
+    async def body() -> AsyncIterator[bytes]:
+        yield clips.film[:-1]
+        await sent.wait()
+        yield clips.film[-1:]
+
+    uploading = asyncio.ensure_future(node.send("POST", PRACTICE, USER, content=body()))
+    await eventually(inspectors)
+    sent.set()
+    assert (await uploading).status_code == 201
 
 
 async def test_a_ready_one_that_was_killed_meanwhile_is_not_missed(film: Path) -> None:
     probing = Probing()
     async with running(probing.run()):
+        probing.foresee()
         (ready,) = await eventually(inspectors)
         os.kill(ready, signal.SIGKILL)
         found = await asyncio.gather(*(probing.look_into(film, "film", owner) for owner in ("omar", "mona", "sami")))

@@ -66,6 +66,7 @@ async def store(
     digest = upload.digest.copy() if upload.digest else None
     if checked:
         await node.resumable.be_sure_of(upload, at)
+    node.probing.foresee()
     file = ScratchFile(node.resumable.part(upload), offset=at, digests=[one for one in (digest, checked) if one])
     is_kept = is_syncing = is_cut = False
     try:
