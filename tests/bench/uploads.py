@@ -24,6 +24,7 @@ from tests.tus.node import start as start_node
 
 GIB = 2**30
 MIB = 2**20
+PACED_BYTES = MIB
 PARALLEL, EACH_BYTES = 100, 12 * MIB
 TUS_HEADERS = {"Tus-Resumable": "1.0.0"}
 
@@ -61,7 +62,9 @@ def tus_server(folder: Path) -> Iterator[str]:
         process.wait()
 
 
-def send(url: str, film: Path, headers: dict[str, str], method: str = "POST") -> tuple[float, bytes]:
+def send(
+    url: str, film: Path, headers: dict[str, str], method: str = "POST", *, bytes_per_s: float = float("inf")
+) -> tuple[float, bytes]:
     """Seconds until the answer, and the answer, with the file sent by the kernel. Raises ValueError for a refusal."""
     parts = urlsplit(url)
     target = f"{parts.path}?{parts.query}" if parts.query else parts.path
@@ -71,7 +74,9 @@ def send(url: str, film: Path, headers: dict[str, str], method: str = "POST") ->
     started = time.perf_counter()
     with socket.create_connection((parts.hostname or "", parts.port or 80)) as sock, film.open("rb") as body:
         sock.sendall(head.encode())
-        sock.sendfile(body)
+        for at in range(0, size, PACED_BYTES):
+            time.sleep(max(0.0, started + at / bytes_per_s - time.perf_counter()))
+            sock.sendfile(body, at, PACED_BYTES)
         answer = b"".join(iter(lambda: sock.recv(65536), b""))
     if not answer.startswith((b"HTTP/1.1 201", b"HTTP/1.1 204")):
         raise ValueError(answer[:500])
