@@ -55,10 +55,10 @@ def look(path: Path) -> dict[str, object]:
                 f"file:{path}", format=DEMUXERS[media_type], options=OPTIONS, metadata_errors="replace"
             ) as container:
                 return _judge(container, media_type, file)
+        except MemoryError:  # PyAV's own is an FFmpegError too
+            raise NotTaken("The file takes too much memory to open.") from None
         except (av.FFmpegError, ValueError):
             raise NotTaken(limits.DAMAGED) from None
-        except MemoryError:
-            raise NotTaken("The file takes too much memory to open.") from None
 
 
 def _check_outside(file: BinaryIO, media_type: str) -> None:

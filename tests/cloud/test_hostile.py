@@ -79,7 +79,7 @@ def attempted(act):
         return type(error).__name__
     return "done"
 
-canary, host, port = sys.argv[3], "127.0.0.1", int(sys.argv[4])
+canary, host, port = sys.argv[2], "127.0.0.1", int(sys.argv[3])
 inspection.look = lambda upload: {
     "upload": attempted(lambda: open(upload, "rb").read()),
     "canary": attempted(lambda: open(canary, "rb").read()),
@@ -89,7 +89,7 @@ inspection.look = lambda upload: {
     "network": attempted(lambda: socket.create_connection((host, port))),
     "process": attempted(os.fork),
 }
-inspection.main(sys.argv[1], sys.argv[2])
+inspection.main(sys.argv[1])
 """
 
 
@@ -97,8 +97,9 @@ inspection.main(sys.argv[1], sys.argv[2])
 def test_a_decoder_that_was_taken_over_has_the_upload_and_nothing_else(clips: Clips, trap: Trap) -> None:
     path = clips.folder / "upload"
     path.write_bytes(clips.film)
-    arguments = [str(os.getpid()), str(path), str(trap.canary), trap.listener.partition(":")[2]]
-    done = subprocess.run([sys.executable, "-c", TAKEN_OVER, *arguments], capture_output=True, text=True, check=True)
+    command = [sys.executable, "-c", TAKEN_OVER, str(os.getpid()), str(trap.canary), trap.listener.partition(":")[2]]
+    question = json.dumps([str(path)])
+    done = subprocess.run(command, input=question, capture_output=True, text=True, check=True)
     found = json.loads(done.stdout)
     assert found.pop("upload") == "done"
     assert set(found.values()) == {"PermissionError"}, found
