@@ -2,7 +2,7 @@
 
 from tests.clips import H264, PICTURE, SOUND, Clips
 from tests.corpus.bytes_alone import noise
-from tests.corpus.entry import CUT_SHORT, DAMAGED, NO_PICTURE, NO_STREAM, Entries
+from tests.corpus.entry import CUT_SHORT, DAMAGED, NO_PICTURE, NO_STREAM, TOO_MUCH_MEMORY, Entries
 from tests.corpus.surgery import box, edited, full_box, overwritten, parts
 from tests.corpus.trap import Trap
 
@@ -106,7 +106,7 @@ def sizes_of_two_thousand_million_samples(clips: Clips, trap: Trap) -> bytes:
     return with_table(clips, "stsz", bytes(8) + MANY + noise(400))
 
 
-@ENTRIES.refused(DAMAGED)
+@ENTRIES.refused(TOO_MUCH_MEMORY)
 def samples_at_two_thousand_million_times(clips: Clips, trap: Trap) -> bytes:
     return with_table(clips, "stts", bytes(4) + MANY + noise(400))
 
@@ -164,7 +164,7 @@ def a_hundred_tracks(clips: Clips, trap: Trap) -> bytes:
     return edited(clips.index_last, "moov", lambda content: content + tracks(content) * 100)
 
 
-@ENTRIES.refused(DAMAGED)
+@ENTRIES.refused(TOO_MUCH_MEMORY)
 def five_thousand_tracks(clips: Clips, trap: Trap) -> bytes:
     return edited(clips.index_last, "moov", lambda content: content + tracks(content) * 5000)
 

@@ -8,6 +8,7 @@ from tests.corpus.trap import Trap
 
 NO_CONTAINER = "does not begin as"
 DAMAGED = "damaged, cut short, or not a video"
+TOO_MUCH_MEMORY = "takes too much memory"
 CUT_SHORT = "cut short: its end is missing"
 NO_STREAM = "no video stream"
 TOO_LONG = "longer than the 12 hours"
