@@ -25,8 +25,10 @@ LOOK_EVERY_S = 0.5
 PROBE_BYTES = 2**20
 NO_MEMORY = "Cannot allocate memory"
 """FFmpeg says so, may go on all the same, and leaves pictures out."""
-SHORT_OF_MEMORY = (NO_MEMORY, "malloc of size", "Resource temporarily unavailable")
-"""What it, and x264 in it, say before they fail for want of memory; the last one where threads get none."""
+SHORT_OF_MEMORY = (NO_MEMORY, "malloc of size")
+"""What it, and x264 in it, say before they fail for want of memory."""
+NO_THREADS = "Resource temporarily unavailable"
+"""There is no memory for one more, or there may be no more of them (a container's `pids` limit): it cannot tell."""
 NOTABLE_BYTES = 64 * 1024
 """Less read and written than this is no sign of life: ffmpeg also writes when it only says that it waits."""
 
@@ -45,6 +47,10 @@ class FfmpegFailed(Exception):
     def __init__(self, reason: str, detail: str = "") -> None:
         super().__init__(reason)
         self.detail = detail
+
+
+class Starved(FfmpegFailed):
+    """It got too little memory, or too few threads: that is no word about what it read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,14 +112,16 @@ class Ffmpeg:
         last = "\n".join(said.strip().splitlines()[-DETAIL_LINES:])
         if code == FAILED and said.startswith("not started"):
             raise MachineFails(f"ffmpeg was {last}")
-        if any(words in said for words in SHORT_OF_MEMORY):
-            raise FfmpegFailed("The video takes too much memory to convert.", last)
         if ended_for:
             raise FfmpegFailed(ended_for, last)
         if code == -signal.SIGXFSZ:
             raise FfmpegFailed("What was made of the video grew beyond all measure.", last)
         if code is not None and code < 0:
             raise FfmpegFailed("The conversion was ended from outside.", f"signal {-code}\n{last}")
+        if any(words in said for words in SHORT_OF_MEMORY):
+            raise Starved("The video takes too much memory to convert.", last)
+        if NO_THREADS in said:
+            raise Starved("The video could not be converted.", last)
         raise FfmpegFailed("The video could not be converted.", last)
 
 

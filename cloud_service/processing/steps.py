@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cloud_service.processing import commands
-from cloud_service.processing.ffmpeg import Ffmpeg, FfmpegFailed, Progress
+from cloud_service.processing.ffmpeg import Ffmpeg, FfmpegFailed, Progress, Starved
 from cloud_service.processing.fragments import Fragmented, NotFragmented, read_fragmented
 from cloud_service.processing.ladder import Target, targets
 from cloud_service.processing.playlists import master_playlist, media_playlist, peak_bitrate
@@ -127,6 +127,8 @@ async def _is_damaged(output: Path, ffmpeg: Ffmpeg) -> bool:
     """Whether a picture that nobody has decoded yet is, so that players may end there. Raises CannotProcess."""
     try:
         await ffmpeg.run(commands.watching(output), reads=[output], writes=output.parent)
+    except Starved:
+        raise
     except FfmpegFailed:
         try:
             arguments = commands.watching(output, at_most_damaged=MOST_DAMAGED)

@@ -100,6 +100,27 @@ async def test_what_grows_without_end_is_ended(tmp_path: Path) -> None:
         await make(tmp_path, *PICTURE, *H264, "-t", "20", limits=small)
 
 
+async def test_a_warning_about_memory_hides_no_other_end(tmp_path: Path) -> None:
+    """It may have gone on all the same; here it is made to say what it says of that."""
+    warned = ("-loglevel", "info", *ENDLESS, "-metadata", "title=Cannot allocate memory")
+    for number, patience, end in (
+        (signal.SIGSTOP, Patience(stalled_s=1, in_all_s=60), "did not get on"),
+        (signal.SIGXFSZ, PATIENT, "beyond all measure"),
+        (signal.SIGKILL, PATIENT, "ended from outside"),
+    ):
+        running = asyncio.ensure_future(make(tmp_path, *warned, patience=patience))
+        os.kill(await started(tmp_path), number)
+        with pytest.raises(FfmpegFailed, match=end):
+            await running
+        (tmp_path / "out.mp4").unlink()
+
+
+async def test_that_no_more_threads_can_be_had_is_no_word_about_memory(tmp_path: Path) -> None:
+    """It may be how many processes may run that is at its limit: the words are the same."""
+    with pytest.raises(FfmpegFailed, match="could not be converted"):
+        await make(tmp_path, "-i", "Resource temporarily unavailable")
+
+
 async def test_a_full_disk_is_no_fault_of_the_video(tmp_path: Path) -> None:
     (tmp_path / "probe").symlink_to("/dev/full")
     with pytest.raises(NoRoom):

@@ -1,13 +1,17 @@
 """What is made of originals of every kind: size, rate, length, quality, and that sound and picture keep together."""
 
+import os
+import resource
 import shutil
+import signal
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 
 import av
 import pytest
 
-from cloud_service.processing.ffmpeg import FfmpegFailed
+from cloud_service.processing.ffmpeg import FfmpegFailed, Starved
 from cloud_service.processing.source import CannotProcess
 from tests.cloud.processing.measuring import (
     IN_SYNC_S,
@@ -22,12 +26,15 @@ from tests.cloud.processing.measuring import (
     ssim,
 )
 from tests.cloud.processing.studio import QUICK, Studio, Video, carried_out, looked_into, pattern, tone
+from tests.processes import stopped_in
 
 EVENT = "between(mod(t,3),1,1.3)"
 FLASHES = ("-f", "lavfi", "-i", f"color=black:size=160x90:rate=25:duration=7,drawbox=c=white:t=fill:enable='{EVENT}'")
 BEEPS = ("-f", "lavfi", "-i", f"aevalsrc='if({EVENT},sin(2*PI*1000*t),0)':s=48000:d=7")
 FRAME_S = 0.2
 """Of the feature."""
+TOO_LITTLE_TO_WATCH = 200 * 2**20
+"""Enough bytes for ffmpeg itself, and not for what decodes."""
 
 
 def streams(file: Path) -> tuple[str, ...]:
@@ -294,6 +301,24 @@ def test_a_source_that_fits_and_is_mostly_damaged_is_no_video(studio: Studio) ->
     with pytest.raises(CannotProcess, match="damaged: most of its picture"):
         damaged.file("sd")
     assert list(damaged.folder.iterdir()) == []
+
+
+def test_a_source_that_could_not_be_watched_for_want_of_memory_is_not_taken_for_damaged(
+    studio: Studio, tmp_path: Path
+) -> None:
+    fitting = studio.fitting()
+
+    def leave_little_to_whoever_watches() -> None:
+        pid = stopped_in(os.getpid(), "ffmpeg", "-xerror", 60)
+        resource.prlimit(pid, resource.RLIMIT_AS, (TOO_LITTLE_TO_WATCH, TOO_LITTLE_TO_WATCH))
+        os.kill(pid, signal.SIGCONT)
+
+    with ThreadPoolExecutor() as beside:
+        leaving = beside.submit(leave_little_to_whoever_watches)
+        with pytest.raises(Starved):
+            carried_out(fitting.steps["sd"], fitting.source, fitting.original, tmp_path / "made", [])
+        leaving.result()
+    assert list((tmp_path / "made").iterdir()) == []
 
 
 # --- what goes wrong --------------------------------------------------------------------------------------
