@@ -83,6 +83,7 @@ class Results:
                 video = replace(video, renditions=tuple(sorted((*others, made), key=lambda one: one.height)))
                 await to_its_end(asyncio.to_thread(self._store.keep_row, video))  # there may be no room for it
                 await save(transaction, video)
+                killpoint("processing.row_kept")
             await to_its_end(asyncio.to_thread(_move, folder, self._store.folder(video), names))
             killpoint("processing.moved")
         return video
