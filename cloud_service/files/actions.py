@@ -4,10 +4,14 @@ from uuid import UUID
 
 from cloud_service.access.actions import RightsUnknown, VideoNotFound
 from cloud_service.access.models import Viewer
-from cloud_service.files.errors import FileNotThere
 from cloud_service.node import Node
 from cloud_service.videos.actions import delete_stored
 from cloud_service.videos.models import StoredVideo
+from shared.problems import NotFound
+
+
+class FileNotThere(NotFound):
+    code, title = "file_not_found", "There is no such file"
 
 
 async def file_for(node: Node, viewer: Viewer, file_id: UUID) -> StoredVideo:

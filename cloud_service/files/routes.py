@@ -9,10 +9,10 @@ from cloud_service.access.actions import KeyRequired, RightsUnknown
 from cloud_service.access.current_viewer import CurrentViewer
 from cloud_service.access.models import Viewer
 from cloud_service.files import actions
-from cloud_service.files.errors import FileNotThere, InvalidName, NotADocument
+from cloud_service.files.actions import FileNotThere
 from cloud_service.files.schemas import FileOut
-from cloud_service.media.documents import ENDINGS, begins_as_document
-from cloud_service.media.names import MOST_CHARACTERS, cleaned, content_disposition
+from cloud_service.media.documents import ENDINGS, NotADocument, begins_as_document
+from cloud_service.media.names import MOST_CHARACTERS, InvalidName, cleaned, content_disposition
 from cloud_service.node import CurrentNode, DatabaseUnusable, Node
 from cloud_service.playback.send import RangeNotSatisfiable, Representation, send_file
 from cloud_service.playback.stream import may_go_on

@@ -157,15 +157,6 @@ def die_with(parent: int) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def asked() -> list[str]:
-    """What this process is asked about (`asking`). It ends here if nobody wants to know anything any more."""
-    question = sys.stdin.readline()
-    if not question:
-        sys.exit()
-    arguments: list[str] = json.loads(question)
-    return arguments
-
-
 def launching(
     program: Path, *arguments: str, limits: Limits, reads: Iterable[Path] = (), writes: Iterable[Path] = ()
 ) -> list[str]:
@@ -182,9 +173,10 @@ def launching(
 def _limit(limits: Limits) -> None:
     os.umask(0o077)
     os.nice(limits.niceness)
-    # Linux may share processors out among sessions before it looks at who is nice within each (sched(7), autogroup).
-    with suppress(OSError):
-        Path("/proc/self/autogroup").write_text(str(limits.niceness))
+    if os.getsid(0) == os.getpid():
+        # Linux may share processors out among sessions before it looks at who is nice in each (sched(7), autogroup).
+        with suppress(OSError):
+            Path("/proc/self/autogroup").write_text(str(limits.niceness))
     # When memory runs out, it is this one that the kernel should end, and not whoever started it.
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000")
@@ -236,7 +228,7 @@ Step = tuple[int, int, int, int]
 
 
 def _restrict_calls() -> None:
-    """No sockets of any kind, no processes beside it; threads there may be."""
+    """No new sockets of any kind, no processes beside it; threads there may be."""
     if not knows_calls():
         raise CannotConfine(f"no list of calls for {platform.machine()}")
     calls = CALLS[platform.machine()]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 from xml.parsers import expat
 
-from cloud_service.files.errors import NotADocument
+from shared.problems import AppError
 
 PDF, BYTES = "application/pdf", "application/octet-stream"
 _OPENXML = "application/vnd.openxmlformats-officedocument"
@@ -56,6 +56,10 @@ _MARKUP = {
     b"<script": "It is HTML.",
 }
 _NONE = "It is neither PDF nor a document of Word, Excel, PowerPoint or OpenDocument."
+
+
+class NotADocument(AppError):
+    status, code, title = 415, "not_a_document", "The file is none of the documents that lessons take"
 
 
 def check_head(head: bytes) -> None:

@@ -4,14 +4,18 @@ import re
 import unicodedata
 from urllib.parse import quote
 
-from cloud_service.files.errors import InvalidName
 from cloud_service.media.documents import ENDINGS
+from shared.problems import Invalid
 
 MOST_CHARACTERS = 200
 _TURNING = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 """They turn `cod.exe` into what reads `exe.doc`."""
 _UNSAVABLE = re.compile(r'[/\\:*?"<>|%;]')
 _TOKEN = re.compile(r"[^A-Za-z0-9!#$&+.^_`|~ ()\[\]{}=@,'-]")
+
+
+class InvalidName(Invalid):
+    code, title = "invalid_name", "The file cannot have this name"
 
 
 def cleaned(name: str) -> str:

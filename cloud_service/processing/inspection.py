@@ -23,10 +23,11 @@ from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
 from cloud_service.media import limits
-from cloud_service.media.confined import FAILED, CannotConfine, Limits, asked, confine, die_with
+from cloud_service.media.confined import FAILED, CannotConfine, Limits, confine, die_with
 from cloud_service.media.containers import DEMUXERS, MATROSKA, MP4, MPEG_TS, QUICKTIME
 from cloud_service.media.limits import NotTaken
 from cloud_service.media.looking import LOADED_LATER, decoder_of, moving_pictures, plays
+from cloud_service.media.question import asked
 from cloud_service.processing.source import (
     NTSC_RATES,
     OUT_OF_MEMORY,

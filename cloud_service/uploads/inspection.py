@@ -21,10 +21,11 @@ from av.video.stream import VideoStream
 
 from cloud_service.media import limits
 from cloud_service.media.boxes import is_elsewhere, is_encrypted
-from cloud_service.media.confined import FAILED, CannotConfine, Limits, asked, confine, die_with
+from cloud_service.media.confined import FAILED, CannotConfine, Limits, confine, die_with
 from cloud_service.media.containers import DEMUXERS, HEAD_BYTES, MP4, NO_CONTAINER, QUICKTIME, media_type_of
 from cloud_service.media.limits import NotTaken
 from cloud_service.media.looking import LOADED_LATER, codec_of, decoder_of, moving_pictures, plays
+from cloud_service.media.question import asked
 from cloud_service.media.truncation import is_cut_short
 
 LIMITS = Limits(memory_bytes=2 * 2**30, cpu_s=17, file_bytes=0, niceness=5)
@@ -55,7 +56,7 @@ def look(path: Path) -> dict[str, object]:
                 f"file:{path}", format=DEMUXERS[media_type], options=OPTIONS, metadata_errors="replace"
             ) as container:
                 return _judge(container, media_type, file)
-        except MemoryError:  # PyAV's own is an FFmpegError too
+        except MemoryError:  # by LIMITS there is enough for any video; PyAV's own is an FFmpegError too
             raise NotTaken("The file takes too much memory to open.") from None
         except (av.FFmpegError, ValueError):
             raise NotTaken(limits.DAMAGED) from None

@@ -3,11 +3,12 @@
 import os
 import secrets
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 import httpx
 import imageio_ffmpeg
 
+from cloud_service.db import FILE
 from shared.stack import Stack, StackSettings
 from tests.processes import free_port
 
@@ -74,12 +76,19 @@ class Rig:
 
     @contextmanager
     def worker_asleep(self) -> Iterator[None]:
-        """What it would do of uploads is not measured inside."""
+        """Nothing is made of videos inside: what there was to do before is waited for, the rest done afterwards."""
+        while self._jobs():
+            time.sleep(POLL_S)
         os.kill(self.pid("worker"), signal.SIGSTOP)
         try:
             yield
         finally:
             os.kill(self.pid("worker"), signal.SIGCONT)
+
+    def _jobs(self) -> int:
+        with closing(sqlite3.connect(self.folder / "node-1" / FILE)) as database:
+            (count,) = database.execute("SELECT count(*) FROM jobs").fetchone()
+        return int(count)
 
     def pid(self, service: str) -> int:
         return self.stack.processes[service].pid

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from cloud_service.files.errors import InvalidName, NotADocument
-from cloud_service.media.documents import HEAD_BYTES, check_head, document_type
-from cloud_service.media.names import cleaned, content_disposition, with_ending
+from cloud_service.media.documents import HEAD_BYTES, NotADocument, check_head, document_type
+from cloud_service.media.names import InvalidName, cleaned, content_disposition, with_ending
 from tests.documents import GOOD, PDF, hostile
 
 HOSTILE = hostile()

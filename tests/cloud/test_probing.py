@@ -30,6 +30,7 @@ pytestmark = pytest.mark.anyio
 
 INSPECTION = "cloud_service.uploads.inspection"
 PRACTICE = "/videos?kind=practice&title=x"
+AUTOGROUP = Path("/proc/self/autogroup")
 CREATION = {**VERSION, "Upload-Metadata": metadata(kind="practice", title="x")}
 
 
@@ -176,13 +177,14 @@ async def test_a_file_that_takes_too_much_of_a_processor_is_told_so(film: Path) 
 
 
 async def test_whoever_was_foreseen_to_be_asked_is_ready_and_ends_with_the_answer(film: Path) -> None:
-    probing = Probing()
-    async with running(probing.run()):
+    inspector = Asking(INSPECTION)
+    async with running(inspector.run()):
         for _ in range(2):
-            probing.foresee()
-            probing.foresee()
-            (ready,) = await eventually(inspectors)
-            looking = asyncio.ensure_future(probing.look_into(film, "film", "omar"))
+            inspector.foresee()
+            inspector.foresee()
+            await eventually(lambda: inspector.is_ready)
+            (ready,) = inspectors()
+            looking = asyncio.ensure_future(probe.probe(film, inspector))
             while not looking.done():
                 assert set(inspectors()) <= {ready}
                 await asyncio.sleep(0)
@@ -190,12 +192,31 @@ async def test_whoever_was_foreseen_to_be_asked_is_ready_and_ends_with_the_answe
             assert inspectors() == []
 
 
+async def test_whoever_is_ready_and_not_asked_for_long_ends_and_another_can_be_made_ready(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(asking, "KEPT_S", 0.2)
+    inspector = Asking(INSPECTION)
+    async with running(inspector.run()):
+        for _ in range(2):
+            inspector.foresee()
+            await eventually(lambda: inspector.is_ready)
+            await eventually(lambda: not inspector.is_ready and not inspectors())
+
+
+@pytest.mark.skipif(not AUTOGROUP.exists(), reason="this kernel does not share processors out by session")
+async def test_looking_into_a_film_leaves_the_node_as_important_as_it_was(film: Path) -> None:
+    before = AUTOGROUP.read_text()
+    assert (await probe.probe(film, Asking(INSPECTION))).width == 160
+    assert AUTOGROUP.read_text() == before
+
+
 async def test_whoever_is_ready_for_a_question_that_never_comes_ends_with_the_node() -> None:
     probing = Probing()
     async with running(probing.run()):
         probing.foresee()
         await eventually(inspectors)
-    assert inspectors() == []
+    await eventually(lambda: not inspectors())
 
 
 async def test_an_inspector_is_made_ready_while_the_bytes_arrive(node: RunningNode, clips: Clips) -> None:
