@@ -16,7 +16,9 @@ from cloud_service.guard import set_aside
 from cloud_service.middleware import CloseRefusedUploads, FastLane, takes_upload
 from cloud_service.node import DatabaseUnusable, Node
 from cloud_service.opening import open_node, working
-from cloud_service.playback.openapi import document_stream
+from cloud_service.playback import routes as playback
+from cloud_service.playback.openapi import document_bytes
+from cloud_service.playback.play import Play
 from cloud_service.playback.stream import Stream
 from cloud_service.processing import routes as processing
 from cloud_service.settings import CloudSettings
@@ -41,7 +43,7 @@ REOPEN_S = 1.0
 
 def _make_routes() -> list[BaseRoute]:
     api = APIRouter(generate_unique_id_function=lambda route: route.name)
-    for feature in (uploads, tus, videos, processing, captions, files, health, metrics, liveness):
+    for feature in (uploads, tus, videos, playback, processing, captions, files, health, metrics, liveness):
         api.include_router(feature.router)
     return api.routes
 
@@ -54,6 +56,7 @@ def _show(app: FastAPI, node: Node | None) -> None:
     """What requests are answered by from now on; without a node every one of them is a 503."""
     app.state.node = node
     app.state.stream = Stream(node.viewers, node.catalogue, node.access, node.store) if node else None
+    app.state.play = Play(node) if node else None
 
 
 async def _keep_open(app: FastAPI, settings: CloudSettings, node: Node) -> None:
@@ -120,5 +123,5 @@ def create_app(settings: CloudSettings) -> FastAPI:
     app.add_middleware(RequestLog)
     app.add_middleware(FastLane, api=app)
     framework_document = app.openapi
-    app.openapi = lambda: document_stream(framework_document())  # type: ignore[method-assign]
+    app.openapi = lambda: document_bytes(framework_document())  # type: ignore[method-assign]
     return app

@@ -4,6 +4,7 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cloud_service.node import DatabaseUnusable
+from cloud_service.playback.play import plays
 from cloud_service.playback.stream import streams
 from cloud_service.uploads.tus.middleware import is_tus
 from shared.problems import problem_response
@@ -20,13 +21,17 @@ def takes_upload(scope: Scope) -> bool:
 
 
 class FastLane:
-    """ASGI middleware: streaming goes straight to `app.state.stream`, past the framework."""
+    """ASGI middleware: streaming and signed links are answered by callables of `app.state`, past the framework."""
 
     def __init__(self, app: ASGIApp, api: FastAPI) -> None:
         self.app, self.api = app, api
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        lane: ASGIApp | None = self.api.state.stream if streams(scope) else self.app
+        lane: ASGIApp | None = self.app
+        if streams(scope):
+            lane = self.api.state.stream
+        elif plays(scope):
+            lane = self.api.state.play
         await (lane or problem_response(DatabaseUnusable(retry_after_s=1)))(scope, receive, send)
 
 

@@ -14,6 +14,8 @@ from cloud_service.db import Database
 from cloud_service.feed import Feed
 from cloud_service.freshness import Freshness
 from cloud_service.outbox import Outbox
+from cloud_service.playback.playbacks import Playbacks
+from cloud_service.playback.secrets import PlaybackSecrets
 from cloud_service.processing.news import News
 from cloud_service.reconcile import Reconciler
 from cloud_service.reports import Reports
@@ -52,6 +54,8 @@ class Node:
     reports: Reports
     uploading: UploadsPerUser
     probing: Probing
+    playbacks: Playbacks
+    playback_secrets: PlaybackSecrets
     reading_captions: asyncio.Semaphore
     admitting: asyncio.Semaphore
     space: Space

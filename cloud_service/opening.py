@@ -18,6 +18,9 @@ from cloud_service.freshness import Freshness
 from cloud_service.guard import damage_of, set_aside, watch
 from cloud_service.node import Node
 from cloud_service.outbox import Outbox
+from cloud_service.playback.models import Lives
+from cloud_service.playback.playbacks import Playbacks
+from cloud_service.playback.secrets import PlaybackSecrets
 from cloud_service.processing.news import News
 from cloud_service.processing.queue import enqueue_missing
 from cloud_service.reconcile import Reconciler
@@ -164,6 +167,11 @@ async def _loaded(settings: CloudSettings, database: Database) -> Node:
     space = Space(settings.media, settings.disk_reserve_bytes)
     resumable = ResumableUploads(database, store, catalogue, space, settings.upload_kept_s)
     await resumable.load()
+    lives = Lives(settings.playback_open_within_s, settings.playback_idle_s, settings.playback_s)
+    playbacks = Playbacks(database, lives, settings.playbacks_per_user)
+    playback_secrets = PlaybackSecrets(database, settings.playback_s)
+    await playbacks.load()
+    await playback_secrets.load()
     is_new = rights.position is None and not len(catalogue)
     outbox = Outbox(database, vps, unwanted, refused)
     reconciler = Reconciler(catalogue, rights, outbox, vps, remove)
@@ -185,6 +193,8 @@ async def _loaded(settings: CloudSettings, database: Database) -> Node:
         reports=Reports(settings, vps, clock, store, space, catalogue, rights, freshness, outbox, reconciler),
         uploading=UploadsPerUser(settings.uploads_per_user),
         probing=Probing(),
+        playbacks=playbacks,
+        playback_secrets=playback_secrets,
         reading_captions=asyncio.Semaphore(CAPTIONS_READ),
         admitting=asyncio.Semaphore(ADMISSIONS),
         space=space,
@@ -204,6 +214,8 @@ async def working(node: Node) -> AsyncIterator[None]:
             node.reconciler.run(),
             node.reports.run(),
             node.probing.run(),
+            node.playbacks.run(),
+            node.playback_secrets.run(),
             node.resumable.run(),
             sweep_regularly(node),
             watch(node.database),

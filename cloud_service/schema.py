@@ -148,7 +148,21 @@ CREATE TABLE turns (owner_id TEXT PRIMARY KEY, number INTEGER NOT NULL) STRICT;
 -- Which videos the workers changed; the node looks here, and puts what it reads into its memory.
 CREATE TABLE news (number INTEGER PRIMARY KEY AUTOINCREMENT, video_id TEXT NOT NULL) STRICT;
 """
-MIGRATIONS = (FIRST, SECOND, THIRD)
+FOURTH = """
+-- What signs the links of playbacks. The newest signs, the one before is still good.
+CREATE TABLE playback_secrets (number INTEGER PRIMARY KEY, value BLOB NOT NULL, made_at INTEGER NOT NULL) STRICT;
+CREATE TABLE playbacks (
+    id TEXT PRIMARY KEY,
+    video_id TEXT NOT NULL,
+    user_id TEXT NOT NULL,
+    generation INTEGER NOT NULL, -- of the token that it was begun with
+    boot TEXT NOT NULL, -- since which start of the machine its times count, in seconds of uptime
+    began_at REAL NOT NULL,
+    used_at REAL, -- its links, the last time
+    has_moved INTEGER NOT NULL DEFAULT 0
+) STRICT, WITHOUT ROWID;
+"""
+MIGRATIONS = (FIRST, SECOND, THIRD, FOURTH)
 """Each brings the file from one schema version (PRAGMA user_version) to the next. None that was released may change."""
 CACHE_TABLES = ("grants", "teachers", "deleted_courses")
 """What the VPS told us, and can be asked again."""

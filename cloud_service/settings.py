@@ -40,6 +40,9 @@ class CloudSettings(NodeSettings):
     resumed is kept `upload_kept_s` after its last byte. `disk_reserve_bytes` are left free by uploads, for the database
     and for what is made of them.
 
+    Signed links have to be opened within `playback_open_within_s`, used every `playback_idle_s`, and end after
+    `playback_s`; each user watches at most `playbacks_per_user` videos at once.
+
     Without word of the VPS, who is known may begin to watch for `trust_starting_s`, and go on for `trust_watching_s`.
     Its changes are waited for `feed_wait_s` at a time, and it is told every `report_every_s` how the node is.
     """
@@ -63,6 +66,10 @@ class CloudSettings(NodeSettings):
     disk_reserve_bytes: int = Field(GIB, ge=0)
     trust_watching_s: float = Field(15 * 60, gt=0)
     trust_starting_s: float = Field(5 * 60, gt=0)
+    playback_open_within_s: float = Field(600, gt=0)
+    playback_idle_s: float = Field(3600, gt=0)
+    playback_s: float = Field(12 * 3600, gt=0)
+    playbacks_per_user: int = Field(2, ge=1)
     feed_wait_s: float = Field(5, gt=0, le=25)
     report_every_s: float = Field(5, gt=0, le=15)
 

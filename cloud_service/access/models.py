@@ -16,10 +16,11 @@ class Viewer:
     id: str
     generation: int
     expires_at: int
+    username: str = ""
 
     @classmethod
     def from_claims(cls, claims: AccessClaims) -> "Viewer":
-        return cls(str(claims.user_id), claims.generation, claims.expires_at)
+        return cls(str(claims.user_id), claims.generation, claims.expires_at, claims.username)
 
     def asker(self) -> Asker:
         return Asker(user_id=UUID(self.id), generation=self.generation)

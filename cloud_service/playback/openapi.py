@@ -1,47 +1,56 @@
-"""The streaming path in the OpenAPI document: it is answered before the framework, so it is described by hand."""
+"""The paths of bytes in the OpenAPI document: they are answered before the framework, so they are described by hand."""
 
+from collections.abc import Sequence
 from typing import Any, get_args
 
 from cloud_service.access.actions import KeyRequired, RightsUnknown, VideoNotFound
 from cloud_service.node import DatabaseUnusable
+from cloud_service.playback.errors import LinkNotFound, PlaybackExpired, PlaybackMoved, PlaybackNotFound
+from cloud_service.playback.links import JPEG, ORIGINAL, PLAYLIST
 from cloud_service.playback.send import RangeNotSatisfiable
-from cloud_service.playback.stream import ORIGINAL, RenditionNotFound
+from cloud_service.playback.stream import RenditionNotFound
 from cloud_service.vps import VpsUnreachable
 from shared.contract import RenditionName
-from shared.problems import MEDIA_TYPE, NotAuthenticated, responses
+from shared.problems import MEDIA_TYPE, AppError, NotAuthenticated, responses
 
-PATH = "/videos/{video_id}/stream"
-ERRORS = responses(
+STREAM, LINK = "/videos/{video_id}/stream", "/play/{token}/{name}"
+OF_BOTH: tuple[type[AppError], ...] = (
     NotAuthenticated,
     KeyRequired,
     VideoNotFound,
-    RenditionNotFound,
     RangeNotSatisfiable,
     RightsUnknown,
     VpsUnreachable,
     DatabaseUnusable,
 )
-BINARY = {"video/*": {"schema": {"type": "string", "format": "binary"}}}
+BINARY, TEXT = {"schema": {"type": "string", "format": "binary"}}, {"schema": {"type": "string"}}
+RANGES = (
+    " One range a request (first-last, open, suffix); several ranges or other units are answered with the whole."
+    " If-Range, If-None-Match and If-Modified-Since hold."
+)
+CONDITIONS = [
+    {"name": "Range", "in": "header", "schema": {"type": "string"}, "example": "bytes=0-1048575"},
+    {"name": "If-Range", "in": "header", "schema": {"type": "string"}},
+]
 
 
-def _operation(method: str) -> dict[str, Any]:
-    problem = {"schema": {"$ref": "#/components/schemas/Problem"}}
+def document_bytes(document: dict[str, Any]) -> dict[str, Any]:
+    """With both paths added."""
+    for method in ("get", "head"):
+        for path, operation in ((STREAM, _stream()), (LINK, _link())):
+            name = "stream" if path == STREAM else "link"
+            document["paths"].setdefault(path, {})[method] = {**operation, "operationId": f"{method}_{name}"}
+    return document
+
+
+def _stream() -> dict[str, Any]:
     return {
         "tags": ["playback"],
         "summary": "Stream a video by byte ranges",
-        "description": (
-            "For whoever may watch it. One range a request (first-last, open, suffix); several ranges or other units "
-            "are answered with the whole. If-Range, If-None-Match and If-Modified-Since hold."
-        ),
-        "operationId": f"{method}_stream",
+        "description": "For whoever may watch it." + RANGES,
         "security": [{"HTTPBearer": []}],
         "parameters": [
-            {
-                "name": "video_id",
-                "in": "path",
-                "required": True,
-                "schema": {"type": "string", "format": "uuid"},
-            },
+            {"name": "video_id", "in": "path", "required": True, "schema": {"type": "string", "format": "uuid"}},
             {
                 "name": "rendition",
                 "in": "query",
@@ -57,21 +66,45 @@ def _operation(method: str) -> dict[str, Any]:
                 "description": "As the VPS wrote it: a refusal that is older than this change is not repeated.",
                 "schema": {"type": "integer", "minimum": 0},
             },
-            {"name": "Range", "in": "header", "schema": {"type": "string"}, "example": "bytes=0-1048575"},
-            {"name": "If-Range", "in": "header", "schema": {"type": "string"}},
+            *CONDITIONS,
         ],
-        "responses": {
-            "200": {"description": "The whole video", "content": BINARY},
-            "206": {"description": "The range that was asked for", "content": BINARY},
-            "304": {"description": "The client's copy is still the right one"},
-            **{
-                str(status): {"description": error["description"], "content": {MEDIA_TYPE: problem}}
-                for status, error in ERRORS.items()
-            },
-        },
+        "responses": _answers({"video/*": BINARY}, (*OF_BOTH, RenditionNotFound)),
     }
 
 
-def document_stream(document: dict[str, Any]) -> dict[str, Any]:
-    document["paths"][PATH] = {"get": _operation("get"), "head": _operation("head")}
-    return document
+def _link() -> dict[str, Any]:
+    gone = (LinkNotFound, PlaybackNotFound, PlaybackExpired, PlaybackMoved)
+    return {
+        "tags": ["playback"],
+        "summary": "What a playback's signed links lead to",
+        "description": (
+            "The token is in the path, and good for everything below it: playlists name their files beside themselves."
+            " The viewer's right is looked at for each request." + RANGES
+        ),
+        "parameters": [
+            {"name": "token", "in": "path", "required": True, "schema": {"type": "string"}},
+            {
+                "name": "name",
+                "in": "path",
+                "required": True,
+                "description": "As `POST /videos/{video_id}/playback` and playlists say it.",
+                "schema": {"type": "string"},
+                "example": "master.m3u8",
+            },
+            *CONDITIONS,
+        ],
+        "responses": _answers({"video/*": BINARY, PLAYLIST: TEXT, "text/vtt": TEXT, JPEG: BINARY}, (*OF_BOTH, *gone)),
+    }
+
+
+def _answers(content: dict[str, Any], errors: Sequence[type[AppError]]) -> dict[str, Any]:
+    problem = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {
+        "200": {"description": "The whole of it", "content": content},
+        "206": {"description": "The range that was asked for", "content": content},
+        "304": {"description": "The client's copy is still the right one"},
+        **{
+            str(status): {"description": error["description"], "content": problem}
+            for status, error in responses(*errors).items()
+        },
+    }

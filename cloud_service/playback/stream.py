@@ -17,6 +17,7 @@ from cloud_service.access.actions import Access, RightsUnknown
 from cloud_service.access.models import Viewer
 from cloud_service.access.viewers import Viewers
 from cloud_service.node import DatabaseUnusable
+from cloud_service.playback.links import ORIGINAL
 from cloud_service.playback.send import Representation, send_file
 from cloud_service.videos.actions import shown_video
 from cloud_service.videos.catalogue import Catalogue
@@ -29,7 +30,7 @@ log = logging.getLogger(__name__)
 
 PREFIX, SUFFIX = "/videos/", "/stream"
 MOST_DIGITS = 19
-ORIGINAL, SD = "original", "sd"
+SD = "sd"
 
 
 class RenditionNotFound(NotFound):

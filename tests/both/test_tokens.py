@@ -31,6 +31,7 @@ ROUTES = [
     ("GET", f"/videos/{SOME}/processing"),
     ("GET", f"/videos/{SOME}/stream"),
     ("HEAD", f"/videos/{SOME}/stream"),
+    ("POST", f"/videos/{SOME}/playback"),
     ("DELETE", f"/videos/{SOME}"),
     ("PUT", f"/videos/{SOME}/captions/{SOME}"),
     ("GET", f"/videos/{SOME}/captions/{SOME}"),
@@ -41,7 +42,7 @@ ROUTES = [
     ("DELETE", f"/files/{SOME}"),
     ("DELETE", f"/courses/{SOME}"),
 ]
-OPEN = {"/health/live", "/health/ready", "/metrics"}
+OPEN = {"/health/live", "/health/ready", "/metrics", "/play/{token}/{name}"}
 NOT_A_UUID = ["1", "x" * 300, "%00", "'%20or%201=1--", "%2e%2e%2fx", "0" * 32 + "g"]
 
 

@@ -1,0 +1,21 @@
+from shared.problems import AppError, Conflict, NotFound
+
+
+class PlaybackNotFound(NotFound):
+    code, title = "playback_not_found", "There is no such playback"
+
+
+class PlaybackExpired(AppError):
+    status, code, title = 410, "playback_expired", "The link has expired; ask for a new playback"
+
+
+class PlaybackMoved(AppError):
+    status, code, title = 410, "playback_moved", "The same user began to watch elsewhere"
+
+
+class NothingToPlay(Conflict):
+    code, title = "nothing_to_play", "Nothing that browsers play was made of the video yet"
+
+
+class LinkNotFound(NotFound):
+    code, title = "link_not_found", "The video has nothing of that name"
