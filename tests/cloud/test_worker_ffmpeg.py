@@ -12,6 +12,7 @@ from cloud_service.media.confined import Limits
 from cloud_service.processing.failures import MachineFails, NoRoom
 from cloud_service.processing.ffmpeg import Ffmpeg, FfmpegFailed, Patience, Progress
 from tests.clips import H264, PICTURE, SOUND
+from tests.cloud.running import eventually
 from tests.processes import children_of
 
 pytestmark = pytest.mark.anyio
@@ -108,8 +109,11 @@ async def test_a_warning_about_memory_hides_no_other_end(tmp_path: Path) -> None
         (signal.SIGXFSZ, PATIENT, "beyond all measure"),
         (signal.SIGKILL, PATIENT, "ended from outside"),
     ):
-        running = asyncio.ensure_future(make(tmp_path, *warned, patience=patience))
-        os.kill(await started(tmp_path), number)
+        seen: list[Progress] = []
+        running = asyncio.ensure_future(make(tmp_path, *warned, patience=patience, seen=seen))
+        pid = await started(tmp_path)
+        await eventually(lambda: seen, 30)  # it warns before it gets on
+        os.kill(pid, number)
         with pytest.raises(FfmpegFailed, match=end):
             await running
         (tmp_path / "out.mp4").unlink()
