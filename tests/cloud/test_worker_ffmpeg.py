@@ -101,22 +101,26 @@ async def test_what_grows_without_end_is_ended(tmp_path: Path) -> None:
         await make(tmp_path, *PICTURE, *H264, "-t", "20", limits=small)
 
 
-async def test_a_warning_about_memory_hides_no_other_end(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("number", "stalled_s", "end"),
+    [
+        (signal.SIGSTOP, 1, "did not get on"),
+        (signal.SIGXFSZ, 60, "beyond all measure"),
+        (signal.SIGKILL, 60, "ended from outside"),
+    ],
+)
+async def test_a_warning_about_memory_hides_no_other_end(
+    tmp_path: Path, number: signal.Signals, stalled_s: float, end: str
+) -> None:
     """It may have gone on all the same; here it is made to say what it says of that."""
     warned = ("-loglevel", "info", *ENDLESS, "-metadata", "title=Cannot allocate memory")
-    for number, patience, end in (
-        (signal.SIGSTOP, Patience(stalled_s=1, in_all_s=60), "did not get on"),
-        (signal.SIGXFSZ, PATIENT, "beyond all measure"),
-        (signal.SIGKILL, PATIENT, "ended from outside"),
-    ):
-        seen: list[Progress] = []
-        running = asyncio.ensure_future(make(tmp_path, *warned, patience=patience, seen=seen))
-        pid = await started(tmp_path)
-        await eventually(lambda: seen, 30)  # it warns before it gets on
-        os.kill(pid, number)
-        with pytest.raises(FfmpegFailed, match=end):
-            await running
-        (tmp_path / "out.mp4").unlink()
+    seen: list[Progress] = []
+    running = asyncio.ensure_future(make(tmp_path, *warned, patience=Patience(stalled_s, 60), seen=seen))
+    pid = await started(tmp_path)
+    await eventually(lambda: seen, 30)  # it warns before it gets on
+    os.kill(pid, number)
+    with pytest.raises(FfmpegFailed, match=end):
+        await running
 
 
 async def test_that_no_more_threads_can_be_had_is_no_word_about_memory(tmp_path: Path) -> None:
