@@ -150,12 +150,17 @@ CREATE TABLE news (number INTEGER PRIMARY KEY AUTOINCREMENT, video_id TEXT NOT N
 """
 FOURTH = """
 -- What signs the links of playbacks. The newest signs, the one before is still good.
-CREATE TABLE playback_secrets (number INTEGER PRIMARY KEY, value BLOB NOT NULL, made_at INTEGER NOT NULL) STRICT;
+CREATE TABLE playback_secrets (
+    number INTEGER PRIMARY KEY, -- when it was made, in Unix seconds, or one more than the last
+    value BLOB NOT NULL,
+    made_at INTEGER NOT NULL
+) STRICT;
 CREATE TABLE playbacks (
     id TEXT PRIMARY KEY,
     video_id TEXT NOT NULL,
     user_id TEXT NOT NULL,
     generation INTEGER NOT NULL, -- of the token that it was begun with
+    has_original INTEGER NOT NULL, -- whether it was offered
     boot TEXT NOT NULL, -- since which start of the machine its times count, in seconds of uptime
     began_at REAL NOT NULL,
     used_at REAL, -- its links, the last time

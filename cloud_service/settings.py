@@ -68,7 +68,7 @@ class CloudSettings(NodeSettings):
     trust_starting_s: float = Field(5 * 60, gt=0)
     playback_open_within_s: float = Field(600, gt=0)
     playback_idle_s: float = Field(3600, gt=0)
-    playback_s: float = Field(12 * 3600, gt=0)
+    playback_s: float = Field(12 * 3600, gt=0, le=7 * 86400)
     playbacks_per_user: int = Field(2, ge=1)
     feed_wait_s: float = Field(5, gt=0, le=25)
     report_every_s: float = Field(5, gt=0, le=15)

@@ -16,6 +16,8 @@ ROUTINE = ("/health/live", "/health/ready", "/metrics", "/internal/changes", "/i
 """Asked every few seconds for as long as the service lives: a line each would drown the others."""
 BAD_REQUEST = 400
 _HEADER_BYTES = HEADER.lower().encode()
+_SECRET = re.compile(r"[A-Za-z0-9_-]{64,}")
+"""In a path nothing that is meant to be read is as long."""
 _ACCEPTABLE = re.compile(rb"[A-Za-z0-9._-]{8,64}")
 
 _request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
@@ -96,7 +98,7 @@ class RequestLog:
             status = 500  # answered further out, by whoever knows every error
             raise
         finally:
-            fields = {"method": scope["method"], "path": scope["path"], "status": status}
+            fields = {"method": scope["method"], "path": _SECRET.sub("...", scope["path"]), "status": status}
             is_routine = scope["path"] in ROUTINE and status < BAD_REQUEST
             level = logging.DEBUG if is_routine else logging.INFO
             log.log(level, "request", extra={**fields, "ms": round((time.perf_counter() - started) * 1000, 1)})

@@ -23,8 +23,8 @@ async def begin_playback(node: Node, viewer: Viewer, video_id: UUID) -> Watching
     if not names & {MASTER, links.ORIGINAL}:
         raise NothingToPlay
     languages = await languages_of(node.database, video.id)
-    playback = await node.playbacks.begin(viewer, video.id)
     ends_at = int(time.time() + node.playbacks.lives.in_all_s)
+    playback = await node.playbacks.begin(viewer, video.id, has_original=links.ORIGINAL in names)
     token = sign(node.playback_secrets.live[0], Claims(video.id, playback.id, ends_at))
     return Watching(playback, video, token, names, tuple(languages), ends_at)
 

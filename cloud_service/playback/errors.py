@@ -14,7 +14,7 @@ class PlaybackMoved(AppError):
 
 
 class NothingToPlay(Conflict):
-    code, title = "nothing_to_play", "Nothing that browsers play was made of the video yet"
+    code, title = "nothing_to_play", "There is nothing of the video that browsers play"
 
 
 class LinkNotFound(NotFound):

@@ -25,8 +25,8 @@ def offers_original(video: StoredVideo) -> bool:
     return video.plays and not video.renditions
 
 
-def linked(store: VideoStore, video: StoredVideo, name: str) -> Representation:
-    """What a link of this name leads to. Raises LinkNotFound."""
+def linked(store: VideoStore, video: StoredVideo, name: str, *, has_original: bool) -> Representation:
+    """What a link of this name leads to; the original where that was offered. Raises LinkNotFound."""
     if (found := _RENDITION.fullmatch(name)) and (made := video.rendition(found[1])):
         if found[2] == "m3u8":
             return _small(store.folder(video) / name, PLAYLIST)
@@ -38,7 +38,7 @@ def linked(store: VideoStore, video: StoredVideo, name: str) -> Representation:
         return _small(store.folder(video) / name, STILLS[name])
     if (found := _CAPTIONS.fullmatch(name)) and canonical(found[1]) == found[1]:
         return _small(captions_of(store, video, found[1]), VTT)
-    if name == ORIGINAL and offers_original(video):
+    if name == ORIGINAL and has_original:
         return Representation(store.path(video), video.size, video.etag, video.stored_at, video.media_type)
     raise LinkNotFound
 

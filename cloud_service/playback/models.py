@@ -19,13 +19,17 @@ class Lives(NamedTuple):
 
 @dataclass(slots=True)
 class Playback:
-    """Times are in seconds of the machine's uptime. One that has `moved` made room for a later one of its viewer."""
+    """Times are in seconds of the machine's uptime. One that has `moved` made room for a later one of its viewer.
+
+    With `has_original` it began before anything was made of the video, and can go on with what it began with.
+    """
 
     id: str
     video_id: str
     viewer: Viewer
     began_at: float
     used_at: float | None = None
+    has_original: bool = False
     has_moved: bool = False
 
     def state(self, now: float, lives: Lives) -> State:

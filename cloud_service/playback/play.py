@@ -17,10 +17,10 @@ from cloud_service.playback.links import linked
 from cloud_service.playback.models import Playback
 from cloud_service.playback.send import send_file
 from cloud_service.playback.stream import may_go_on
-from cloud_service.playback.tokens import NoToken, read
+from cloud_service.playback.tokens import NoToken, OutdatedToken, read
 from cloud_service.videos.actions import shown_video
 from shared.logs import incoming_request_id
-from shared.problems import AppError, MethodNotAllowed, problem_response
+from shared.problems import AppError, InternalError, MethodNotAllowed, problem_response
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +32,15 @@ def plays(scope: Scope) -> bool:
     return scope["type"] == "http" and str(scope["path"]).startswith(PREFIX)
 
 
+async def _refuse(error: AppError, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
+    level = logging.ERROR if error.status == InternalError.status else logging.INFO
+    log.log(level, "link refused", extra={"status": error.status, "code": error.code})
+    refusal = problem_response(error)
+    refusal.headers["X-Request-ID"] = request_id
+    refusal.headers["Cache-Control"] = "no-store"
+    await refusal(scope, receive, send)
+
+
 class Play:
     def __init__(self, node: Node) -> None:
         self._node = node
@@ -41,13 +50,11 @@ class Play:
         token, _, name = scope["path"][len(PREFIX) :].partition("/")
         try:
             await self._answer(scope, receive, send, token, name, request_id)
-        except (AppError, sqlite3.Error) as error:
-            refusal = error if isinstance(error, AppError) else DatabaseUnusable()
-            told = {"link": name, "status": refusal.status, "code": refusal.code, "request_id": request_id}
-            log.info("link refused", extra=told)
-            answer = problem_response(refusal)
-            answer.headers["X-Request-ID"] = request_id
-            await answer(scope, receive, send)
+        except AppError as error:
+            await _refuse(error, scope, receive, send, request_id)
+        except sqlite3.Error as error:
+            log.error("database failed", extra={"reason": str(error)})
+            await _refuse(DatabaseUnusable(), scope, receive, send, request_id)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send, token: str, name: str, request_id: str) -> None:
         if scope["method"] not in ("GET", "HEAD"):
@@ -57,7 +64,8 @@ class Play:
         video = shown_video(node.catalogue, playback.video_id)
         if not node.access.lets_in(playback.viewer, video):
             await node.access.check(playback.viewer, video)
-        file = linked(node.store, video, name)
+            self._check_live(playback)  # it took a while
+        file = linked(node.store, video, name, has_original=playback.has_original)
         node.playbacks.use(playback, uptime())
 
         def goes_on() -> bool:
@@ -73,6 +81,8 @@ class Play:
         """Raises PlaybackNotFound, PlaybackExpired, PlaybackMoved."""
         try:
             claims = read(self._node.playback_secrets.live, token)
+        except OutdatedToken:
+            raise PlaybackExpired from None
         except NoToken:
             raise PlaybackNotFound from None
         if claims.ends_at <= time.time():
@@ -80,9 +90,13 @@ class Play:
         playback = self._node.playbacks.get(claims.playback_id)
         if playback is None or playback.video_id != claims.video_id:
             raise PlaybackExpired
+        self._check_live(playback)
+        return playback
+
+    def _check_live(self, playback: Playback) -> None:
+        """Raises PlaybackExpired, PlaybackMoved."""
         state = playback.state(uptime(), self._node.playbacks.lives)
         if state == "moved":
             raise PlaybackMoved
         if state == "expired":
             raise PlaybackExpired
-        return playback

@@ -1,9 +1,14 @@
-"""The playbacks of this node: in memory for every request, in SQLite so that a restart ends none."""
+"""The playbacks of this node: in memory for every request, in SQLite so that beginning again ends none.
+
+A machine that was started anew has forgotten them: their times are in seconds of its uptime.
+"""
 
 import asyncio
 import logging
 import sqlite3
 from collections import defaultdict
+from collections.abc import Iterable
+from contextlib import suppress
 
 from uuid_utils.compat import uuid7
 
@@ -16,6 +21,15 @@ log = logging.getLogger(__name__)
 
 KEEP_EVERY_S = 30.0
 """How much of the time since a playback's last use a crash may forget."""
+WRITTEN_WITHIN_S = 1.0
+"""For longer nobody who may watch is kept waiting by a file that cannot be written."""
+MOVED_KEPT = 8
+"""How many of a user's playbacks that have moved are remembered, for whoever still uses their links."""
+
+
+def _tell_failure(writing: asyncio.Future[None]) -> None:
+    if not writing.cancelled() and (error := writing.exception()):  # what is not written down, a restart ends
+        log.error("a playback is kept in memory only", extra={"reason": repr(error)})
 
 
 class Playbacks:
@@ -33,15 +47,29 @@ class Playbacks:
         return len(self._by_id)
 
     async def load(self) -> None:
-        """Those of this start of the machine: its seconds are what theirs count in."""
-        wanted = "SELECT * FROM playbacks WHERE boot = ? ORDER BY began_at, id"
-        for row in await self._database.fetch(wanted, (boot(),)):
+        """Those of this start of the machine; the others go."""
+        async with self._database.transaction() as transaction:
+            await transaction.execute("DELETE FROM playbacks WHERE boot != ?", (boot(),))
+        for row in await self._database.fetch("SELECT * FROM playbacks ORDER BY began_at, id"):
             viewer = Viewer(row["user_id"], row["generation"], 0)
             playback = Playback(
-                row["id"], row["video_id"], viewer, row["began_at"], row["used_at"], bool(row["has_moved"])
+                row["id"],
+                row["video_id"],
+                viewer,
+                row["began_at"],
+                self._last_use(row["began_at"], row["used_at"]),
+                bool(row["has_original"]),
+                bool(row["has_moved"]),
             )
             self._remember(playback)
         await self.forget_expired()
+
+    def _last_use(self, began_at: float, used_at: float | None) -> float | None:
+        """A first use at the last moment may not have been written down before a crash."""
+        last_moment = began_at + self.lives.open_within_s
+        if used_at is None and last_moment <= uptime() < last_moment + KEEP_EVERY_S:
+            return last_moment
+        return used_at
 
     def get(self, playback_id: str) -> Playback | None:
         return self._by_id.get(playback_id)
@@ -54,49 +82,62 @@ class Playbacks:
         playback.used_at = now
         self._used.add(playback.id)
 
-    async def begin(self, viewer: Viewer, video_id: str) -> Playback:
+    async def begin(self, viewer: Viewer, video_id: str, *, has_original: bool) -> Playback:
         now = uptime()
-        playback = Playback(str(uuid7()), video_id, viewer, now)
+        playback = Playback(str(uuid7()), video_id, viewer, now, has_original=has_original)
         live = [one for one in self._of_user[viewer.id] if self.is_live(one, now)]
         moved = live[: max(0, len(live) + 1 - self._at_once)]
         for one in moved:
             one.has_moved = True
         self._remember(playback)
-        try:
-            await self._write_new(playback, moved)
-        except sqlite3.Error as error:  # what is not written down, a restart ends
-            log.warning("a playback is kept in memory only", extra={"reason": str(error)})
+        gone = [one for one in self._of_user[viewer.id] if one.has_moved][:-MOVED_KEPT]
+        self._forget(gone)
+        writing = asyncio.ensure_future(self._write_new(playback, moved, gone))
+        writing.add_done_callback(_tell_failure)
+        await asyncio.wait([writing], timeout=WRITTEN_WITHIN_S)
         return playback
 
     async def run(self) -> None:
         """Until cancelled."""
-        while True:
-            await asyncio.sleep(KEEP_EVERY_S)
-            try:
-                await self.keep_uses()
-                await self.forget_expired()
-            except Exception:
-                log.exception("the playbacks were not kept")
+        try:
+            while True:
+                await asyncio.sleep(KEEP_EVERY_S)
+                for keep in (self.keep_uses, self.forget_expired):
+                    try:
+                        await keep()
+                    except Exception:
+                        log.exception("the playbacks were not kept")
+        finally:
+            with suppress(sqlite3.Error):
+                await asyncio.shield(self.keep_uses())
 
     async def keep_uses(self) -> None:
         """What was used since the last time, in one transaction."""
         used, self._used = self._used, set()
         times = [(one.used_at, one.id) for one in map(self._by_id.get, used) if one]
-        async with self._database.transaction() as transaction:
-            await transaction.execute_many("UPDATE playbacks SET used_at = ? WHERE id = ?", times)
+        if not times:
+            return
+        try:
+            async with self._database.transaction() as transaction:
+                await transaction.execute_many("UPDATE playbacks SET used_at = ? WHERE id = ?", times)
+        except BaseException:
+            self._used |= used
+            raise
 
     async def forget_expired(self) -> None:
         """One that has moved is remembered until its links would have ended, for whoever still uses them."""
         now = uptime()
-        over = [one for one in self._by_id.values() if self._is_over(one, now)]
+        if over := [one for one in self._by_id.values() if self._is_over(one, now)]:
+            self._forget(over)
+            async with self._database.transaction() as transaction:
+                await transaction.execute_many("DELETE FROM playbacks WHERE id = ?", [(one.id,) for one in over])
+
+    def _forget(self, over: Iterable[Playback]) -> None:
         for one in over:
             del self._by_id[one.id]
             self._of_user[one.viewer.id].remove(one)
             if not self._of_user[one.viewer.id]:
                 del self._of_user[one.viewer.id]
-        async with self._database.transaction() as transaction:
-            await transaction.execute("DELETE FROM playbacks WHERE boot != ?", (boot(),))
-            await transaction.execute_many("DELETE FROM playbacks WHERE id = ?", [(one.id,) for one in over])
 
     def _is_over(self, playback: Playback, now: float) -> bool:
         if playback.has_moved:
@@ -107,18 +148,21 @@ class Playbacks:
         self._by_id[playback.id] = playback
         self._of_user[playback.viewer.id].append(playback)
 
-    async def _write_new(self, playback: Playback, moved: list[Playback]) -> None:
+    async def _write_new(self, playback: Playback, moved: Iterable[Playback], gone: Iterable[Playback]) -> None:
         async with self._database.transaction() as transaction:
             await transaction.execute(
-                "INSERT INTO playbacks (id, video_id, user_id, generation, began_at, boot) VALUES (?, ?, ?, ?, ?, ?)",
+                "INSERT INTO playbacks (id, video_id, user_id, generation, has_original, boot, began_at)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)",
                 (
                     playback.id,
                     playback.video_id,
                     playback.viewer.id,
                     playback.viewer.generation,
-                    playback.began_at,
+                    playback.has_original,
                     boot(),
+                    playback.began_at,
                 ),
             )
             moving = "UPDATE playbacks SET has_moved = 1 WHERE id = ?"
             await transaction.execute_many(moving, [(one.id,) for one in moved])
+            await transaction.execute_many("DELETE FROM playbacks WHERE id = ?", [(one.id,) for one in gone])

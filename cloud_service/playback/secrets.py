@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import secrets
+import sqlite3
 import time
 
 from cloud_service.db import Database
@@ -28,7 +29,12 @@ class PlaybackSecrets:
     async def load(self) -> None:
         rows = await self._database.fetch("SELECT number, value, made_at FROM playback_secrets ORDER BY number DESC")
         self.live = tuple(Secret(row["number"], row["value"], row["made_at"]) for row in rows)
-        await self.replace_when_due()
+        try:
+            await self.replace_when_due()
+        except sqlite3.Error:
+            if not self.live:
+                raise
+            log.exception("the secret of links was not replaced")
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -44,7 +50,8 @@ class PlaybackSecrets:
         newest = self.live[0] if self.live else None
         if newest and 0 <= now - newest.made_at < self._replaced_after_s:
             return
-        made = Secret((newest.number if newest else 0) + 1, secrets.token_bytes(BYTES), now)
+        number = max(now, newest.number + 1 if newest else 0)  # no number comes again, even in a new database
+        made = Secret(number, secrets.token_bytes(BYTES), now)
         live = (made, newest) if newest else (made,)
         async with self._database.transaction(durable=True) as transaction:
             await transaction.execute(

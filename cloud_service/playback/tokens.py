@@ -23,7 +23,11 @@ PURPOSE = b"toptank playback 1\0"
 
 
 class NoToken(Exception):
-    """It was not signed here, or with a secret that is not live any more."""
+    """It was not signed here."""
+
+
+class OutdatedToken(NoToken):
+    """It says that it was signed with a secret that is not live any more."""
 
 
 class Claims(NamedTuple):
@@ -49,7 +53,7 @@ def sign(secret: Secret, claims: Claims) -> str:
 
 
 def read(secrets: Sequence[Secret], token: str) -> Claims:
-    """Checked but for the time. Raises NoToken."""
+    """Checked but for the time. Raises OutdatedToken, NoToken."""
     if len(token) != LENGTH:
         raise NoToken
     try:
@@ -61,7 +65,9 @@ def read(secrets: Sequence[Secret], token: str) -> Claims:
     said, mac = raw[: LAYOUT.size], raw[LAYOUT.size :]
     number, video, playback, ends_at = LAYOUT.unpack(said)
     secret = next((one for one in secrets if one.number == number), None)
-    if secret is None or not hmac.compare_digest(mac, _mac(secret, said)):
+    if secret is None:
+        raise OutdatedToken
+    if not hmac.compare_digest(mac, _mac(secret, said)):
         raise NoToken
     return Claims(str(UUID(bytes=video)), str(UUID(bytes=playback)), ends_at)
 
