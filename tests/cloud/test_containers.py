@@ -12,6 +12,10 @@ from cloud_service.media.containers import HEAD_BYTES, MP4, media_type_of
 from cloud_service.media.truncation import is_cut_short
 from cloud_service.uploads.probe import NoVideo, probe
 from tests.clips import Clips, padded
+from tests.cloud.running import eventually
+from tests.processes import children_of
+
+INSPECTION = "cloud_service.uploads.inspection"
 
 
 @pytest.mark.parametrize(
@@ -106,7 +110,7 @@ def test_a_box_of_64_bit_size_is_measured_too() -> None:
 async def test_a_video_is_measured(clips: Clips, tmp_path: Path) -> None:
     path = tmp_path / "film"
     path.write_bytes(clips.film)
-    found = await probe(path, Asking("cloud_service.uploads.inspection"))
+    found = await probe(path, Asking(INSPECTION))
     assert (found.width, found.height) == (160, 90)
     assert found.duration_s == pytest.approx(1, abs=0.2)
 
@@ -116,14 +120,14 @@ async def test_sound_with_a_cover_picture_is_no_video(clips: Clips, tmp_path: Pa
     path = tmp_path / "sound"
     path.write_bytes(clips.sound_with_cover)
     with pytest.raises(NoVideo, match="no video stream"):
-        await probe(path, Asking("cloud_service.uploads.inspection"))
+        await probe(path, Asking(INSPECTION))
 
 
 @pytest.mark.anyio
 async def test_a_video_with_a_cover_picture_is_measured_by_its_video(clips: Clips, tmp_path: Path) -> None:
     path = tmp_path / "film"
     path.write_bytes(clips.film_with_cover)
-    assert (await probe(path, Asking("cloud_service.uploads.inspection"))).width == 160
+    assert (await probe(path, Asking(INSPECTION))).width == 160
 
 
 @pytest.mark.anyio
@@ -131,7 +135,7 @@ async def test_a_video_with_a_cover_picture_is_measured_by_its_video(clips: Clip
 async def test_a_name_is_only_a_name(clips: Clips, tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     path.write_bytes(clips.film)
-    assert (await probe(path, Asking("cloud_service.uploads.inspection"))).width == 160
+    assert (await probe(path, Asking(INSPECTION))).width == 160
 
 
 @pytest.mark.anyio
@@ -145,13 +149,7 @@ async def test_a_playlist_is_not_followed_whatever_it_is_called(clips: Clips, tm
     for name, content in playlists.items():
         (tmp_path / name).write_text(content)
         with pytest.raises(NoVideo):
-            await probe(tmp_path / name, Asking("cloud_service.uploads.inspection"))
-
-
-def probes_of(path: Path) -> list[str]:
-    """Our child processes that were given this path."""
-    children = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()
-    return [pid for pid in children if str(path).encode() in Path(f"/proc/{pid}/cmdline").read_bytes()]
+            await probe(tmp_path / name, Asking(INSPECTION))
 
 
 @pytest.mark.anyio
@@ -159,10 +157,9 @@ async def test_a_probe_that_is_given_up_leaves_no_process(tmp_path: Path) -> Non
     """Opening a pipe that nobody writes to takes for ever."""
     path = tmp_path / "pipe"
     os.mkfifo(path)
-    probing = asyncio.ensure_future(probe(path, Asking("cloud_service.uploads.inspection")))
-    while not probes_of(path):  # noqa: ASYNC110 - as seen from outside
-        await asyncio.sleep(0.01)
+    probing = asyncio.ensure_future(probe(path, Asking(INSPECTION)))
+    await eventually(lambda: children_of(os.getpid(), "", INSPECTION))
     probing.cancel()
     with pytest.raises(asyncio.CancelledError):
         await probing
-    assert probes_of(path) == []
+    assert children_of(os.getpid(), "", INSPECTION) == []
