@@ -155,7 +155,7 @@ def _speeds(rig: Rig, film: Path) -> list[Figure]:
             "bare": _bare(bare, film, rig.folder / "bare.mp4"),
         }
         if INSTALLED.exists():
-            peer = stack.enter_context(tus_server(rig.folder / "peer"))
+            peer = stack.enter_context(tus_server(rig.folder / "tus-peer"))
             turns["peer"] = _resumable(peer, film, {}, {"filename": "film.mp4"})
         rounds = [{name: _alone(turns[name], film) for name in _rotated(list(turns), n)} for n in range(ALTERNATIONS)]
 
