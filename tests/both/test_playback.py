@@ -152,6 +152,17 @@ def test_tokens_of_other_kinds_and_of_no_kind_open_nothing(scene: Scene) -> None
     )
 
 
+def test_no_log_holds_a_token_however_its_link_is_written(scene: Scene) -> None:
+    url = playback(scene.student, scene.film)["hls"]
+    token = urlsplit(url).path.split("/")[2]
+    for path in (f"/play/{token}/master.m3u8", f"/play/{token}/none", f"/play//{token}/none", f"//play/{token}/none"):
+        scene.fetch(f"{scene.toptank.cloud.url}{path}")
+        scene.fetch(f"{scene.toptank.vps.url}{path}")
+    log = scene.toptank.cloud.log.read_text() + scene.toptank.vps.log.read_text()
+    assert "link refused" in log
+    assert token not in log
+
+
 def test_only_who_may_watch_gets_links(scene: Scene) -> None:
     path = f"/videos/{scene.film}/playback"
     refused(nobody(scene.toptank).cloud.post(path), 401, "not_authenticated")
