@@ -86,7 +86,8 @@ def test_deleting_ends_every_step(world: World, cast: Cast, worker: Worker, larg
 
 
 def test_deleting_ends_the_watching_of_what_was_copied(world: World, cast: Cast, worker: Worker, clips: Clips) -> None:
-    fits = clips.made("fits.mp4", "-f", "lavfi", "-i", "testsrc2=size=160x90:rate=25", *H264)
+    minute = ("-f", "lavfi", "-i", "testsrc2=size=640x480:rate=25")  # what is watched faster may be over unseen
+    fits = clips.made("fits.mp4", *minute, *H264, "-g", "50", "-crf", "40", seconds=60)
     video_id = uploaded(world, cast, fits)
     stopped_in(worker.pid, "ffmpeg", "null", PROCESSED_WITHIN_S)
     check_deleting_ends_it(world, cast, video_id)
