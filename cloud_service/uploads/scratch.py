@@ -4,6 +4,8 @@ import asyncio
 import hashlib
 import mmap
 import os
+import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,9 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from hashlib import _Hash as Digest
 
-BLOCK_BYTES = 2**20
-WRITE_BYTES = 128 * 1024
-"""With larger ones Linux looks for large pages to cache them in, which can take many times as long."""
+BLOCKS, BLOCK_BYTES = 4, 2**19
 SEND_ON_BYTES = 32 * 2**20
 """How much may wait in memory before the disk is set to work, so that little is left for the end."""
 THREADS = ThreadPoolExecutor(8, thread_name_prefix="upload")
@@ -22,7 +22,9 @@ THREADS = ThreadPoolExecutor(8, thread_name_prefix="upload")
 
 
 class ScratchFile:
-    """Two blocks of memory, used over and over: one is being filled while the other is being written.
+    """A few blocks of memory, used over and over: while one is being filled, others wait for the thread that writes.
+
+    That thread takes whatever waits before it ends: to be woken for each block would cost as much as writing it.
 
     A file of its own, or one that is there already and goes on behind its first `offset` bytes. `digests` are kept up
     to date with what is written; without any it is a SHA-256 of the file.
@@ -34,8 +36,18 @@ class ScratchFile:
         self._digests = (hashlib.sha256(),) if digests is None else tuple(digests)
         self._handle = os.open(path, os.O_WRONLY | (os.O_CREAT | os.O_EXCL if offset is None else 0), 0o600)
         os.lseek(self._handle, self.size, os.SEEK_SET)
-        self._filling, self._spare = _block(), _block()
+        self._memory, self._blocks = _shared_memory(BLOCKS * BLOCK_BYTES)
+        self._free = deque(range(0, BLOCKS * BLOCK_BYTES, BLOCK_BYTES))
+        """Where in there blocks begin that nobody uses."""
+        self._full: deque[tuple[int, int]] = deque()
+        """Where those begin that are to be written, and where what is in them ends."""
+        self._filling: int | None = None
         self._filled = 0
+        self._lock = threading.Lock()
+        self._is_taken_up = False
+        """Whether what is full is being written, or cannot be: nothing is written behind a gap."""
+        self._failure: OSError | None = None
+        self._freed: asyncio.Future[None] | None = None
         self._writing: asyncio.Future[None] | None = None
         self.stored = self._sent_on = self.size
         """How much of it the disk was given."""
@@ -44,13 +56,15 @@ class ScratchFile:
         """Raises OSError, perhaps of an earlier chunk. When it is cancelled, `size` tells how much was taken."""
         rest = memoryview(chunk)
         while rest:
-            fits = min(len(rest), BLOCK_BYTES - self._filled)
-            self._filling[self._filled : self._filled + fits] = rest[:fits]
+            if self._filling is None:
+                self._filling = await self._free_block()
+            fits, at = min(len(rest), BLOCK_BYTES - self._filled), self._filling + self._filled
+            self._blocks[at : at + fits] = rest[:fits]
             self._filled += fits
             self.size += fits
             rest = rest[fits:]
             if self._filled == BLOCK_BYTES:
-                await self._hand_over()
+                self._hand_over()
 
     async def finish(self) -> str:
         """Everything is on disk when this returns; the SHA-256 in hexadecimal."""
@@ -65,7 +79,7 @@ class ScratchFile:
 
     async def write_out(self) -> None:
         """Nothing waits in memory when this returns: the digests are those of all of it."""
-        await self._hand_over()
+        self._hand_over()
         await self._written()
 
     def begin_sync(self) -> None:
@@ -73,8 +87,7 @@ class ScratchFile:
 
     async def synced(self) -> None:
         await self._written()
-        os.close(self._handle)
-        self._handle = -1
+        self._let_go()
 
     async def discard(self) -> None:
         """Away with it, at once."""
@@ -83,17 +96,39 @@ class ScratchFile:
 
     async def close(self) -> None:
         """As it is; what was not written yet is lost."""
+        with self._lock:
+            self._full.clear()
         if self._writing:
             await asyncio.gather(self._writing, return_exceptions=True)
-        if self._handle >= 0:
-            os.close(self._handle)
-            self._handle = -1
+        self._let_go()
 
-    async def _hand_over(self) -> None:
-        await self._written()
-        full = self._filling[: self._filled]
-        self._filling, self._spare, self._filled = self._spare, self._filling, 0
-        self._writing = self._in_thread(self._store, full)
+    def _let_go(self) -> None:
+        for handle in {self._handle, self._memory} - {-1}:
+            os.close(handle)
+        self._handle = self._memory = -1
+        self._blocks.close()
+
+    async def _free_block(self) -> int:
+        """Where the next to be filled begins. Raises OSError of what was written before."""
+        while True:
+            with self._lock:
+                if self._failure:
+                    raise self._failure
+                if self._free:
+                    return self._free.popleft()
+                self._freed = asyncio.get_running_loop().create_future()
+            await self._freed
+
+    def _hand_over(self) -> None:
+        if self._filling is None:
+            return
+        with self._lock:
+            self._full.append((self._filling, self._filling + self._filled))
+            self._filling, self._filled = None, 0
+            if self._is_taken_up:
+                return
+            self._is_taken_up = True
+        self._writing = self._in_thread(self._write_waiting, asyncio.get_running_loop())
 
     @staticmethod
     def _in_thread(work: Callable[..., None], *arguments: Any) -> asyncio.Future[None]:
@@ -104,19 +139,49 @@ class ScratchFile:
             await asyncio.shield(self._writing)
             self._writing = None
 
-    def _store(self, block: memoryview) -> None:
-        for digest in self._digests:
-            digest.update(block)
-        while block:
-            written = os.write(self._handle, block[:WRITE_BYTES])
+    def _write_waiting(self, loop: asyncio.AbstractEventLoop) -> None:
+        while True:
+            with self._lock:
+                if not self._full:
+                    self._is_taken_up = False
+                    return
+                start, stop = self._full.popleft()
+            try:
+                self._store(start, stop)
+            except OSError as error:
+                self._failure = error
+                raise
+            finally:
+                with self._lock:
+                    self._free.append(start)
+                    freed, self._freed = self._freed, None
+                if freed:
+                    loop.call_soon_threadsafe(_wake, freed)
+
+    def _store(self, start: int, stop: int) -> None:
+        """Copied within the system: it takes small pieces, as large ones are put into pages that are hard to find, and
+        no call of ours for each, after which this thread would have to wait for its turn.
+        """
+        with memoryview(self._blocks)[start:stop] as block:
+            for digest in self._digests:
+                digest.update(block)
+        while start < stop:
+            written = os.sendfile(self._handle, self._memory, start, stop - start)
             self.stored += written
-            block = block[written:]
+            start += written
         if self.stored - self._sent_on >= SEND_ON_BYTES:
             # For pages that are dirty this starts their way to the disk, without waiting (Linux).
             os.posix_fadvise(self._handle, self._sent_on, self.stored - self._sent_on, os.POSIX_FADV_DONTNEED)
             self._sent_on = self.stored
 
 
-def _block() -> memoryview:
-    """Memory that is not taken before it is written to, and given back with it: most of it may never be needed."""
-    return memoryview(mmap.mmap(-1, BLOCK_BYTES))
+def _wake(freed: asyncio.Future[None]) -> None:
+    if not freed.done():
+        freed.set_result(None)
+
+
+def _shared_memory(size: int) -> tuple[int, mmap.mmap]:
+    """As a file and as memory. It is not taken before it is written to: most of it may never be needed."""
+    handle = os.memfd_create("upload")
+    os.ftruncate(handle, size)
+    return handle, mmap.mmap(handle, size)

@@ -71,7 +71,7 @@ def test_what_arrived_before_the_connection_dropped_is_kept(
 ) -> None:
     drop(half_sent(toptank, upload, clips.large))
     at = upload.offset()
-    assert 2**20 <= at <= len(clips.large) // 2
+    assert BLOCK_BYTES <= at <= len(clips.large) // 2
     assert part_of(toptank, upload).read_bytes() == clips.large[:at]
     finish(upload, clips.large)
 
@@ -169,7 +169,7 @@ def test_a_newer_patch_wins_and_is_told_where_to_go_on(toptank: TopTank, upload:
     with half_sent(toptank, upload, clips.large) as stuck:
         answer = upload.patch(0, clips.large)
         refused(answer, 409, "offset_mismatch")
-        assert answer.headers["upload-offset"] == str(len(clips.large) // 2)
+        assert BLOCK_BYTES <= int(answer.headers["upload-offset"]) <= len(clips.large) // 2
         assert stuck.answer().status == 409
     finish(upload, clips.large)
 

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import os
+import resource
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -72,6 +73,23 @@ async def test_a_scratch_file_can_be_discarded_whenever_its_task_is_cancelled(tm
         await asyncio.wait([task])
         await scratch.discard()
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.anyio
+async def test_a_disk_that_takes_no_more_is_told_however_much_is_still_to_come(tmp_path: Path) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    scratch = ScratchFile(tmp_path / "upload")
+    resource.setrlimit(resource.RLIMIT_FSIZE, (3 * BLOCK_BYTES, limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            for _ in range(100):
+                await asyncio.wait_for(scratch.write(bytes(BLOCK_BYTES)), 60)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    with pytest.raises(OSError, match="File too large"):
+        await scratch.write_out()
+    await scratch.close()
+    assert scratch.path.stat().st_size == scratch.stored == 3 * BLOCK_BYTES
 
 
 @pytest.mark.anyio
