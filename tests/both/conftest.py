@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.both.edges import EDGES, Edge, edge_before
 from tests.both.people import Person, make_student, make_teacher
 from tests.both.toptank import TopTank
 from tests.clips import Clips
@@ -29,6 +30,13 @@ def toptank(
             toptank.check_no_secret_in_logs()
         finally:
             toptank.stop()
+
+
+@pytest.fixture(scope="module", params=EDGES)
+def edge(request: pytest.FixtureRequest, toptank: TopTank) -> Iterator[Edge]:
+    """Whoever asks for it is tried behind each edge that is installed; the module's `SETTINGS` are BEHIND_AN_EDGE."""
+    with edge_before(toptank, request.param) as edge:
+        yield edge
 
 
 @pytest.fixture(scope="session")
