@@ -65,7 +65,9 @@ class Asker(Body):
 # --- node -> VPS: may this user watch this video? ---------------------------------------------------
 
 
-Via = Literal["key", "owner", "review", "preview"]
+Via = Literal["key", "owner", "review", "preview", "shared", "public"]
+OF_ONE_VIDEO: tuple[Via, ...] = ("preview", "shared", "public")
+"""Rights to the video that was asked about; any other is to all that is kept with it."""
 
 
 class AccessQuestion(Asker):
@@ -73,7 +75,10 @@ class AccessQuestion(Asker):
 
 
 class AccessAnswer(Out):
-    """`via` is how the right was come by; one via `preview` opens this video only, any other the whole course."""
+    """`via` is how the right was come by; one `OF_ONE_VIDEO` opens this video only, any other the whole course.
+
+    Of a practice video `course_id` is its owner's id, and the whole course all of this owner's practice videos.
+    """
 
     allowed: bool
     reason: Literal["granted", "key_required", "video_not_found", "signed_out"]

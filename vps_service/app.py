@@ -18,6 +18,7 @@ from vps_service.accounts import routes as accounts
 from vps_service.accounts.images import ImageStore
 from vps_service.accounts.passwords import Hasher
 from vps_service.admin import routes as admin
+from vps_service.community import routes as community
 from vps_service.courses import routes as courses
 from vps_service.db import make_engine, make_sessions
 from vps_service.followers import routes as followers
@@ -35,9 +36,12 @@ from vps_service.vps import Vps
 FORM_OVERHEAD = 64 * 1024
 
 
+FEATURES = (accounts, followers, courses, community, payments, keys, nodes, admin)
+
+
 def _make_routes() -> list[BaseRoute]:
     api = APIRouter(generate_unique_id_function=lambda route: route.name)
-    for feature in (accounts, followers, courses, payments, keys, nodes, admin, internal, liveness, health, metrics):
+    for feature in (*FEATURES, internal, liveness, health, metrics):
         api.include_router(feature.router)
     api.include_router(accounts.public)
     return api.routes

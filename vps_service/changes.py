@@ -32,7 +32,8 @@ class ChangeRow(Base):
             " 'user_banned', 'user_activated', 'user_signed_out', 'user_role_changed',"
             " 'teacher_verified', 'teacher_demoted',"
             " 'course_published', 'course_unpublished', 'course_deleted',"
-            " 'video_deleted', 'lesson_preview_changed')",
+            " 'video_deleted', 'lesson_preview_changed',"
+            " 'video_shared', 'video_unshared', 'video_visibility_changed', 'practice_videos_hidden')",
             name="kind",
         ),
     )
@@ -74,6 +75,10 @@ Kind = Literal[
     "course_deleted",
     "video_deleted",
     "lesson_preview_changed",
+    "video_shared",
+    "video_unshared",
+    "video_visibility_changed",
+    "practice_videos_hidden",
 ]
 
 

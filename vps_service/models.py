@@ -2,6 +2,7 @@
 
 from vps_service.accounts.models import RefreshToken, User
 from vps_service.changes import ChangeCounter, ChangeRow
+from vps_service.community.models import VideoShare
 from vps_service.courses.models import Course, Lesson, Section, Video
 from vps_service.db import Base
 from vps_service.followers.models import Follow, Teacher
@@ -28,4 +29,5 @@ __all__ = [
     "Teacher",
     "User",
     "Video",
+    "VideoShare",
 ]

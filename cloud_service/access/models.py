@@ -2,7 +2,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 from uuid import UUID
 
-from shared.contract import AccessAnswer, Asker, Change, Via
+from shared.contract import OF_ONE_VIDEO, AccessAnswer, Asker, Change, Via
 from shared.tokens import AccessClaims
 
 ANY = ""
@@ -64,8 +64,8 @@ class Grant:
 
     @classmethod
     def from_answer(cls, viewer: Viewer, video_id: str, answer: AccessAnswer) -> "Grant":
-        """The grant that an allowing answer stands for; a preview is a right to this video only."""
+        """The grant that an allowing answer stands for."""
         if answer.via is None or answer.course_id is None or answer.teacher_username is None:
             raise ValueError("an answer that allows says by which right, to which course and whose")
-        scope = Scope(viewer.id, str(answer.course_id), video_id if answer.via == "preview" else ANY)
+        scope = Scope(viewer.id, str(answer.course_id), video_id if answer.via in OF_ONE_VIDEO else ANY)
         return cls(scope, answer.teacher_username, answer.via, answer.as_of.number, viewer.generation)

@@ -8,6 +8,7 @@ import pytest
 from cloud_service.access.models import ANY, Scope
 from cloud_service.access.rights import Rights
 from cloud_service.db import Database
+from shared.contract import Via
 from tests.cloud.things import COURSE, EPOCH, MARK, TEACHER, USER, VIDEO, change, grant, position, standing, video
 from tests.cloud.things import viewer as viewer_of
 
@@ -46,8 +47,9 @@ async def test_a_grant_opens_every_video_of_its_course_and_nothing_else(rights: 
     assert not rights.grant_for(str(uuid4()), video())
 
 
-async def test_a_preview_opens_its_own_video_only(rights: Rights) -> None:
-    assert await rights.remember(grant(via="preview"), EPOCH)
+@pytest.mark.parametrize("via", ["preview", "shared", "public"])
+async def test_what_is_given_to_one_video_opens_that_only(rights: Rights, via: Via) -> None:
+    assert await rights.remember(grant(via=via), EPOCH)
     assert rights.grant_for(str(USER), video())
     assert not rights.grant_for(str(USER), video(video_id=uuid4()))
 
@@ -165,7 +167,38 @@ async def test_a_change_of_one_video_ends_its_previews_and_not_the_course(
     await check_memory_is_the_file(rights, database)
 
 
-@pytest.mark.parametrize("kind", ["key_granted", "course_published", "user_activated"])
+async def test_of_a_practice_video_ends_what_a_change_names_and_never_its_owners(
+    rights: Rights, database: Database
+) -> None:
+    """Practice videos are kept by their owner's id, as others are by their course's."""
+    admin, friend, other, mine = uuid4(), uuid4(), uuid4(), video(course=TEACHER, owner=TEACHER)
+
+    def watching() -> list[bool]:
+        return [rights.grant_for(str(user), mine) is not None for user in (TEACHER, admin, friend, other)]
+
+    async def everybody_watches() -> None:
+        version = rights.position.number if rights.position else 0
+        await rights.remember(grant(version, user=TEACHER, via="owner", course=TEACHER), EPOCH)
+        await rights.remember(grant(version, user=admin, via="review", course=TEACHER), EPOCH)
+        await rights.remember(grant(version, user=friend, via="shared", course=TEACHER), EPOCH)
+        await rights.remember(grant(version, user=other, via="public", course=TEACHER), EPOCH)
+        assert watching() == [True] * 4
+
+    await everybody_watches()
+    await apply(rights, 2, "video_unshared", user=friend, course=TEACHER, video=VIDEO)
+    assert watching() == [True, True, False, True]
+    await everybody_watches()
+    await apply(rights, 3, "video_visibility_changed", course=TEACHER, video=VIDEO)
+    assert watching() == [True, True, False, False]
+    await everybody_watches()
+    await apply(rights, 4, "video_visibility_changed", course=TEACHER, video=uuid4())
+    assert watching() == [True] * 4
+    await apply(rights, 5, "practice_videos_hidden", course=TEACHER)
+    assert watching() == [False] * 4
+    await check_memory_is_the_file(rights, database)
+
+
+@pytest.mark.parametrize("kind", ["key_granted", "course_published", "user_activated", "video_shared"])
 async def test_a_change_that_only_adds_ends_nothing(rights: Rights, kind: str) -> None:
     await rights.remember(grant(), EPOCH)
     await apply(rights, 2, kind, user=USER, course=COURSE)

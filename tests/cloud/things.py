@@ -5,7 +5,7 @@ from uuid import UUID, uuid4
 
 from cloud_service.access.models import ANY, Grant, Scope, Viewer
 from cloud_service.videos.models import StoredVideo
-from shared.contract import AccessAnswer, Change, Position, StandingAnswer, UploadAnswer, Via
+from shared.contract import OF_ONE_VIDEO, AccessAnswer, Change, Position, StandingAnswer, UploadAnswer, Via
 
 USER, TEACHER, COURSE, VIDEO, EPOCH, MARK = (uuid4() for _ in range(6))
 
@@ -43,7 +43,7 @@ def grant(
     generation: int = 0,
     video_id: UUID = VIDEO,
 ) -> Grant:
-    place = str(video_id) if via == "preview" else ANY
+    place = str(video_id) if via in OF_ONE_VIDEO else ANY
     return Grant(Scope(str(user), str(course), place), "omar", via, version, generation)
 
 

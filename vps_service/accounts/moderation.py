@@ -14,14 +14,17 @@ from vps_service.accounts import queries
 from vps_service.accounts.errors import AdminRole, CannotBanOneself, TeacherHasCourses
 from vps_service.accounts.models import User
 from vps_service.accounts.sessions import end_sessions
-from vps_service.courses.queries import courses_of
+from vps_service.courses.queries import courses_of, has_practice_videos
 from vps_service.db import Sessions
 from vps_service.followers.actions import recount_followed
 from vps_service.followers.models import Teacher
 
 
 async def ban_user(sessions: Sessions, admin: User, user_id: UUID, required: int) -> User:
-    """Their sessions end and their follows count no more. Raises UserNotFound, CannotBanOneself."""
+    """Their sessions end, their follows count no more, and their practice videos are shown to nobody.
+
+    Raises UserNotFound, CannotBanOneself.
+    """
     if user_id == admin.id:
         raise CannotBanOneself
     async with sessions() as session, session.begin():
@@ -30,6 +33,8 @@ async def ban_user(sessions: Sessions, admin: User, user_id: UUID, required: int
             user.state = "banned"
             await end_sessions(session, user)
             changes.record(session, "user_banned", user_id=user.id)
+            if await has_practice_videos(session, user.id):
+                changes.record(session, "practice_videos_hidden", course_id=user.id)
     await recount_followed(sessions, user, required)
     return user
 

@@ -41,6 +41,17 @@ async def unchanging_user(session: AsyncSession, user_id: UUID) -> User | None:
     return (await session.scalars(wanted.execution_options(populate_existing=True))).one_or_none()
 
 
+async def user_by_username(session: AsyncSession, username: str, *, banned_too: bool = False) -> User:
+    """Raises UserNotFound."""
+    wanted = select(User).where(User.username == username.lower())
+    if not banned_too:
+        wanted = wanted.where(User.state == "active")
+    user = (await session.scalars(wanted)).one_or_none()
+    if user is None:
+        raise UserNotFound
+    return user
+
+
 async def teacher_by_username(session: AsyncSession, username: str, *, banned_too: bool = False) -> User | None:
     wanted = select(User).where(User.username == username.lower(), User.role == "teacher")
     if not banned_too:

@@ -81,7 +81,7 @@ class Video(Row):
     ready; files as many as its teacher likes. One that came late, another node having filled the lesson, replaces
     nothing but itself: it waits, in error, for its teacher to delete it. A practice video has neither lesson nor
     course. `status`, `reason` and `renditions` are as its node last told; `missing_since` is when its node, asked,
-    turned out not to have it.
+    turned out not to have it. What its owner says of a practice video is not told by its node but here.
     """
 
     __tablename__ = "videos"
@@ -92,6 +92,7 @@ class Video(Row):
             "(kind = 'practice') = (lesson_id IS NULL) AND (kind = 'practice') = (course_id IS NULL)", name="place"
         ),
         CheckConstraint("kind = 'course' OR replaces_id IS NULL", name="replaces"),
+        CheckConstraint("kind = 'practice' OR NOT is_public", name="public"),
         Index(
             "uq_videos_lesson_id",
             "lesson_id",
@@ -118,6 +119,11 @@ class Video(Row):
     replaces_id: Mapped[UUID | None] = mapped_column(ForeignKey("videos.id"))
     missing_since: Mapped[datetime | None]
     deleted_at: Mapped[datetime | None]
+    description: Mapped[str] = mapped_column(default="")
+    piece_name: Mapped[str] = mapped_column(default="")
+    composer: Mapped[str] = mapped_column(default="")
+    practice_goals: Mapped[str] = mapped_column(default="")
+    is_public: Mapped[bool] = mapped_column(default=False)
 
     @property
     def is_deleted(self) -> bool:

@@ -170,6 +170,11 @@ async def practice_videos(session: AsyncSession, owner_id: UUID, *, after: UUID 
     return (await session.scalars(wanted.order_by(Video.id.desc()).limit(limit + 1))).all()
 
 
+async def has_practice_videos(session: AsyncSession, owner_id: UUID) -> bool:
+    wanted = select(Video.id).where(Video.owner_id == owner_id, Video.kind == "practice", is_living)
+    return (await session.scalars(wanted.limit(1))).first() is not None
+
+
 async def practice_bytes(session: AsyncSession, owner_id: UUID, *, not_on: str | None = None) -> int:
     """What this user keeps of practice videos, on other nodes than this one."""
     kept = select(func.coalesce(func.sum(Video.size), 0)).where(

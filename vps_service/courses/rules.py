@@ -1,7 +1,5 @@
 """Who may watch, see and upload, as the VPS decides it: the one place where these rules are written."""
 
-from uuid import UUID
-
 from shared.contract import UploadRefusal, Via
 from vps_service.accounts.models import User
 from vps_service.courses.models import Course, Lesson, Video
@@ -32,18 +30,33 @@ def may_watch_all(viewer: User | None, course: Course, *, holds_key: bool) -> Vi
     return "key" if holds_key else None
 
 
-def may_watch_practice(viewer: User | None, owner_id: UUID) -> Via | None:
-    """A practice video is its owner's, and admins may look into it."""
+def may_watch_practice(viewer: User | None, owner: User, video: Video | None, *, is_shared: bool) -> Via | None:
+    """A practice video of this owner, or None for any of them.
+
+    Admins may look into it. Unless its owner was banned, it plays for those whom it is shared with, and once it is
+    public for anyone signed in.
+    """
     if viewer is None or not viewer.is_active:
         return None
-    if viewer.id == owner_id:
+    if viewer.id == owner.id:
         return "owner"
-    return "review" if viewer.has_role("admin") else None
+    if viewer.has_role("admin"):
+        return "review"
+    if video is None or not owner.is_active:
+        return None
+    if is_shared:
+        return "shared"
+    return "public" if video.is_public else None
 
 
 def is_hidden(video: Video, via: Via | None) -> bool:
-    """Practice videos, and what is still to take another's place, are known to their owner and to admins only."""
-    return (video.kind == "practice" or video.replaces_id is not None) and via not in ("owner", "review")
+    """Practice videos are known to those only who may watch them, what is to take another's place to owner and admins.
+
+    Anybody may know of any other that there is something to watch.
+    """
+    if video.kind == "practice":
+        return via is None
+    return video.replaces_id is not None and via not in ("owner", "review")
 
 
 def may_upload(teacher: Teacher | None, course: Course | None) -> UploadRefusal | None:

@@ -115,10 +115,13 @@ async def _add(
 
 
 async def _take_state(session: AsyncSession, node_id: str, video: Video, stored: VideoStored) -> None:
-    """As its own node tells it. What was ready once is not made unready by a word from before, told again late."""
+    """As its own node tells it. What was ready once is not made unready by a word from before, told again late.
+
+    Its title is as it was first told, or as its owner has called it since.
+    """
     if video.node_id != node_id or (video.status == "ready" and stored.status == "processing"):
         return
-    video.title, video.duration_s = stored.title, stored.duration_s
+    video.duration_s = stored.duration_s
     video.status, video.reason = stored.status, stored.reason
     video.renditions = [made.model_dump() for made in stored.renditions]
     if video.status == "ready" and video.replaces_id:

@@ -20,6 +20,7 @@ from shared.killpoints import killpoint
 from vps_service import changes
 from vps_service.accounts.models import User
 from vps_service.accounts.queries import signed_in_user
+from vps_service.community.queries import right_to_practice
 from vps_service.courses import queries, rules
 from vps_service.courses.actions import delete_course
 from vps_service.courses.errors import CourseNotFound, VideoNotFound
@@ -53,7 +54,7 @@ async def answer_access(session: AsyncSession, question: AccessQuestion) -> Acce
 async def _right(session: AsyncSession, viewer: User, video: Video) -> tuple[Via | None, User] | None:
     """How this viewer has a right to it, if at all, and whose it is; None when its course is deleted."""
     if video.lesson_id is None:
-        return rules.may_watch_practice(viewer, video.owner_id), await session.get_one(User, video.owner_id)
+        return await right_to_practice(session, viewer, video)
     found = await queries.lesson_and_course(session, video.lesson_id)
     if found is None or found[1].is_deleted:
         return None

@@ -20,6 +20,7 @@ from shared.contract import (
     course_digest,
 )
 from vps_service.accounts.models import User
+from vps_service.community.queries import PracticeRights
 from vps_service.courses import rules
 from vps_service.courses.models import Course, Lesson, Video
 from vps_service.keys.models import Key
@@ -88,20 +89,21 @@ async def compare_grants(session: AsyncSession, held: GrantsHeld) -> GrantsCompa
     named_courses = select(Course).where(Course.id.in_({grant.course_id for grant in held.grants}))
     users = {user.id: user for user in await session.scalars(named_users)}
     courses = {course.id: course for course in await session.scalars(named_courses)}
-    owners = set(await session.scalars(select(User.id).where(User.id.in_({grant.course_id for grant in held.grants}))))
     pairs = {(grant.user_id, grant.course_id) for grant in held.grants}
     paid = select(Key.user_id, Key.course_id).where(
         tuple_(Key.user_id, Key.course_id).in_(pairs), Key.status == "active"
     )
     keys = {(user_id, course_id) for user_id, course_id in await session.execute(paid)}
-    previews = await _previews(session, [grant.video_id for grant in held.grants if grant.video_id])
+    single = [grant.video_id for grant in held.grants if grant.video_id]
+    previews = await _previews(session, single)
+    practice = await PracticeRights.of(session, {grant.course_id for grant in held.grants} - courses.keys(), single)
 
     def holds(grant: GrantHeld) -> bool:
         user, course = users.get(grant.user_id), courses.get(grant.course_id)
         if user is None or user.generation != grant.generation:
             return False
         if course is None:
-            return grant.course_id in owners and rules.may_watch_practice(user, grant.course_id) is not None
+            return practice.via(user, grant.course_id, grant.video_id) is not None
         if rules.may_watch_all(user, course, holds_key=(user.id, course.id) in keys):
             return True
         lesson = previews.get(grant.video_id) if grant.video_id else None

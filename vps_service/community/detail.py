@@ -1,0 +1,33 @@
+"""A practice video as it is shown to whoever may watch it."""
+
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from shared.contract import Via
+from vps_service.accounts.models import User
+from vps_service.community import queries
+from vps_service.community.schemas import PersonCard, PracticeVideoDetail
+from vps_service.courses.detail import practice_video
+from vps_service.courses.links import addresses
+from vps_service.courses.models import Video
+
+
+async def video_detail(session: AsyncSession, viewer: User, video_id: UUID) -> PracticeVideoDetail:
+    """Raises VideoNotFound, also for who may not watch it."""
+    return await detail_of(session, *await queries.seen_video(session, viewer, video_id))
+
+
+async def detail_of(session: AsyncSession, video: Video, owner: User, via: Via) -> PracticeVideoDetail:
+    shown = practice_video(video, await addresses(session))
+    if via not in ("owner", "review"):
+        shown.reason = ""
+    return PracticeVideoDetail(
+        **shown.__dict__,
+        owner=PersonCard.model_validate(owner),
+        description=video.description,
+        piece_name=video.piece_name,
+        composer=video.composer,
+        practice_goals=video.practice_goals,
+        is_public=video.is_public,
+    )
