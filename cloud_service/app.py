@@ -13,7 +13,7 @@ from cloud_service.captions import routes as captions
 from cloud_service.db import FILE
 from cloud_service.files import routes as files
 from cloud_service.guard import set_aside
-from cloud_service.middleware import CloseRefusedUploads, FastLane, takes_upload
+from cloud_service.middleware import READ_BY_PAGES, SENT_BY_PAGES, CloseRefusedUploads, FastLane, takes_upload
 from cloud_service.node import DatabaseUnusable, Node
 from cloud_service.opening import open_node, working
 from cloud_service.playback import routes as playback
@@ -29,6 +29,7 @@ from cloud_service.uploads.tus.middleware import SpeaksTus
 from cloud_service.videos import routes as videos
 from shared import health as liveness
 from shared import problems
+from shared.cors import let_pages_read
 from shared.jobs import running
 from shared.killpoints import killpoint
 from shared.logs import RequestLog
@@ -122,6 +123,7 @@ def create_app(settings: CloudSettings) -> FastAPI:
     app.add_middleware(SpeaksTus)
     app.add_middleware(RequestLog)
     app.add_middleware(FastLane, api=app)
+    let_pages_read(app, settings.origins, sent=SENT_BY_PAGES, read=READ_BY_PAGES)
     framework_document = app.openapi
     app.openapi = lambda: document_bytes(framework_document())  # type: ignore[method-assign]
     return app

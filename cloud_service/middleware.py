@@ -11,6 +11,19 @@ from shared.problems import problem_response
 
 BAD_REQUEST = 400
 
+SENT_BY_PAGES = (
+    *("Authorization", "Content-Type", "Idempotency-Key", "Repr-Digest", "X-Request-ID"),
+    *("Range", "If-Range", "If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since"),
+    *("Tus-Resumable", "Upload-Length", "Upload-Offset", "Upload-Metadata", "Upload-Checksum", "Upload-Defer-Length"),
+    *("Upload-Concat", "X-HTTP-Method-Override"),
+)
+READ_BY_PAGES = (
+    *("Accept-Ranges", "Content-Disposition", "Content-Range", "ETag", "Location", "Repr-Digest", "Retry-After"),
+    *("X-Request-ID", "Tus-Resumable", "Tus-Version", "Tus-Extension", "Tus-Max-Size", "Tus-Checksum-Algorithm"),
+    *("Upload-Length", "Upload-Offset", "Upload-Metadata", "Upload-Expires"),
+)
+"""Headers that pages of other origins may send and read, besides those that they always may."""
+
 
 def takes_upload(scope: Scope) -> bool:
     """Whether the request's body is a video, a file or captions, which the route reads and bounds by itself."""

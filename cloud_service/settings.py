@@ -5,6 +5,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
+from shared.cors import Origins, origin_of
 from shared.settings import HttpUrl, PrivateKey, PublicKeys, Settings
 
 MIB, GIB = 2**20, 2**30
@@ -34,6 +35,8 @@ class NodeSettings(Settings):
 class CloudSettings(NodeSettings):
     """`vps_internal_url` is how this node reaches the VPS, `cloud_url` where clients reach this node.
 
+    `vps_url` is where clients reach the VPS: its pages, and those of `cors_origins`, may read what the node answers.
+
     `upload_bytes` is the largest video that is taken, `file_bytes` the largest file of a lesson. An upload has to bring
     something every `upload_idle_s` and `upload_min_bytes_per_s` over every `upload_rate_window_s`, and end within
     `upload_deadline_s`; of those in one request each user has at most `uploads_per_user` at once. One that can be
@@ -51,6 +54,8 @@ class CloudSettings(NodeSettings):
     cloud_port: int = Field(8001, ge=1, le=65535)
     cloud_url: HttpUrl = "http://localhost:8001"
     vps_internal_url: HttpUrl = "http://127.0.0.1:8000"
+    vps_url: HttpUrl | None = None
+    cors_origins: Origins = ()
 
     node_key: PrivateKey
     vps_public_key: PublicKeys
@@ -72,6 +77,11 @@ class CloudSettings(NodeSettings):
     playbacks_per_user: int = Field(2, ge=1)
     feed_wait_s: float = Field(5, gt=0, le=25)
     report_every_s: float = Field(5, gt=0, le=15)
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """Whose pages may read what the node answers."""
+        return (*([origin_of(self.vps_url)] if self.vps_url else []), *self.cors_origins)
 
     @model_validator(mode="after")
     def _trust_outlasts_a_poll(self) -> Self:

@@ -54,7 +54,7 @@ def _public_keys(pems: object) -> object:
 
 def _http_url(url: str) -> str:
     parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0 or parts.query or parts.fragment:
         raise ValueError("must be a URL like https://host or http://host:8000")
     return url.rstrip("/")
 

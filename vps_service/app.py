@@ -7,6 +7,7 @@ from starlette.routing import BaseRoute
 from shared import health as liveness
 from shared import problems
 from shared.contract import VPS
+from shared.cors import let_pages_read
 from shared.jobs import running
 from shared.logs import RequestLog
 from shared.schemas import CONVENTIONS
@@ -34,6 +35,8 @@ from vps_service.settings import VpsSettings
 from vps_service.vps import Vps
 
 FORM_OVERHEAD = 64 * 1024
+SENT_BY_PAGES = ("Authorization", "Content-Type", "Idempotency-Key", "X-Request-ID")
+READ_BY_PAGES = ("Location", "Retry-After", "X-Request-ID")
 
 
 FEATURES = (accounts, followers, courses, community, payments, keys, nodes, admin)
@@ -107,4 +110,5 @@ def create_app(settings: VpsSettings) -> FastAPI:
     app.add_middleware(BodyLimit, limit=settings.image_bytes + FORM_OVERHEAD)
     app.add_middleware(SignedAnswers, signer=ServiceSigner(VPS, settings.vps_key))
     app.add_middleware(RequestLog)
+    let_pages_read(app, settings.cors_origins, sent=SENT_BY_PAGES, read=READ_BY_PAGES)
     return app

@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from shared.cors import Origins
 from shared.settings import HttpUrl, PrivateKey, Secret, Settings
 
 
@@ -34,7 +35,8 @@ def _payment_provider() -> str:
 
 
 class VpsSettings(DatabaseSettings):
-    """`vps_url` is what clients see. Nodes are known by the database: `toptank add-node`.
+    """`vps_url` is what clients see; pages of `cors_origins` may read what it answers, besides its own. Nodes are known
+    by the database: `toptank add-node`.
 
     A user may keep `practice_quota_bytes` of practice videos, on all nodes together. Changes are kept
     `changes_kept_days` for nodes that were away. `image_bytes` and `image_pixels` bound profile images.
@@ -43,6 +45,7 @@ class VpsSettings(DatabaseSettings):
     vps_host: str = "127.0.0.1"
     vps_port: int = Field(8000, ge=1, le=65535)
     vps_url: HttpUrl = "http://localhost:8000"
+    cors_origins: Origins = ()
 
     access_key: PrivateKey
     vps_key: PrivateKey

@@ -248,6 +248,7 @@ class TopTank:
         for_nodes = {
             "TOPTANK_ENVIRONMENT": "local",
             "TOPTANK_DATA_DIR": str(folder),
+            "TOPTANK_VPS_URL": vps_url,
             "TOPTANK_UPLOAD_IDLE_S": "1",
             **settings,
         }

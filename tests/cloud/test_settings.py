@@ -68,3 +68,24 @@ def test_while_a_key_is_being_replaced_there_are_two_of_the_vps(
     both.write_text((secrets_folder / "vps_public_key").read_text() + (secrets_folder / "node_public_key").read_text())
     monkeypatch.setenv("TOPTANK_VPS_PUBLIC_KEY_FILE", str(both))
     assert len(load(CloudSettings).vps_public_key) == 2
+
+
+def test_pages_of_the_vps_and_of_whom_the_operator_names_may_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load(CloudSettings).origins == ()
+    monkeypatch.setenv("TOPTANK_VPS_URL", "https://Learn.Example:443/app/")
+    monkeypatch.setenv("TOPTANK_CORS_ORIGINS", "https://app.example, http://127.0.0.1:3000/ http://[::1]:3000")
+    assert load(CloudSettings).origins == (
+        *("https://learn.example", "https://app.example", "http://127.0.0.1:3000", "http://[::1]:3000"),
+    )
+
+
+@pytest.mark.parametrize(
+    "origins",
+    ["*", "null", "https://*.example", "app.example", "file://", "https://app.example/page", "http://a b", "http://:1"],
+)
+def test_a_page_is_named_by_its_origin_alone(monkeypatch: pytest.MonkeyPatch, origins: str) -> None:
+    monkeypatch.setenv("TOPTANK_CORS_ORIGINS", f"https://good.example,{origins}")
+    with pytest.raises(SystemExit) as ended:
+        load(CloudSettings)
+    (line,) = str(ended.value.code).splitlines()
+    assert line.startswith("toptank: bad setting: TOPTANK_CORS_ORIGINS: ")
