@@ -56,7 +56,7 @@ ROUTES = _make_routes()
 def _show(app: FastAPI, node: Node | None) -> None:
     """What requests are answered by from now on; without a node every one of them is a 503."""
     app.state.node = node
-    app.state.stream = Stream(node.viewers, node.catalogue, node.access, node.store) if node else None
+    app.state.stream = Stream(node) if node else None
     app.state.play = Play(node) if node else None
 
 

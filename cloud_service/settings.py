@@ -46,6 +46,9 @@ class CloudSettings(NodeSettings):
     Signed links have to be opened within `playback_open_within_s`, used every `playback_idle_s`, and end after
     `playback_s`; each user watches at most `playbacks_per_user` videos at once.
 
+    With `edge_sends`, short answers are left to an edge before this node, which sends what X-Accel-Redirect names below
+    /media/ from `media`; without, this node sends everything itself.
+
     Without word of the VPS, who is known may begin to watch for `trust_starting_s`, and go on for `trust_watching_s`.
     Its changes are waited for `feed_wait_s` at a time, and it is told every `report_every_s` how the node is.
     """
@@ -75,6 +78,7 @@ class CloudSettings(NodeSettings):
     playback_idle_s: float = Field(3600, gt=0)
     playback_s: float = Field(12 * 3600, gt=0, le=7 * 86400)
     playbacks_per_user: int = Field(2, ge=1)
+    edge_sends: bool = False
     feed_wait_s: float = Field(5, gt=0, le=25)
     report_every_s: float = Field(5, gt=0, le=15)
 

@@ -10,7 +10,7 @@ from cloud_service.access.current_viewer import CurrentViewer
 from cloud_service.captions import actions, errors
 from cloud_service.captions.schemas import CaptionsOut
 from cloud_service.node import CurrentNode, DatabaseUnusable
-from cloud_service.playback.ranges import is_unchanged
+from cloud_service.playback.conditions import names
 from cloud_service.uploads.answers import declared_length
 from cloud_service.uploads.bodies import body_of
 from cloud_service.uploads.errors import EmptyUpload, StorageFull, UploadStalled, UploadTooLarge
@@ -80,7 +80,7 @@ async def show_captions(
     content = await actions.read_captions(node, video, language)
     etag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
     headers = {"ETag": etag, "Cache-Control": "private, no-cache", "X-Content-Type-Options": "nosniff"}
-    if if_none_match and is_unchanged(if_none_match.encode("latin-1"), None, etag, 0):
+    if if_none_match and names(if_none_match.encode("latin-1"), etag.encode()):
         return Response(status_code=304, headers=headers)
     return Response(content, media_type="text/vtt", headers=headers)
 

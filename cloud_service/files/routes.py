@@ -14,7 +14,8 @@ from cloud_service.files.schemas import FileOut
 from cloud_service.media.documents import ENDINGS, NotADocument, begins_as_document
 from cloud_service.media.names import MOST_CHARACTERS, InvalidName, cleaned, content_disposition
 from cloud_service.node import CurrentNode, DatabaseUnusable, Node
-from cloud_service.playback.send import RangeNotSatisfiable, Representation, send_file
+from cloud_service.playback.negotiation import PreconditionFailed, RangeNotSatisfiable
+from cloud_service.playback.send import Representation, send_file
 from cloud_service.playback.stream import may_go_on
 from cloud_service.uploads import digests
 from cloud_service.uploads.actions import Upload, receive_video
@@ -39,7 +40,7 @@ PATH = "/files/{file_id}"
 ALWAYS = (NotAuthenticated, VpsUnreachable, DatabaseUnusable)
 OF_VIDEOS = (LessonHasVideo, ReplacementUnderWay, QuotaExceeded, NotAVideo, NotInspected)
 OF_FILES = tuple(error for error in OF_UPLOADS if error not in OF_VIDEOS)
-OF_DOWNLOADS = responses(*ALWAYS, KeyRequired, FileNotThere, RangeNotSatisfiable, RightsUnknown)
+OF_DOWNLOADS = responses(*ALWAYS, KeyRequired, FileNotThere, PreconditionFailed, RangeNotSatisfiable, RightsUnknown)
 BINARY = {media_type: {"schema": {"type": "string", "format": "binary"}} for media_type in ENDINGS}
 SENT: dict[int | str, dict[str, Any]] = {
     200: {"description": "The whole file", "content": BINARY},
@@ -104,9 +105,7 @@ class FileAnswer(Response):
     def __init__(self, node: Node, viewer: Viewer, file: StoredVideo) -> None:
         super().__init__()
         self._file = file
-        self._representation = Representation(
-            node.store.path(file), file.size, file.etag, file.stored_at, file.media_type
-        )
+        self._representation = Representation(node.store.path(file), file.media_type)
         self._may_go_on: Callable[[], bool] = lambda: may_go_on(node.catalogue, node.access, viewer, file)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -1,8 +1,9 @@
-"""What a video's signed links lead to: these names, and no other file of its folder."""
+"""What a video's signed links lead to: these names, and no other file of its folder.
 
-import os
+A name is never part of a path before it was found among them.
+"""
+
 import re
-from pathlib import Path
 from typing import get_args
 
 from cloud_service.captions.files import path_of as captions_of
@@ -27,27 +28,14 @@ def offers_original(video: StoredVideo) -> bool:
 
 def linked(store: VideoStore, video: StoredVideo, name: str, *, has_original: bool) -> Representation:
     """What a link of this name leads to; the original where that was offered. Raises LinkNotFound."""
-    if (found := _RENDITION.fullmatch(name)) and (made := video.rendition(found[1])):
-        if found[2] == "m3u8":
-            return _small(store.folder(video) / name, PLAYLIST)
-        etag = f'"{video.sha256[:32]}-{made.name}-{made.size:x}"'
-        return Representation(f"{store.folder(video)}/{name}", made.size, etag, video.stored_at, MP4)
+    if (found := _RENDITION.fullmatch(name)) and video.rendition(found[1]):
+        return Representation(f"{store.folder(video)}/{name}", MP4 if found[2] == "mp4" else PLAYLIST)
     if name == MASTER and video.renditions:
-        return _small(store.folder(video) / name, PLAYLIST)
+        return Representation(f"{store.folder(video)}/{name}", PLAYLIST)
     if name in STILLS:
-        return _small(store.folder(video) / name, STILLS[name])
+        return Representation(f"{store.folder(video)}/{name}", STILLS[name], absence=LinkNotFound)
     if (found := _CAPTIONS.fullmatch(name)) and canonical(found[1]) == found[1]:
-        return _small(captions_of(store, video, found[1]), VTT)
+        return Representation(str(captions_of(store, video, found[1])), VTT, absence=LinkNotFound)
     if name == ORIGINAL and has_original:
-        return Representation(store.path(video), video.size, video.etag, video.stored_at, video.media_type)
+        return Representation(store.path(video), video.media_type)
     raise LinkNotFound
-
-
-def _small(path: Path, media_type: str) -> Representation:
-    """One that is made anew at times: what it is, its file tells."""
-    try:
-        state = os.stat(path)
-    except FileNotFoundError:
-        raise LinkNotFound from None
-    etag = f'"{state.st_mtime_ns:x}-{state.st_size:x}"'
-    return Representation(str(path), state.st_size, etag, int(state.st_mtime), media_type)

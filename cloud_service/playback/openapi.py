@@ -7,7 +7,8 @@ from cloud_service.access.actions import KeyRequired, RightsUnknown, VideoNotFou
 from cloud_service.node import DatabaseUnusable
 from cloud_service.playback.errors import LinkNotFound, PlaybackExpired, PlaybackMoved, PlaybackNotFound
 from cloud_service.playback.links import JPEG, ORIGINAL, PLAYLIST
-from cloud_service.playback.send import RangeNotSatisfiable
+from cloud_service.playback.negotiation import PreconditionFailed, RangeNotSatisfiable
+from cloud_service.playback.ranges import MOST_RANGES
 from cloud_service.playback.stream import RenditionNotFound
 from cloud_service.vps import VpsUnreachable
 from shared.contract import RenditionName
@@ -18,6 +19,7 @@ OF_BOTH: tuple[type[AppError], ...] = (
     NotAuthenticated,
     KeyRequired,
     VideoNotFound,
+    PreconditionFailed,
     RangeNotSatisfiable,
     RightsUnknown,
     VpsUnreachable,
@@ -25,13 +27,25 @@ OF_BOTH: tuple[type[AppError], ...] = (
 )
 BINARY, TEXT = {"schema": {"type": "string", "format": "binary"}}, {"schema": {"type": "string"}}
 RANGES = (
-    " One range a request (first-last, open, suffix); several ranges or other units are answered with the whole."
-    " If-Range, If-None-Match and If-Modified-Since hold."
+    f" By ranges of bytes (first-last, open, suffix), up to {MOST_RANGES} in one request; several are answered as"
+    " `multipart/byteranges`. More than that, ranges that come to more than the file, and other units are answered with"
+    " the whole; what is no range, or none of the file's, with 416. Conditions hold, If-Range among them."
 )
+ASKED = {
+    "Range": "bytes=0-1048575",
+    **dict.fromkeys(("If-Range", "If-None-Match", "If-Match"), '"67373c4e-4c8f2"'),
+    **dict.fromkeys(("If-Modified-Since", "If-Unmodified-Since"), "Fri, 15 Nov 2024 12:20:30 GMT"),
+}
+"""The headers that a request may have, with examples."""
 CONDITIONS = [
-    {"name": "Range", "in": "header", "schema": {"type": "string"}, "example": "bytes=0-1048575"},
-    {"name": "If-Range", "in": "header", "schema": {"type": "string"}},
+    {"name": name, "in": "header", "schema": {"type": "string"}, "example": example} for name, example in ASKED.items()
 ]
+TOLD = {
+    "ETag": "Changes with the file.",
+    "Last-Modified": "When the file was written.",
+    "Cache-Control": "`private, no-cache`: to be asked about each time.",
+}
+SENT = TOLD | {"Accept-Ranges": "`bytes`.", "Content-Length": "In bytes.", "X-Content-Type-Options": "`nosniff`."}
 
 
 def document_bytes(document: dict[str, Any]) -> dict[str, Any]:
@@ -99,12 +113,25 @@ def _link() -> dict[str, Any]:
 
 def _answers(content: dict[str, Any], errors: Sequence[type[AppError]]) -> dict[str, Any]:
     problem = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    return {
-        "200": {"description": "The whole of it", "content": content},
-        "206": {"description": "The range that was asked for", "content": content},
-        "304": {"description": "The client's copy is still the right one"},
-        **{
-            str(status): {"description": error["description"], "content": problem}
-            for status, error in responses(*errors).items()
-        },
+    refused: dict[str, dict[str, Any]] = {
+        str(status): {"description": error["description"], "content": problem}
+        for status, error in responses(*errors).items()
     }
+    refused[str(RangeNotSatisfiable.status)]["headers"] = _headers(
+        {"Content-Range": "How many there are: `bytes */N`."}
+    )
+    part = {"Content-Range": "Which of how many; of several ranges each has its own."}
+    return {
+        "200": {"description": "The whole of it", "content": content, "headers": _headers(SENT)},
+        "206": {
+            "description": "What was asked for of it",
+            "content": content | {"multipart/byteranges": BINARY},
+            "headers": _headers(SENT | part),
+        },
+        "304": {"description": "The client's copy is still the right one", "headers": _headers(TOLD)},
+        **refused,
+    }
+
+
+def _headers(described: dict[str, str]) -> dict[str, Any]:
+    return {name: {"description": about, "schema": {"type": "string"}} for name, about in described.items()}

@@ -4,25 +4,22 @@ Each request costs an HMAC and look-ups in memory: the playback, its video, its 
 sent, each block is preceded by the same look-ups.
 """
 
-import logging
-import sqlite3
 import time
 
 from starlette.types import Receive, Scope, Send
 
 from cloud_service.clock import uptime
-from cloud_service.node import DatabaseUnusable, Node
+from cloud_service.node import Node
+from cloud_service.playback.edge import edge_of
 from cloud_service.playback.errors import PlaybackExpired, PlaybackMoved, PlaybackNotFound
 from cloud_service.playback.links import linked
 from cloud_service.playback.models import Playback
+from cloud_service.playback.refusal import answer_or_refuse
 from cloud_service.playback.send import send_file
 from cloud_service.playback.stream import may_go_on
 from cloud_service.playback.tokens import NoToken, OutdatedToken, read
 from cloud_service.videos.actions import shown_video
-from shared.logs import incoming_request_id
-from shared.problems import AppError, InternalError, MethodNotAllowed, problem_response
-
-log = logging.getLogger(__name__)
+from shared.problems import MethodNotAllowed
 
 PREFIX = "/play/"
 
@@ -32,39 +29,31 @@ def plays(scope: Scope) -> bool:
     return scope["type"] == "http" and str(scope["path"]).startswith(PREFIX)
 
 
-async def _refuse(error: AppError, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
-    level = logging.ERROR if error.status == InternalError.status else logging.INFO
-    log.log(level, "link refused", extra={"status": error.status, "code": error.code})
-    refusal = problem_response(error)
-    refusal.headers["X-Request-ID"] = request_id
-    refusal.headers["Cache-Control"] = "no-store"
-    await refusal(scope, receive, send)
+def _parts_of(scope: Scope) -> tuple[str, str]:
+    """Token and name as they were sent: nothing in a link has to be encoded, and what is leads to nothing."""
+    raw: bytes = scope["raw_path"]
+    token, _, name = raw.decode("latin-1")[len(PREFIX) :].partition("/")
+    return token, name
 
 
 class Play:
     def __init__(self, node: Node) -> None:
-        self._node = node
+        self._node, self._edge = node, edge_of(node.settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request_id = incoming_request_id(scope)
-        token, _, name = scope["path"][len(PREFIX) :].partition("/")
-        try:
-            await self._answer(scope, receive, send, token, name, request_id)
-        except AppError as error:
-            await _refuse(error, scope, receive, send, request_id)
-        except sqlite3.Error as error:
-            log.error("database failed", extra={"reason": str(error)})
-            await _refuse(DatabaseUnusable(), scope, receive, send, request_id)
+        await answer_or_refuse(self._answer, scope, receive, send, "link refused")
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send, token: str, name: str, request_id: str) -> None:
+    async def _answer(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
         if scope["method"] not in ("GET", "HEAD"):
             raise MethodNotAllowed(headers={"Allow": "GET, HEAD"})
         node = self._node
+        token, name = _parts_of(scope)
         playback = self._playback(token)
         video = shown_video(node.catalogue, playback.video_id)
         if not node.access.lets_in(playback.viewer, video):
             await node.access.check(playback.viewer, video)
             self._check_live(playback)  # it took a while
+            video = shown_video(node.catalogue, video.id)
         file = linked(node.store, video, name, has_original=playback.has_original)
         node.playbacks.use(playback, uptime())
 
@@ -75,7 +64,8 @@ class Play:
             node.playbacks.use(playback, now)
             return may_go_on(node.catalogue, node.access, playback.viewer, video)
 
-        await send_file(scope, receive, send, file, also=[(b"x-request-id", request_id.encode())], may_go_on=goes_on)
+        also = [(b"x-request-id", request_id.encode())]
+        await send_file(scope, receive, send, file, also=also, may_go_on=goes_on, edge=self._edge)
 
     def _playback(self, token: str) -> Playback:
         """Raises PlaybackNotFound, PlaybackExpired, PlaybackMoved."""

@@ -1,74 +1,49 @@
-"""Byte ranges as RFC 9110 section 14 has them, for one range; anything else is answered with the whole."""
+"""Which bytes a Range asks for (RFC 9110 section 14), read as nginx reads it, but for numbers of any length."""
 
 import re
-from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 
-_ONE_RANGE = re.compile(rb"bytes=\s*(\d*)-(\d*)\s*", re.IGNORECASE | re.ASCII)
+UNIT = b"bytes="
+MOST_RANGES = 32
+"""In one request; nginx has `max_ranges` for this."""
+_RANGE = re.compile(rb" *(?:([0-9]+) *- *([0-9]*)|-([0-9]+)) *")
 _MOST_DIGITS = 19
-
-
-@dataclass(frozen=True, slots=True)
-class ByteRange:
-    """Bytes `start` up to, not including, `stop`."""
-
-    start: int
-    stop: int
-
-    @property
-    def length(self) -> int:
-        return self.stop - self.start
+_BEYOND = 10**_MOST_DIGITS
 
 
 class Unsatisfiable(Exception):
-    """Well-formed, but not one byte of it exists: 416."""
+    """Not one byte of what was asked for exists, or it cannot be understood: 416."""
 
 
-def wanted_range(header: bytes, size: int) -> ByteRange | None:
-    """The range to send, or None to send everything: other units, several ranges and nonsense are ignored.
+def wanted_ranges(header: bytes, size: int) -> tuple[range, ...]:
+    """Of a file of `size` bytes, in the order in which they were asked for; without any, all of it is to be sent.
 
-    Raises Unsatisfiable.
+    So it is for other units, for more than MOST_RANGES, and for ranges that overlap until they come to more than the
+    file. Those that lie beyond its end are left out. Raises Unsatisfiable when there is no other.
     """
-    match = _ONE_RANGE.fullmatch(header)
-    if match is None:
-        return None
-    first, last = match.groups()
-    if max(len(first), len(last)) > _MOST_DIGITS or not (first or last):
-        return None
-    if not first:
-        length = min(int(last), size)
-        if length == 0:
-            raise Unsatisfiable
-        return ByteRange(size - length, size)
-    start = int(first)
-    if last and int(last) < start:
-        return None
-    if start >= size:
+    unit, listed = header[: len(UNIT)], header[len(UNIT) :]
+    if unit.lower() != UNIT or not listed or size == 0:
+        return ()
+    asked = listed.split(b",")
+    if len(asked) > MOST_RANGES:
+        return ()
+    found = tuple(wanted for one in asked if (wanted := _wanted_range(one, size)))
+    if not found:
         raise Unsatisfiable
-    return ByteRange(start, min(int(last) + 1, size) if last else size)
+    return found if sum(map(len, found)) <= size else ()
 
 
-def range_still_holds(if_range: bytes | None, etag: str, modified_at: int) -> bool:
-    """Whether the representation is the one the client has part of (RFC 9110 13.1.5). A weak tag never is."""
-    if if_range is None:
-        return True
-    value = if_range.strip()
-    if value.startswith((b'"', b"W/")):
-        return value == etag.encode()
-    try:
-        return int(parsedate_to_datetime(value.decode("latin-1")).timestamp()) == modified_at
-    except (ValueError, TypeError, OverflowError):
-        return False
+def _wanted_range(asked: bytes, size: int) -> range:
+    """Perhaps an empty one. Raises Unsatisfiable."""
+    match = _RANGE.fullmatch(asked)
+    if match is None:
+        raise Unsatisfiable
+    first, last, suffix = match.groups()
+    if suffix is not None:
+        return range(max(0, size - _number(suffix)), size)
+    return range(_number(first), min(_number(last) + 1, size) if last else size)
 
 
-def is_unchanged(if_none_match: bytes | None, if_modified_since: bytes | None, etag: str, modified_at: int) -> bool:
-    """Whether a 304 says it all (RFC 9110 13.2.2); If-None-Match, when there is one, alone decides."""
-    if if_none_match is not None:
-        tags = {tag.strip().removeprefix(b"W/") for tag in if_none_match.split(b",")}
-        return b"*" in tags or etag.encode() in tags
-    if if_modified_since is None:
-        return False
-    try:
-        return modified_at <= int(parsedate_to_datetime(if_modified_since.decode("latin-1")).timestamp())
-    except (ValueError, TypeError, OverflowError):
-        return False
+def _number(digits: bytes) -> int:
+    """However many there are: beyond the end of every file is far enough."""
+    significant = digits.lstrip(b"0")
+    return int(significant or b"0") if len(significant) <= _MOST_DIGITS else _BEYOND

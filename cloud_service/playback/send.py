@@ -1,32 +1,29 @@
 """Sending a file by byte ranges as RFC 9110 has it, for as long as somebody may go on receiving it."""
 
 import asyncio
+import logging
 import os
-from collections.abc import Callable
-from email.utils import formatdate
+import stat
+from collections.abc import AsyncIterator, Callable
 from typing import NamedTuple
 
 from starlette.types import Receive, Scope, Send
 
 from cloud_service.playback.blocks import BLOCK_BYTES, blocks, read_cached
-from cloud_service.playback.ranges import ByteRange, Unsatisfiable, is_unchanged, range_still_holds, wanted_range
+from cloud_service.playback.conditions import validators_of
+from cloud_service.playback.edge import EDGE_BYTES, Edge, is_plain
+from cloud_service.playback.negotiation import Answer, Headers, negotiated
 from shared.problems import AppError, InternalError
 
-Headers = list[tuple[bytes, bytes]]
-
-
-class RangeNotSatisfiable(AppError):
-    status, code, title = 416, "range_not_satisfiable", "The file has no such bytes"
+log = logging.getLogger(__name__)
 
 
 class Representation(NamedTuple):
-    """A file as a client sees it; `size` in bytes, `modified_at` in Unix seconds."""
+    """A file that clients see as `media_type`; `absence` is what they are told when it is not there."""
 
     path: str
-    size: int
-    etag: str
-    modified_at: int
     media_type: str
+    absence: type[AppError] = InternalError
 
 
 async def send_file(
@@ -37,84 +34,98 @@ async def send_file(
     *,
     also: Headers,
     may_go_on: Callable[[], bool],
+    edge: Edge | None = None,
 ) -> None:
-    """Answer a GET or HEAD, with the headers `also`. `may_go_on` is asked before every block after the first.
+    """Answer a GET or HEAD, with the headers `also`. `may_go_on` is asked before every block of a long answer.
 
-    Raises RangeNotSatisfiable, and InternalError for a file that is missing, before anything is sent.
+    With an edge, a short answer is left to that. What is negotiated, checked and sent is the file that was opened,
+    whatever takes its place meanwhile. Raises what `negotiated` does, and `file.absence`, before anything is sent.
     """
-    status, part, answer = _negotiated(scope["method"], dict(scope["headers"]), file)
-    answer += also
-    if part is None:
-        await send({"type": "http.response.start", "status": status, "headers": answer})
-        await send({"type": "http.response.body", "body": b""})
-        return
     handle = _open(file)
     try:
-        await send({"type": "http.response.start", "status": status, "headers": answer})
-        if part.length <= BLOCK_BYTES:
-            block = read_cached(handle, part.start, part.length)
-            if block is not None and len(block) == part.length:
-                await send({"type": "http.response.body", "body": block})
-                return
-        await _send_blocks(handle, part, receive, send, may_go_on)
+        state = os.fstat(handle)
+        if not stat.S_ISREG(state.st_mode):
+            raise _unusable(file, "not a file")
+        now = validators_of(state)
+        answer = negotiated(scope["method"], dict(reversed(scope["headers"])), now, state.st_size, file.media_type)
+        headers = answer.headers + also
+        is_short = len(answer.body) == 1 and answer.length <= EDGE_BYTES
+        if edge and is_short and is_plain(scope["headers"], now, is_part=answer.status != 200):
+            await _leave(send, headers, edge.address_of(file.path))
+            return
+        at_once = _read_at_once(handle, answer)
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        if at_once is None:
+            await _send_blocks(handle, answer, receive, send, may_go_on)
+        else:
+            await send({"type": "http.response.body", "body": at_once})
     finally:
         os.close(handle)
 
 
 def _open(file: Representation) -> int:
+    """A link in its place would be somebody else's."""
     try:
-        return os.open(file.path, os.O_RDONLY | os.O_CLOEXEC)
+        return os.open(file.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     except FileNotFoundError:
-        raise InternalError from None
+        if file.absence is InternalError:
+            raise _unusable(file, "not there") from None
+        raise file.absence from None
+    except OSError as error:
+        raise _unusable(file, str(error.strerror)) from None
+
+
+def _unusable(file: Representation, reason: str) -> InternalError:
+    log.error("a file cannot be sent", extra={"file": file.path, "reason": reason})
+    return InternalError()
+
+
+async def _leave(send: Send, headers: Headers, address: bytes) -> None:
+    """To the edge, which puts in what depends on the range."""
+    told = [header for header in headers if header[0] not in (b"content-length", b"content-range", b"accept-ranges")]
+    told += [(b"content-length", b"0"), (b"x-accel-redirect", address)]
+    await send({"type": "http.response.start", "status": 200, "headers": told})
+    await send({"type": "http.response.body", "body": b""})
+
+
+def _read_at_once(handle: int, answer: Answer) -> bytes | bytearray | memoryview | None:
+    """The whole body, if that is short and in memory."""
+    if not answer.body:
+        return b""
+    (first, *rest) = answer.body
+    if rest or isinstance(first, bytes) or len(first) > BLOCK_BYTES:
+        return None
+    block = read_cached(handle, first.start, len(first))
+    return block if block is not None and len(block) == len(first) else None
 
 
 async def _send_blocks(
-    handle: int, part: ByteRange, receive: Receive, send: Send, may_go_on: Callable[[], bool]
+    handle: int, answer: Answer, receive: Receive, send: Send, may_go_on: Callable[[], bool]
 ) -> None:
     """Until everything is sent, the client has gone, or it may not go on: the server cuts what is left unfinished."""
     gone = asyncio.ensure_future(_disconnected(receive))
-    left = part.length
+    left = answer.length
     try:
-        async for block in blocks(handle, part.start, part.stop):
+        async for block in _blocks_of(handle, answer):
             if gone.done() or not may_go_on():
                 return
             left -= len(block)
             await send({"type": "http.response.body", "body": block, "more_body": left > 0})
+    except (EOFError, OSError) as error:
+        log.error("a file could not be read to its end", extra={"reason": str(error)})
     finally:
         gone.cancel()
+
+
+async def _blocks_of(handle: int, answer: Answer) -> AsyncIterator[bytes | bytearray | memoryview]:
+    for piece in answer.body:
+        if isinstance(piece, bytes):
+            yield piece
+            continue
+        async for block in blocks(handle, piece.start, piece.stop):
+            yield block
 
 
 async def _disconnected(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
-
-
-def _negotiated(
-    method: str, headers: dict[bytes, bytes], file: Representation
-) -> tuple[int, ByteRange | None, Headers]:
-    """Status, the bytes to send if any, and the headers (RFC 9110). A Range means something to GET only."""
-    answer: Headers = [
-        (b"accept-ranges", b"bytes"),
-        (b"etag", file.etag.encode()),
-        (b"last-modified", formatdate(file.modified_at, usegmt=True).encode()),
-        (b"cache-control", b"private, no-cache"),
-    ]
-    conditions = (headers.get(b"if-none-match"), headers.get(b"if-modified-since"))
-    if any(conditions) and is_unchanged(*conditions, file.etag, file.modified_at):
-        return 304, None, answer
-    part = None
-    asked = headers.get(b"range")
-    if asked and method == "GET" and range_still_holds(headers.get(b"if-range"), file.etag, file.modified_at):
-        try:
-            part = wanted_range(asked, file.size)
-        except Unsatisfiable:
-            raise RangeNotSatisfiable(headers={"Content-Range": f"bytes */{file.size}"}) from None
-    status, sent = (206, part) if part else (200, ByteRange(0, file.size))
-    if part:
-        answer.append((b"content-range", b"bytes %d-%d/%d" % (part.start, part.stop - 1, file.size)))
-    answer += [
-        (b"content-length", b"%d" % sent.length),
-        (b"content-type", file.media_type.encode()),
-        (b"x-content-type-options", b"nosniff"),
-    ]
-    return status, sent if method == "GET" else None, answer

@@ -8,23 +8,22 @@ long answer is being sent, every block is preceded by the same look-ups, so a ri
 """
 
 import logging
-import sqlite3
 from urllib.parse import parse_qs
 
 from starlette.types import Receive, Scope, Send
 
 from cloud_service.access.actions import Access, RightsUnknown
 from cloud_service.access.models import Viewer
-from cloud_service.access.viewers import Viewers
-from cloud_service.node import DatabaseUnusable
-from cloud_service.playback.links import ORIGINAL
+from cloud_service.node import Node
+from cloud_service.playback.edge import edge_of
+from cloud_service.playback.links import MP4, ORIGINAL
+from cloud_service.playback.refusal import answer_or_refuse
 from cloud_service.playback.send import Representation, send_file
 from cloud_service.videos.actions import shown_video
 from cloud_service.videos.catalogue import Catalogue
 from cloud_service.videos.models import StoredVideo
 from cloud_service.videos.store import VideoStore
-from shared.logs import incoming_request_id
-from shared.problems import AppError, MethodNotAllowed, NotAuthenticated, NotFound, problem_response
+from shared.problems import MethodNotAllowed, NotAuthenticated, NotFound
 
 log = logging.getLogger(__name__)
 
@@ -62,53 +61,40 @@ def asked_rendition(scope: Scope) -> str | None:
 def representation(store: VideoStore, video: StoredVideo, rendition: str | None) -> Representation:
     """Raises RenditionNotFound."""
     if rendition == ORIGINAL or (rendition is None and (video.plays or not video.renditions)):
-        return Representation(store.path(video), video.size, video.etag, video.stored_at, video.media_type)
+        return Representation(store.path(video), video.media_type)
     made = video.rendition(SD if rendition is None else rendition)
     if made is None and rendition is None:
         made = video.renditions[0]  # sd was lost, and is being made again
     if made is None:
         raise RenditionNotFound
-    etag = f'"{video.sha256[:32]}-{made.name}-{made.size:x}"'
-    path = store.folder(video) / f"{made.name}.mp4"
-    return Representation(str(path), made.size, etag, video.stored_at, "video/mp4")
-
-
-async def _refuse(error: AppError, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
-    log.info("stream refused", extra={"path": scope["path"], "status": error.status, "code": error.code})
-    refusal = problem_response(error)
-    refusal.headers["X-Request-ID"] = request_id
-    await refusal(scope, receive, send)
+    return Representation(f"{store.folder(video)}/{made.name}.mp4", MP4)
 
 
 class Stream:
-    def __init__(self, viewers: Viewers, catalogue: Catalogue, access: Access, store: VideoStore) -> None:
-        self._viewers, self._catalogue, self._access, self._store = viewers, catalogue, access, store
+    def __init__(self, node: Node) -> None:
+        self._node, self._edge = node, edge_of(node.settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request_id = incoming_request_id(scope)
-        try:
-            await self._answer(scope, receive, send, request_id)
-        except AppError as error:
-            await _refuse(error, scope, receive, send, request_id)
-        except sqlite3.Error as error:
-            log.error("database failed", extra={"reason": str(error)})
-            await _refuse(DatabaseUnusable(), scope, receive, send, request_id)
+        await answer_or_refuse(self._answer, scope, receive, send, "stream refused", path=scope["path"])
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
+        node = self._node
         if scope["method"] not in ("GET", "HEAD"):
             raise MethodNotAllowed(headers={"Allow": "GET, HEAD"})
         authorization = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
-        viewer = await self._viewers.identify(authorization.decode("latin-1"))
-        video = shown_video(self._catalogue, scope["path"][len(PREFIX) : -len(SUFFIX)].lower())
-        if not self._access.lets_in(viewer, video):
-            await self._access.check(viewer, video, after=change_known(scope))
+        viewer = await node.viewers.identify(authorization.decode("latin-1"))
+        video = shown_video(node.catalogue, scope["path"][len(PREFIX) : -len(SUFFIX)].lower())
+        if not node.access.lets_in(viewer, video):
+            await node.access.check(viewer, video, after=change_known(scope))
+            video = shown_video(node.catalogue, video.id)  # it took a while
         await send_file(
             scope,
             receive,
             send,
-            representation(self._store, video, asked_rendition(scope)),
+            representation(node.store, video, asked_rendition(scope)),
             also=[(b"x-request-id", request_id.encode())],
-            may_go_on=lambda: may_go_on(self._catalogue, self._access, viewer, video),
+            may_go_on=lambda: may_go_on(node.catalogue, node.access, viewer, video),
+            edge=self._edge,
         )
 
 

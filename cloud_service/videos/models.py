@@ -53,11 +53,6 @@ class StoredVideo:
     renditions: tuple[Rendition, ...] = ()
 
     @property
-    def etag(self) -> str:
-        """Of the original."""
-        return f'"{self.sha256[:32]}"'
-
-    @property
     def came_late(self) -> bool:
         return self.replaces == self.id
 

@@ -158,6 +158,27 @@ def test_the_stream_is_described_although_it_is_answered_before_the_framework(
 
 
 @pytest.mark.parametrize("method", ["get", "head"])
+@pytest.mark.parametrize("path", ["/videos/{video_id}/stream", "/play/{token}/{name}"])
+def test_how_bytes_are_asked_for_and_what_is_said_of_them_is_described(
+    document: dict[str, Any], path: str, method: str
+) -> None:
+    operation = document["paths"][path][method]
+    assert {"Range", "If-Range", "If-None-Match", "If-Match", "If-Modified-Since", "If-Unmodified-Since"} <= {
+        parameter["name"] for parameter in operation["parameters"]
+    }
+    answers = operation["responses"]
+    assert (
+        {"ETag", "Last-Modified", "Cache-Control"}
+        <= answers["304"]["headers"].keys()
+        <= answers["200"]["headers"].keys()
+    )
+    assert "Content-Range" in answers["206"]["headers"]
+    assert "Content-Range" in answers["416"]["headers"]
+    assert "multipart/byteranges" in answers["206"]["content"]
+    assert {"precondition_failed", "range_not_satisfiable"} <= codes(document, path, method)
+
+
+@pytest.mark.parametrize("method", ["get", "head"])
 def test_what_an_address_of_the_vps_may_carry_is_described(document: dict[str, Any], method: str) -> None:
     operation = document["paths"]["/videos/{video_id}/stream"][method]
     assert "after" in {parameter["name"] for parameter in operation["parameters"]}

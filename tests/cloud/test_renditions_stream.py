@@ -43,15 +43,15 @@ async def running(settings: CloudSettings, vps: Answering) -> AsyncIterator[Runn
 
 
 async def test_each_rendition_is_streamed_by_its_name_with_tag_and_ranges_of_its_own(running: RunningNode) -> None:
-    video = await stored(running, replace(a_video(), renditions=(made("sd"), made("hd")), status="ready"))
+    video = await stored(running, replace(a_video(), renditions=(made("sd"), made("full_hd")), status="ready"))
     tags = set()
-    for name, content in (("original", FILM), ("sd", b"sd"), ("hd", b"hd")):
+    for name, content in (("original", FILM), ("sd", b"sd"), ("full_hd", b"full_hd")):
         answer = await running.get(f"/videos/{video.id}/stream?rendition={name}")
         assert (answer.status_code, answer.content) == (200, content)
         assert answer.headers["content-type"] == "video/mp4"
         tags.add(answer.headers["etag"])
     assert len(tags) == 3
-    part = await running.get(f"/videos/{video.id}/stream?rendition=hd&after=3", headers={"Range": "bytes=1-"})
+    part = await running.get(f"/videos/{video.id}/stream?rendition=sd&after=3", headers={"Range": "bytes=1-"})
     assert (part.status_code, part.content, part.headers["content-range"]) == (206, b"d", "bytes 1-1/2")
 
 
