@@ -17,7 +17,7 @@ from shared.problems import AppError
 Headers = list[tuple[bytes, bytes]]
 CACHE_CONTROL = b"private, no-cache"
 """Whoever asked may keep it, and has to ask again each time: that is what a right's end puts an end to, and with any
-`max-age` would not. What is there already then costs a 304. No answer differs by a header, so that there is no Vary."""
+`max-age` would not. What is there already then costs a 304."""
 
 
 class RangeNotSatisfiable(AppError):

@@ -61,6 +61,7 @@ async def test_the_edge_is_told_the_place_of_the_file_and_its_headers(running: R
         "cache-control": "private, no-cache",
         "x-content-type-options": "nosniff",
         "x-request-id": "of-this-very-request",
+        "vary": "Origin",
         "etag": ETAG,
         "last-modified": DATE,
     }

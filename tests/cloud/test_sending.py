@@ -63,6 +63,7 @@ async def test_everything_a_client_has_to_know_is_said(running: RunningNode, vid
         "cache-control": "private, no-cache",
         "x-content-type-options": "nosniff",
         "x-request-id": "of-this-very-request",
+        "vary": "Origin",
     }
 
 
