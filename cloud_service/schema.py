@@ -167,7 +167,12 @@ CREATE TABLE playbacks (
     has_moved INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
 """
-MIGRATIONS = (FIRST, SECOND, THIRD, FOURTH)
+FIFTH = """
+ALTER TABLE grants ADD COLUMN may_download INTEGER NOT NULL DEFAULT 0; -- the originals too, to be kept
+UPDATE grants SET may_download = 1 WHERE via = 'owner';
+DELETE FROM grants WHERE via = 'review'; -- of courses these may, of practice videos not: they are asked about again
+"""
+MIGRATIONS = (FIRST, SECOND, THIRD, FOURTH, FIFTH)
 """Each brings the file from one schema version (PRAGMA user_version) to the next. None that was released may change."""
 CACHE_TABLES = ("grants", "teachers", "deleted_courses")
 """What the VPS told us, and can be asked again."""

@@ -78,6 +78,7 @@ class AccessAnswer(Out):
     """`via` is how the right was come by; one `OF_ONE_VIDEO` opens this video only, any other the whole course.
 
     Of a practice video `course_id` is its owner's id, and the whole course all of this owner's practice videos.
+    `may_download`: the original too, to be kept.
     """
 
     allowed: bool
@@ -85,6 +86,7 @@ class AccessAnswer(Out):
     via: Via | None = None
     course_id: UUID | None = None
     teacher_username: str | None = None
+    may_download: bool = False
     as_of: Position
 
 
@@ -147,6 +149,7 @@ class UploadAnswer(Out):
     course_id: UUID | None = None
     teacher_username: str | None = None
     replaces: UUID | None = None
+    lesson_title: str = ""
     quota_bytes: Count = 0
     used_elsewhere_bytes: Count = 0
     as_of: Position

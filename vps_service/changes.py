@@ -33,7 +33,8 @@ class ChangeRow(Base):
             " 'teacher_verified', 'teacher_demoted',"
             " 'course_published', 'course_unpublished', 'course_deleted',"
             " 'video_deleted', 'lesson_preview_changed',"
-            " 'video_shared', 'video_unshared', 'video_visibility_changed', 'practice_videos_hidden')",
+            " 'video_shared', 'video_unshared', 'video_visibility_changed', 'practice_videos_hidden',"
+            " 'course_downloads_changed')",
             name="kind",
         ),
     )
@@ -79,6 +80,7 @@ Kind = Literal[
     "video_unshared",
     "video_visibility_changed",
     "practice_videos_hidden",
+    "course_downloads_changed",
 ]
 
 

@@ -98,6 +98,11 @@ class Access:
         """`granted`, of what is not hidden from this viewer. Raises as that does."""
         return self.granted(viewer, video) and not self._is_hidden(viewer, video)
 
+    def may_download(self, viewer: Viewer, video: StoredVideo) -> bool:
+        """Whether what is remembered lets this viewer keep the original. Raises what `granted` does."""
+        grant = self._rights.grant_for(viewer.id, video)
+        return grant is not None and grant.may_download and self.granted(viewer, video)
+
     def _is_hidden(self, viewer: Viewer, video: StoredVideo) -> bool:
         """What is still to take another's place, its owner and admins may see; of others the VPS knows whether it is.
 

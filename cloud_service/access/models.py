@@ -53,7 +53,8 @@ def _text(some_id: UUID | None) -> str:
 class Grant:
     """What the node remembers of a right to watch: one user's, to a course (ANY video of it) or to one video.
 
-    It was given to a token of this `generation`; `version` is the change that it is no older than.
+    It was given to a token of this `generation`; `version` is the change that it is no older than. `may_download`: the
+    originals too, to be kept.
     """
 
     scope: Scope
@@ -61,6 +62,7 @@ class Grant:
     via: Via
     version: int
     generation: int
+    may_download: bool = False
 
     @classmethod
     def from_answer(cls, viewer: Viewer, video_id: str, answer: AccessAnswer) -> "Grant":
@@ -68,4 +70,11 @@ class Grant:
         if answer.via is None or answer.course_id is None or answer.teacher_username is None:
             raise ValueError("an answer that allows says by which right, to which course and whose")
         scope = Scope(viewer.id, str(answer.course_id), video_id if answer.via in OF_ONE_VIDEO else ANY)
-        return cls(scope, answer.teacher_username, answer.via, answer.as_of.number, viewer.generation)
+        return cls(
+            scope,
+            answer.teacher_username,
+            answer.via,
+            answer.as_of.number,
+            viewer.generation,
+            answer.may_download,
+        )

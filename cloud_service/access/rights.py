@@ -40,7 +40,8 @@ class Rights:
     async def load(self) -> None:
         for row in await self._database.fetch("SELECT * FROM grants"):
             scope = Scope(row["user_id"], row["course_id"], row["video_id"])
-            self._grants.add(Grant(scope, row["teacher_username"], row["via"], row["version"], row["generation"]))
+            about = (row["teacher_username"], row["via"], row["version"], row["generation"])
+            self._grants.add(Grant(scope, *about, may_download=bool(row["may_download"])))
         for row in await self._database.fetch("SELECT * FROM teachers"):
             standing = StandingAnswer.model_validate_json(row["answer"])
             self._standings[row["user_id"]] = (row["generation"], standing)
@@ -111,12 +112,13 @@ class Rights:
         if not self.believes(as_of, scope.user_id, [scope.course_id], scope.video_id):
             return False
         is_news = await transaction.execute(
-            "INSERT INTO grants (user_id, course_id, video_id, teacher_username, via, version, generation)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (user_id, course_id, video_id) DO UPDATE SET"
-            " teacher_username = excluded.teacher_username, via = excluded.via,"
-            " version = excluded.version, generation = excluded.generation"
+            "INSERT INTO grants"
+            " (user_id, course_id, video_id, teacher_username, via, version, generation, may_download) VALUES"
+            " (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (user_id, course_id, video_id) DO UPDATE SET"
+            " teacher_username = excluded.teacher_username, via = excluded.via, version = excluded.version,"
+            " generation = excluded.generation, may_download = excluded.may_download"
             " WHERE excluded.version >= version AND excluded.generation >= generation",
-            (*scope, grant.teacher_username, grant.via, grant.version, grant.generation),
+            (*scope, grant.teacher_username, grant.via, grant.version, grant.generation, grant.may_download),
         )
         if is_news:
             transaction.on_commit(lambda: self._grants.add(grant))

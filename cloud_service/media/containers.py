@@ -10,6 +10,8 @@ AVI, MPEG_TS = "video/x-msvideo", "video/mp2t"
 DEMUXERS = {MP4: "mov", QUICKTIME: "mov", MATROSKA: "matroska", WEBM: "matroska", AVI: "avi", MPEG_TS: "mpegts"}
 """What FFmpeg is to read a file with, by its media type: left to guess, it takes some playlists for videos."""
 
+ENDINGS_OF_VIDEOS = {MP4: ".mp4", QUICKTIME: ".mov", MATROSKA: ".mkv", WEBM: ".webm", AVI: ".avi", MPEG_TS: ".ts"}
+
 NO_CONTAINER = "The file does not begin as MP4, MOV, MKV, WebM, AVI or MPEG-TS does."
 """For whoever sent a file that is none of them."""
 

@@ -4,6 +4,7 @@ import re
 import unicodedata
 from urllib.parse import quote
 
+from cloud_service.media.containers import ENDINGS_OF_VIDEOS
 from cloud_service.media.documents import ENDINGS
 from shared.problems import Invalid
 
@@ -30,9 +31,18 @@ def cleaned(name: str) -> str:
     return name
 
 
+def saved_as(title: str, otherwise: str, media_type: str) -> str:
+    """What a video is saved as: its title, or `otherwise` if that makes no name."""
+    try:
+        name = cleaned(title)
+    except InvalidName:
+        name = otherwise
+    return with_ending(name, media_type)
+
+
 def with_ending(name: str, media_type: str) -> str:
     """The name ends as what the file is, whatever it was called: nobody's system opens it as something else."""
-    ending = ENDINGS[media_type]
+    ending = (ENDINGS | ENDINGS_OF_VIDEOS)[media_type]
     return name if name.lower().endswith(ending) else f"{name[: MOST_CHARACTERS - len(ending)].rstrip(' .')}{ending}"
 
 

@@ -22,6 +22,8 @@ async def begin_playback(node: Node, viewer: Viewer, video_id: UUID) -> Watching
     names = await asyncio.to_thread(_names, node, video)
     if not names & {MASTER, links.ORIGINAL}:
         raise NothingToPlay
+    if node.access.may_download(viewer, video):
+        names |= {links.DOWNLOAD}
     languages = await languages_of(node.database, video.id)
     ends_at = int(time.time() + node.playbacks.lives.in_all_s)
     playback = await node.playbacks.begin(viewer, video.id, has_original=links.ORIGINAL in names)

@@ -1,4 +1,4 @@
-from shared.problems import AppError, Conflict, NotFound
+from shared.problems import AppError, Conflict, Forbidden, NotFound
 
 
 class PlaybackNotFound(NotFound):
@@ -15,6 +15,10 @@ class PlaybackMoved(AppError):
 
 class NothingToPlay(Conflict):
     code, title = "nothing_to_play", "There is nothing of the video that browsers play"
+
+
+class DownloadNotAllowed(Forbidden):
+    code, title = "download_not_allowed", "Its owner does not let you keep this video"
 
 
 class LinkNotFound(NotFound):

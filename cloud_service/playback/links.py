@@ -8,13 +8,14 @@ from typing import get_args
 
 from cloud_service.captions.files import path_of as captions_of
 from cloud_service.captions.languages import canonical
+from cloud_service.media.names import saved_as
 from cloud_service.playback.errors import LinkNotFound
 from cloud_service.playback.send import Representation
 from cloud_service.videos.models import StoredVideo
 from cloud_service.videos.store import MASTER, POSTER, STORYBOARD, STORYBOARD_INDEX, VideoStore
 from shared.contract import RenditionName
 
-ORIGINAL = "original"
+ORIGINAL, DOWNLOAD = "original", "download"
 PLAYLIST, JPEG, VTT, MP4 = "application/vnd.apple.mpegurl", "image/jpeg", "text/vtt; charset=utf-8", "video/mp4"
 STILLS = {POSTER: JPEG, STORYBOARD: JPEG, STORYBOARD_INDEX: VTT}
 _RENDITION = re.compile(rf"({'|'.join(get_args(RenditionName))})\.(mp4|m3u8)")
@@ -37,5 +38,14 @@ def linked(store: VideoStore, video: StoredVideo, name: str, *, has_original: bo
     if (found := _CAPTIONS.fullmatch(name)) and canonical(found[1]) == found[1]:
         return Representation(str(captions_of(store, video, found[1])), VTT, absence=LinkNotFound)
     if name == ORIGINAL and has_original:
-        return Representation(store.path(video), video.media_type)
+        return original(store, video)
     raise LinkNotFound
+
+
+def original(store: VideoStore, video: StoredVideo) -> Representation:
+    return Representation(store.path(video), video.media_type)
+
+
+def download_name(video: StoredVideo) -> str:
+    """What the original is to be saved as."""
+    return saved_as(video.title, video.id, video.media_type)

@@ -5,7 +5,13 @@ from typing import Any, get_args
 
 from cloud_service.access.actions import KeyRequired, RightsUnknown, VideoNotFound
 from cloud_service.node import DatabaseUnusable
-from cloud_service.playback.errors import LinkNotFound, PlaybackExpired, PlaybackMoved, PlaybackNotFound
+from cloud_service.playback.errors import (
+    DownloadNotAllowed,
+    LinkNotFound,
+    PlaybackExpired,
+    PlaybackMoved,
+    PlaybackNotFound,
+)
 from cloud_service.playback.links import JPEG, ORIGINAL, PLAYLIST
 from cloud_service.playback.negotiation import PreconditionFailed, RangeNotSatisfiable
 from cloud_service.playback.ranges import MOST_RANGES
@@ -87,13 +93,13 @@ def _stream() -> dict[str, Any]:
 
 
 def _link() -> dict[str, Any]:
-    gone = (LinkNotFound, PlaybackNotFound, PlaybackExpired, PlaybackMoved)
+    gone = (DownloadNotAllowed, LinkNotFound, PlaybackNotFound, PlaybackExpired, PlaybackMoved)
     return {
         "tags": ["playback"],
         "summary": "What a playback's signed links lead to",
         "description": (
             "The token is in the path, and good for everything below it: playlists name their files beside themselves."
-            " The viewer's right is looked at for each request." + RANGES
+            " The viewer's right is looked at for each request. `download` is the original, as an attachment." + RANGES
         ),
         "parameters": [
             {"name": "token", "in": "path", "required": True, "schema": {"type": "string"}},

@@ -9,16 +9,19 @@ import time
 from starlette.types import Receive, Scope, Send
 
 from cloud_service.clock import uptime
+from cloud_service.media.names import content_disposition
 from cloud_service.node import Node
 from cloud_service.playback.edge import edge_of
-from cloud_service.playback.errors import PlaybackExpired, PlaybackMoved, PlaybackNotFound
-from cloud_service.playback.links import linked
+from cloud_service.playback.errors import DownloadNotAllowed, PlaybackExpired, PlaybackMoved, PlaybackNotFound
+from cloud_service.playback.links import DOWNLOAD, download_name, linked, original
 from cloud_service.playback.models import Playback
+from cloud_service.playback.negotiation import Headers
 from cloud_service.playback.refusal import answer_or_refuse
-from cloud_service.playback.send import send_file
+from cloud_service.playback.send import Representation, send_file
 from cloud_service.playback.stream import may_go_on
 from cloud_service.playback.tokens import NoToken, OutdatedToken, read
 from cloud_service.videos.actions import shown_video
+from cloud_service.videos.models import StoredVideo
 from shared.problems import MethodNotAllowed
 
 PREFIX = "/play/"
@@ -54,7 +57,12 @@ class Play:
             await node.access.check(playback.viewer, video)
             self._check_live(playback)  # it took a while
             video = shown_video(node.catalogue, video.id)
-        file = linked(node.store, video, name, has_original=playback.has_original)
+        also: Headers = [(b"x-request-id", request_id.encode())]
+        if is_download := name == DOWNLOAD:
+            file = self._download(playback, video)
+            also.append((b"content-disposition", content_disposition(download_name(video)).encode()))
+        else:
+            file = linked(node.store, video, name, has_original=playback.has_original)
         node.playbacks.use(playback, uptime())
 
         def goes_on() -> bool:
@@ -62,10 +70,15 @@ class Play:
             if not node.playbacks.is_live(playback, now):
                 return False
             node.playbacks.use(playback, now)
-            return may_go_on(node.catalogue, node.access, playback.viewer, video)
+            return may_go_on(node.catalogue, node.access, playback.viewer, video, is_download=is_download)
 
-        also = [(b"x-request-id", request_id.encode())]
         await send_file(scope, receive, send, file, also=also, may_go_on=goes_on, edge=self._edge)
+
+    def _download(self, playback: Playback, video: StoredVideo) -> Representation:
+        """Raises DownloadNotAllowed."""
+        if not self._node.access.may_download(playback.viewer, video):
+            raise DownloadNotAllowed
+        return original(self._node.store, video)
 
     def _playback(self, token: str) -> Playback:
         """Raises PlaybackNotFound, PlaybackExpired, PlaybackMoved."""

@@ -29,6 +29,7 @@ class PlaybackOut(Out):
 
     They have to be opened within ten minutes, are good as long as they are used at least once an hour, and end at
     `expires_at`; then, or on `playback_expired`, ask for another playback. `hls` is null until a rendition was made.
+    `download` is the original, to be kept: null for whoever its owner does not let do that, and refused once it is so.
     `viewer_label` is to be shown over the picture; `resume_at_s` is where this viewer was the last time, if known.
     """
 
@@ -39,6 +40,7 @@ class PlaybackOut(Out):
     poster: str | None
     storyboard: str | None
     captions: list[Captions]
+    download: str | None
     renditions: list[RenditionOut]
     duration_s: float
     viewer_label: str
@@ -63,6 +65,7 @@ class PlaybackOut(Out):
             poster=url_of(POSTER),
             storyboard=url_of(STORYBOARD_INDEX),
             captions=[Captions(language=one, url=url(f"captions/{one}.vtt")) for one in watching.languages],
+            download=url_of(links.DOWNLOAD),
             renditions=[RenditionOut.model_validate(made, from_attributes=True) for made in video.renditions],
             duration_s=video.duration_s,
             viewer_label=viewer_label,

@@ -98,10 +98,13 @@ class Stream:
         )
 
 
-def may_go_on(catalogue: Catalogue, access: Access, viewer: Viewer, video: StoredVideo) -> bool:
+def may_go_on(
+    catalogue: Catalogue, access: Access, viewer: Viewer, video: StoredVideo, *, is_download: bool = False
+) -> bool:
     """The status has been sent: a right that ends now, or cannot be known any more, just ends the answer."""
     try:
-        holds = catalogue.get(video.id) is not None and access.granted(viewer, video)
+        right = access.may_download if is_download else access.granted
+        holds = catalogue.get(video.id) is not None and right(viewer, video)
     except (RightsUnknown, NotAuthenticated):
         holds = False
     if not holds:

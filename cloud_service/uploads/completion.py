@@ -53,7 +53,7 @@ async def complete(node: Node, admission: Admission, arrived: Arrived, within: W
     Raises NotAVideo, NotInspected, NotADocument, and LessonNotFound for a course that was deleted meanwhile; what was
     moved by then, the caller removes (`VideoStore.remove`).
     """
-    title, media_type, found = admission.place.title, arrived.media_type, NOT_LOOKED_INTO
+    title, media_type, found = admission.title, arrived.media_type, NOT_LOOKED_INTO
     if admission.place.kind == "file":
         media_type = await asyncio.to_thread(document_type, arrived.path)
         title = with_ending(title, media_type)
@@ -127,4 +127,4 @@ async def _write_down(node: Node, video: StoredVideo, admission: Admission, with
 def _owner_grant(admission: Admission) -> Grant:
     viewer = admission.viewer
     scope = Scope(viewer.id, admission.course_id, ANY)
-    return Grant(scope, admission.teacher_username, "owner", admission.as_of.number, viewer.generation)
+    return Grant(scope, admission.teacher_username, "owner", admission.as_of.number, viewer.generation, True)

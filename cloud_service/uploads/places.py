@@ -54,6 +54,12 @@ class Admission:
     asked_at: float
     quota_bytes: int | None
     """What its user may keep on this node in all, where there is a bound."""
+    lesson_title: str = ""
+
+    @property
+    def title(self) -> str:
+        """What it is to be called: a lesson's video as its lesson is now."""
+        return self.lesson_title if self.place.kind == "course" else self.place.title
 
 
 async def admit(node: Node, viewer: Viewer, place: Place) -> Admission:
@@ -84,6 +90,7 @@ async def admit(node: Node, viewer: Viewer, place: Place) -> Admission:
         as_of=answer.as_of,
         asked_at=asked_at,
         quota_bytes=answer.quota_bytes - answer.used_elsewhere_bytes if place.kind == "practice" else None,
+        lesson_title=answer.lesson_title,
     )
 
 

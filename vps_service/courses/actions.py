@@ -47,6 +47,7 @@ async def change_course(
     title: str | None = None,
     description: str | None = None,
     price: Money | None = None,
+    downloads_allowed: bool | None = None,
 ) -> Course:
     """Change what is given. A price holds for later purchases only; a pending payment keeps its own."""
     course = await queries.owned_course(session, teacher, course_id)
@@ -57,6 +58,9 @@ async def change_course(
         course.title = title
     if description is not None:
         course.description = description
+    if downloads_allowed is not None and downloads_allowed != course.downloads_allowed:
+        course.downloads_allowed = downloads_allowed
+        changes.record(session, "course_downloads_changed", course_id=course.id)
     await session.flush()
     return course
 

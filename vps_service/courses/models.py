@@ -30,6 +30,7 @@ class Course(Row):
     currency: Mapped[str]
     status: Mapped[str] = mapped_column(default="draft")
     rejection_reason: Mapped[str | None]
+    downloads_allowed: Mapped[bool] = mapped_column(default=False)
     deleted_at: Mapped[datetime | None]
     search: Mapped[str] = mapped_column(TSVECTOR, Computed(SEARCHED, persisted=True), deferred=True)
 

@@ -49,6 +49,13 @@ def may_watch_practice(viewer: User | None, owner: User, video: Video | None, *,
     return "public" if video.is_public else None
 
 
+def may_download(via: Via | None, course: Course | None) -> bool:
+    """The original, to be kept. `course` is None for a practice video, which only its owner takes away."""
+    if course is None:
+        return via == "owner"
+    return via in ("owner", "review") or (via == "key" and course.downloads_allowed)
+
+
 def is_hidden(video: Video, via: Via | None) -> bool:
     """Practice videos are known to those only who may watch them, what is to take another's place to owner and admins.
 

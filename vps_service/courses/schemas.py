@@ -25,9 +25,12 @@ class CourseDraft(Body):
 
 
 class CoursePatch(Patch):
+    """`downloads_allowed`: who holds a key may download the videos as they were uploaded."""
+
     title: Title | None = None
     description: Description | None = None
     price: Price | None = None
+    downloads_allowed: bool | None = None
 
 
 class SectionDraft(Body):
@@ -135,6 +138,7 @@ class CourseOut(Out):
     description: str
     price: Money
     status: Status
+    downloads_allowed: bool
     teacher: TeacherCard
     created_at: Moment
 

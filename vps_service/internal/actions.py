@@ -1,6 +1,6 @@
 """What the VPS answers to nodes: who may watch, how a teacher stands, what may go, and what became of a video."""
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -24,7 +24,7 @@ from vps_service.community.queries import right_to_practice
 from vps_service.courses import queries, rules
 from vps_service.courses.actions import delete_course
 from vps_service.courses.errors import CourseNotFound, VideoNotFound
-from vps_service.courses.models import Video
+from vps_service.courses.models import Course, Video
 from vps_service.courses.videos import delete_video, store_video
 from vps_service.followers.models import Teacher
 from vps_service.keys.queries import active_key
@@ -37,30 +37,38 @@ async def answer_access(session: AsyncSession, question: AccessQuestion) -> Acce
     if viewer is None:
         return AccessAnswer(allowed=False, reason="signed_out", as_of=as_of)
     video = await queries.living_video(session, question.video_id)
-    found = await _right(session, viewer, video) if video else None
-    if video is None or found is None or rules.is_hidden(video, found[0]):
+    right = await _right(session, viewer, video) if video else None
+    if video is None or right is None or rules.is_hidden(video, right.via):
         return AccessAnswer(allowed=False, reason="video_not_found", as_of=as_of)
-    via, owner = found
     return AccessAnswer(
-        allowed=via is not None,
-        reason="granted" if via else "key_required",
-        via=via,
+        allowed=right.via is not None,
+        reason="granted" if right.via else "key_required",
+        via=right.via,
         course_id=video.collection_id,
-        teacher_username=owner.username,
+        teacher_username=right.owner.username,
+        may_download=rules.may_download(right.via, right.course),
         as_of=as_of,
     )
 
 
-async def _right(session: AsyncSession, viewer: User, video: Video) -> tuple[Via | None, User] | None:
-    """How this viewer has a right to it, if at all, and whose it is; None when its course is deleted."""
+class Right(NamedTuple):
+    """How a viewer has a right to a video, if at all; whose it is, and of which course unless it is a practice one."""
+
+    via: Via | None
+    owner: User
+    course: Course | None
+
+
+async def _right(session: AsyncSession, viewer: User, video: Video) -> Right | None:
+    """None when its course is deleted."""
     if video.lesson_id is None:
-        return await right_to_practice(session, viewer, video)
+        return Right(*await right_to_practice(session, viewer, video), None)
     found = await queries.lesson_and_course(session, video.lesson_id)
     if found is None or found[1].is_deleted:
         return None
     lesson, course = found
     holds_key = await active_key(session, viewer.id, course.id) is not None
-    return rules.may_watch(viewer, course, lesson, holds_key=holds_key), course.teacher
+    return Right(rules.may_watch(viewer, course, lesson, holds_key=holds_key), course.teacher, course)
 
 
 async def answer_standing(session: AsyncSession, question: StandingQuestion, required: int) -> StandingAnswer:

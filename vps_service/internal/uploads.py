@@ -22,6 +22,7 @@ class Decided:
     refusal: UploadRefusal | None = None
     course_id: UUID | None = None
     replaces: UUID | None = None
+    lesson_title: str = ""
     quota_bytes: int = 0
     used_elsewhere_bytes: int = 0
 
@@ -48,6 +49,7 @@ async def answer_upload(
         course_id=decided.course_id,
         teacher_username=user.username if user and is_allowed else None,
         replaces=decided.replaces,
+        lesson_title=decided.lesson_title,
         quota_bytes=decided.quota_bytes,
         used_elsewhere_bytes=decided.used_elsewhere_bytes,
         as_of=as_of,
@@ -68,7 +70,9 @@ async def _decide_lesson(
     refusal, replaces = rules.may_upload(teacher, course), None
     if refusal is None and course and question.kind == "course":
         refusal, replaces = await _make_room(session, course.id, lesson_id, replace=question.replace)
-    return Decided(refusal, course.id if course and refusal is None else None, replaces)
+    if refusal or found is None:
+        return Decided(refusal)
+    return Decided(course_id=found[1].id, replaces=replaces, lesson_title=found[0].title)
 
 
 async def _make_room(
