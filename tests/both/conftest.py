@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from shared.secrets import make_secrets
 from tests.both.edges import EDGES, Edge, edge_before
 from tests.both.people import Person, make_student, make_teacher
 from tests.both.toptank import TopTank
@@ -19,10 +20,13 @@ def toptank(
     secrets_folder: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[TopTank]:
-    """A module that needs other settings says so in `SETTINGS`."""
-    settings: dict[str, str] = getattr(request.module, "SETTINGS", {})
+    """A module that needs more nodes, or other settings, says so in `NODES` and `SETTINGS`."""
+    nodes, settings = getattr(request.module, "NODES", 1), getattr(request.module, "SETTINGS", {})
+    folder = tmp_path_factory.mktemp("toptank")
+    secrets = secrets_folder if nodes == 1 else folder / "secrets"
+    make_secrets(secrets, nodes=nodes)
     with copy_of(template_url) as database_url:
-        toptank = TopTank(tmp_path_factory.mktemp("toptank"), secrets_folder, database_url, settings)
+        toptank = TopTank(folder, secrets, database_url, settings, routes=[None] * nodes)
         try:
             toptank.start()
             yield toptank

@@ -1,11 +1,9 @@
 """Three nodes and one VPS: each video is where its address says, and every node knows what ended."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from shared.secrets import make_secrets
 from tests.both.people import (
     Course,
     Person,
@@ -20,7 +18,6 @@ from tests.both.people import (
 from tests.both.toptank import Node, TopTank, eventually
 from tests.both.wire import upload_to
 from tests.clips import Clips, padded
-from tests.databases import copy_of
 
 NODES = 3
 BOUND_S = 2.0
@@ -30,27 +27,6 @@ SETTINGS = {
     "TOPTANK_UPLOAD_IDLE_S": "300",  # one upload waits for another, however busy the machine is
     "TOPTANK_UPLOAD_MIN_BYTES_PER_S": "0",
 }
-
-
-@pytest.fixture(scope="module")
-def toptank(template_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TopTank]:
-    folder = tmp_path_factory.mktemp("nodes")
-    secrets = folder / "secrets"
-    make_secrets(secrets, nodes=NODES)
-    with copy_of(template_url) as database_url:
-        toptank = TopTank(folder, secrets, database_url, SETTINGS, routes=[None] * NODES)
-        try:
-            toptank.start()
-            yield toptank
-            toptank.check_nothing_left_over()
-            toptank.check_no_secret_in_logs()
-        finally:
-            toptank.stop()
-
-
-@pytest.fixture(scope="module")
-def teacher(toptank: TopTank) -> Person:
-    return make_teacher(toptank)
 
 
 @pytest.fixture
