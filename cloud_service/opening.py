@@ -169,7 +169,7 @@ async def _loaded(settings: CloudSettings, database: Database) -> Node:
     await resumable.load()
     lives = Lives(settings.playback_open_within_s, settings.playback_idle_s, settings.playback_s)
     playbacks = Playbacks(database, lives, settings.playbacks_per_user)
-    playback_secrets = PlaybackSecrets(database, settings.playback_s)
+    playback_secrets = PlaybackSecrets(database, settings.node_id, settings.playback_s)
     await playbacks.load()
     await playback_secrets.load()
     is_new = rights.position is None and not len(catalogue)

@@ -32,6 +32,7 @@ POINTS = (
     "deletion.row_gone",
     "reconcile.compared",
     "database.set_aside",
+    "playback_secret.replaced",
     "processing.row_kept",
     "processing.moved",
     "processing.ended",

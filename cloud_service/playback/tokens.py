@@ -47,6 +47,11 @@ class Secret:
     made_at: int
 
 
+def of_node(value: bytes, node_id: str) -> bytes:
+    """What a node signs with, of what its database holds: a copy of that is of no use to a node of another name."""
+    return hmac.digest(value, node_id.encode(), hashlib.sha256)
+
+
 def sign(secret: Secret, claims: Claims) -> str:
     said = LAYOUT.pack(secret.number, UUID(claims.video_id).bytes, UUID(claims.playback_id).bytes, claims.ends_at)
     return urlsafe_b64encode(said + _mac(secret, said)).decode()

@@ -20,14 +20,19 @@ class Answer:
 
 
 class Wire:
-    """One connection. Its buffers are small, so that what was sent was nearly all taken by the other side."""
+    """One connection, from `source` if that is given.
 
-    def __init__(self, url: str, timeout_s: float = 15) -> None:
+    Its buffers are small, so that what was sent was nearly all taken by the other side.
+    """
+
+    def __init__(self, url: str, timeout_s: float = 15, source: str | None = None) -> None:
         parts = urlsplit(url)
         self.socket = socket.socket()
         for buffer in (socket.SO_SNDBUF, socket.SO_RCVBUF):
             self.socket.setsockopt(socket.SOL_SOCKET, buffer, SMALL_BUFFER)
         self.socket.settimeout(timeout_s)
+        if source:
+            self.socket.bind((source, 0))
         self.socket.connect((parts.hostname, parts.port))
         self.host = parts.netloc
 

@@ -21,6 +21,7 @@ pytestmark = pytest.mark.anyio
 LIVES = Lives(open_within_s=600, idle_s=3600, in_all_s=43_200)
 VIEWER = Viewer(str(uuid4()), 0, 0)
 VIDEO = str(uuid4())
+NODE = "node-1"
 
 
 @pytest.fixture
@@ -128,7 +129,7 @@ async def test_another_start_of_the_machine_ends_them(database: Database, monkey
 
 
 async def test_links_of_the_last_secret_hold_and_those_of_the_one_before_are_outdated(database: Database) -> None:
-    secrets = PlaybackSecrets(database, replaced_after_s=0)
+    secrets = PlaybackSecrets(database, NODE, replaced_after_s=0)
     await secrets.load()
     claims = Claims(VIDEO, str(uuid4()), 2_000_000_000)
     tokens = [sign(secrets.live[0], claims)]
@@ -138,7 +139,7 @@ async def test_links_of_the_last_secret_hold_and_those_of_the_one_before_are_out
     assert [read(secrets.live, token) for token in tokens[1:]] == [claims, claims]
     with pytest.raises(OutdatedToken):
         read(secrets.live, tokens[0])
-    kept = PlaybackSecrets(database, replaced_after_s=3600)
+    kept = PlaybackSecrets(database, NODE, replaced_after_s=3600)
     await kept.load()
     assert kept.live == secrets.live
 
@@ -147,10 +148,26 @@ async def test_secrets_of_another_database_are_others(tmp_path: Path) -> None:
     tokens, live = [], []
     for name in ("one", "other"):
         database = await Database.open(tmp_path / name)
-        secrets = PlaybackSecrets(database, replaced_after_s=3600)
+        secrets = PlaybackSecrets(database, NODE, replaced_after_s=3600)
         await secrets.load()
         live.append(secrets.live)
         tokens.append(sign(secrets.live[0], Claims(VIDEO, str(uuid4()), 2_000_000_000)))
         await database.close()
     with pytest.raises(NoToken):
         read(live[1], tokens[0])
+
+
+async def test_a_copy_of_the_database_is_of_no_use_to_another_node(database: Database) -> None:
+    own = PlaybackSecrets(database, NODE, replaced_after_s=3600)
+    await own.load()
+    claims = Claims(VIDEO, str(uuid4()), 2_000_000_000)
+    token = sign(own.live[0], claims)
+    for node, holds in ((NODE, True), ("node-2", False)):
+        found = PlaybackSecrets(database, node, replaced_after_s=3600)
+        await found.load()
+        assert [secret.number for secret in found.live] == [secret.number for secret in own.live]
+        if holds:
+            assert read(found.live, token) == claims
+        else:
+            with pytest.raises(NoToken):
+                read(found.live, token)
