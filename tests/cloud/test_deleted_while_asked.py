@@ -27,13 +27,14 @@ async def running(settings: CloudSettings, vps: Answering) -> AsyncIterator[Runn
     async with opened(settings) as node:
         await store(node, VIDEO)
     async with running_node(settings) as running:
-        await eventually(lambda: running.node is not None and running.node.catalogue.is_confirmed)
+        await eventually(lambda: position(running) is not None)
         yield running
 
 
 def position(running: RunningNode) -> int | None:
-    assert running.node is not None
-    return running.node.rights.position.number if running.node.rights.position else None
+    """In the feed, once everything was compared."""
+    node = running.node
+    return node.rights.position.number if node and node.catalogue.is_confirmed and node.rights.position else None
 
 
 @pytest.mark.parametrize("way", ["a link", "the stream"])

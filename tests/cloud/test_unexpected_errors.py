@@ -20,12 +20,15 @@ pytestmark = pytest.mark.anyio
 
 CANARY = "canary-/srv/media/videos-0x7f"
 SOME = "019a0000-0000-7000-8000-000000000000"
-WITHOUT_A_NODE = {("get", "/health/live")}
+WITHOUT_A_NODE = {("get", "/health/live"), ("options", "/uploads"), ("options", "/uploads/{upload_id}")}
 TOLD = {"type", "title", "status", "code", "request_id"}
 
 
 class Failing:
     """In place of a node: whatever is asked of it fails, as nobody has foreseen."""
+
+    def __init__(self, settings: CloudSettings) -> None:
+        self.settings = settings
 
     def __getattr__(self, name: str) -> Any:
         raise RuntimeError(f"{CANARY} {name}")
@@ -34,9 +37,9 @@ class Failing:
 @pytest.fixture
 async def http(settings: CloudSettings) -> AsyncIterator[httpx.AsyncClient]:
     """Of a node that has started, and then everything in it fails."""
-    app, node = create_app(settings), Failing()
+    app, node = create_app(settings), Failing(settings)
     app.state.node, app.state.play = node, Play(node)  # type: ignore[arg-type]
-    app.state.stream = Stream(node, node, node, node)  # type: ignore[arg-type]
+    app.state.stream = Stream(node)  # type: ignore[arg-type]
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://node.test") as client:
         yield client
