@@ -56,6 +56,7 @@ WHO_MAY = {
     "GET /api/lessons/{lesson_id}/upload-place": TEACHER,
     "GET /api/users/me/upload-place": SIGNED_IN,
     "GET /api/users/me/videos": SIGNED_IN,
+    "GET /api/users/me/shared-videos": SIGNED_IN,
     "GET /api/videos/{video_id}": SIGNED_IN,
     "PATCH /api/videos/{video_id}": SIGNED_IN,
     "GET /api/videos/{video_id}/shares": SIGNED_IN,

@@ -198,6 +198,31 @@ async def test_shares_are_listed_page_by_page(vps: Vps, owner: Person, video: UU
     assert set(page["items"][0]) == {"username", "name", "shared_at"}
 
 
+async def test_everybody_finds_what_is_shared_with_them_the_last_first_while_they_may_watch_it(
+    vps: Vps, owner: Person, video: UUID
+) -> None:
+    friend, teacher, admin = await make_student(vps, "ali"), await make_teacher(vps), await make_admin(vps)
+    others = practice_stored(teacher, status="error", reason="There is no picture in it.")
+    await told(vps.node, others)
+    await share(owner, video, friend)
+    await share(teacher, others.about.video_id, friend)
+
+    async def found(query: str = "") -> Any:
+        return done(await friend.get(f"/api/users/me/shared-videos{query}"))
+
+    page = await found("?limit=1")
+    rest = await found(f"?limit=1&cursor={page['next']}")
+    both = page["items"] + rest["items"]
+    assert [one["id"] for one in both] == [str(others.about.video_id), str(video)]
+    assert [one["owner"]["username"] for one in both] == ["omar", "sara"]
+    assert (both[0]["reason"], rest["next"]) == ("", None)
+    assert done(await owner.get("/api/users/me/shared-videos"))["items"] == []
+    done(await admin.post(f"/api/admin/users/{teacher.id}/ban"))
+    assert [one["id"] for one in (await found())["items"]] == [str(video)]
+    await delete_video(vps, owner, video)
+    assert (await found())["items"] == []
+
+
 # --- what is said of it -------------------------------------------------------------------------------------
 
 

@@ -9,17 +9,17 @@ from vps_service.accounts.models import User
 from vps_service.community import queries
 from vps_service.community.schemas import PersonCard, PracticeVideoDetail
 from vps_service.courses.detail import practice_video
-from vps_service.courses.links import addresses
+from vps_service.courses.links import Addresses, addresses
 from vps_service.courses.models import Video
 
 
 async def video_detail(session: AsyncSession, viewer: User, video_id: UUID) -> PracticeVideoDetail:
     """Raises VideoNotFound, also for who may not watch it."""
-    return await detail_of(session, *await queries.seen_video(session, viewer, video_id))
+    return detail_of(*await queries.seen_video(session, viewer, video_id), await addresses(session))
 
 
-async def detail_of(session: AsyncSession, video: Video, owner: User, via: Via) -> PracticeVideoDetail:
-    shown = practice_video(video, await addresses(session))
+def detail_of(video: Video, owner: User, via: Via, nodes: Addresses) -> PracticeVideoDetail:
+    shown = practice_video(video, nodes)
     if via not in ("owner", "review"):
         shown.reason = ""
     return PracticeVideoDetail(

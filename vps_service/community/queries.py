@@ -59,6 +59,21 @@ async def shares_of(session: AsyncSession, video_id: UUID, *, after: UUID | None
     return (await session.scalars(wanted.order_by(VideoShare.id).limit(limit + 1))).all()
 
 
+async def shared_with(
+    session: AsyncSession, user: User, *, after: UUID | None, limit: int
+) -> Sequence[tuple[VideoShare, Video, User]]:
+    """What others share with this user, each with its owner, the newest share first; one more than `limit`."""
+    wanted = (
+        select(VideoShare, Video, User)
+        .join(Video, Video.id == VideoShare.video_id)
+        .join(User, User.id == Video.owner_id)
+        .where(VideoShare.user_id == user.id, User.state == "active", *is_practice)
+    )
+    if after:
+        wanted = wanted.where(VideoShare.id < after)
+    return [row._tuple() for row in await session.execute(wanted.order_by(VideoShare.id.desc()).limit(limit + 1))]
+
+
 @dataclass(frozen=True)
 class PracticeRights:
     """What decides about many at once: owners by id, videos by id and owner, and who they are shared with."""

@@ -12,6 +12,7 @@ from vps_service.community.detail import detail_of, video_detail
 from vps_service.community.errors import CannotShareWithOneself
 from vps_service.community.schemas import PracticeVideoDetail, ShareOut, VideoPatch
 from vps_service.courses.errors import VideoNotFound
+from vps_service.courses.links import addresses
 from vps_service.db import Session
 
 router = APIRouter(prefix="/api", tags=["community"])
@@ -28,7 +29,18 @@ async def show_video(video_id: UUID, viewer: CurrentUser, session: Session) -> P
 async def change_video(video_id: UUID, patch: VideoPatch, owner: CurrentUser, session: Session) -> PracticeVideoDetail:
     """One's own. Fields that are left out stay. Once it is not public any more, strangers stop watching."""
     video = await actions.change_video(session, owner, video_id, **patch.changes())
-    return await detail_of(session, video, owner, "owner")
+    return detail_of(video, owner, "owner", await addresses(session))
+
+
+@router.get("/users/me/shared-videos", summary="Practice videos shared with me", responses=responses(NotAuthenticated))
+async def list_shared_videos(
+    user: CurrentUser, session: Session, limit: paging.Limit = 20, cursor: paging.Cursor = None
+) -> Page[PracticeVideoDetail]:
+    """What was shared last comes first."""
+    rows = await queries.shared_with(session, user, after=paging.after(cursor), limit=limit)
+    nodes = await addresses(session)
+    shown = {share.id: detail_of(video, owner, "shared", nodes) for share, video, owner in rows}
+    return paging.page([share for share, _, _ in rows], limit, lambda share: shown[share.id])
 
 
 @router.get("/videos/{video_id}/shares", summary="Whom a practice video is shared with", responses=of_videos)
