@@ -20,6 +20,7 @@ from cloud_service.playback import routes as playback
 from cloud_service.playback.openapi import document_bytes
 from cloud_service.playback.play import Play
 from cloud_service.playback.stream import Stream
+from cloud_service.posters import routes as posters
 from cloud_service.processing import routes as processing
 from cloud_service.settings import CloudSettings
 from cloud_service.uploads import routes as uploads
@@ -42,9 +43,12 @@ JSON_BYTES = 2**20
 REOPEN_S = 1.0
 
 
+FEATURES = (uploads, tus, videos, playback, posters, processing, captions, files)
+
+
 def _make_routes() -> list[BaseRoute]:
     api = APIRouter(generate_unique_id_function=lambda route: route.name)
-    for feature in (uploads, tus, videos, playback, processing, captions, files, health, metrics, liveness):
+    for feature in (*FEATURES, health, metrics, liveness):
         api.include_router(feature.router)
     return api.routes
 

@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from cloud_service.access.actions import Access
+from cloud_service.access.published import Published
 from cloud_service.access.rights import Rights
 from cloud_service.access.viewers import Viewers
 from cloud_service.clock import VpsClock
@@ -48,6 +49,7 @@ class Node:
     freshness: Freshness
     feed: Feed
     access: Access
+    published: Published
     outbox: Outbox
     news: News
     reconciler: Reconciler

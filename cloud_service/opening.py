@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from cloud_service.access.actions import Access
+from cloud_service.access.published import Published
 from cloud_service.access.rights import Rights
 from cloud_service.access.viewers import Viewers
 from cloud_service.captions.files import list_as_on_disk
@@ -53,16 +54,19 @@ UNREADABLE_TEXT = "Could not decode to UTF-8"
 
 
 class Hearing:
-    """What the feed's news mean beyond rights: videos go, and after a reset everything has to be compared.
+    """What the feed's news mean beyond rights: videos and posters go, and after a reset everything is to be compared.
 
     `is_new`: the node has never heard anything, and began without a video.
     """
 
-    def __init__(self, catalogue: Catalogue, store: VideoStore, reconciler: Reconciler, *, is_new: bool) -> None:
-        self._catalogue, self._store, self._reconciler = catalogue, store, reconciler
+    def __init__(
+        self, catalogue: Catalogue, store: VideoStore, published: Published, reconciler: Reconciler, *, is_new: bool
+    ) -> None:
+        self._catalogue, self._store, self._published, self._reconciler = catalogue, store, published, reconciler
         self._is_new = is_new
 
     async def changed(self, change: Change) -> None:
+        self._published.hear(change)
         for video in deleted_videos(self._catalogue, change):
             await remove_video(self._catalogue, self._store, video)
         if change.kind == "video_deleted":  # on whichever node it was
@@ -70,6 +74,7 @@ class Hearing:
 
     async def was_reset(self, transaction: Transaction) -> None:
         """Deletions may have been missed, but of no video that the VPS has just let in."""
+        self._published.forget()
         if not self._is_new:
             await self._catalogue.doubt(transaction)
         self._is_new = False
@@ -175,6 +180,8 @@ async def _loaded(settings: CloudSettings, database: Database) -> Node:
     is_new = rights.position is None and not len(catalogue)
     outbox = Outbox(database, vps, unwanted, refused)
     reconciler = Reconciler(catalogue, rights, outbox, vps, remove)
+    published = Published(rights, freshness, vps, settings.trust_watching_s)
+    hearing = Hearing(catalogue, store, published, reconciler, is_new=is_new)
     return Node(
         settings=settings,
         database=database,
@@ -185,8 +192,9 @@ async def _loaded(settings: CloudSettings, database: Database) -> Node:
         rights=rights,
         viewers=viewers,
         freshness=freshness,
-        feed=Feed(rights, freshness, vps, Hearing(catalogue, store, reconciler, is_new=is_new), settings.feed_wait_s),
+        feed=Feed(rights, freshness, vps, hearing, settings.feed_wait_s),
         access=Access(rights, freshness, vps, settings),
+        published=published,
         outbox=outbox,
         news=News(database, catalogue, outbox),
         reconciler=reconciler,

@@ -89,6 +89,12 @@ class Rights:
             return True
         return as_of.epoch == self.position.epoch and self._ended.at(user_id, course_ids, video_id) <= as_of.number
 
+    def reflects(self, as_of: Position, course_id: str) -> bool:
+        """Whether nothing newer than the answer is known about the course as a whole."""
+        if self.position is None:
+            return True
+        return as_of.epoch == self.position.epoch and self._changed.at(ANY, [course_id], ANY) <= as_of.number
+
     async def remember(self, grant: Grant, epoch: UUID) -> bool:
         """False when it is not believed."""
         async with self._database.transaction() as transaction:

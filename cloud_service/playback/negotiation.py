@@ -15,7 +15,7 @@ from cloud_service.playback.ranges import Unsatisfiable, wanted_ranges
 from shared.problems import AppError
 
 Headers = list[tuple[bytes, bytes]]
-CACHE_CONTROL = b"private, no-cache"
+OF_A_RIGHT = b"private, no-cache"
 """Whoever asked may keep it, and has to ask again each time: that is what a right's end puts an end to, and with any
 `max-age` would not. What is there already then costs a 304."""
 
@@ -37,13 +37,15 @@ class Answer(NamedTuple):
     length: int = 0
 
 
-def negotiated(method: str, fields: Fields, now: Validators, size: int, media_type: str) -> Answer:
+def negotiated(
+    method: str, fields: Fields, now: Validators, size: int, media_type: str, cache_control: bytes = OF_A_RIGHT
+) -> Answer:
     """To a GET or HEAD. Raises RangeNotSatisfiable, PreconditionFailed."""
     headers = [
         (b"accept-ranges", b"bytes"),
         (b"etag", now.etag),
         (b"last-modified", now.last_modified),
-        (b"cache-control", CACHE_CONTROL),
+        (b"cache-control", cache_control),
         (b"x-content-type-options", b"nosniff"),
     ]
     if not OF_CONDITIONS.isdisjoint(fields):

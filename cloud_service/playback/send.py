@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 from cloud_service.playback.blocks import BLOCK_BYTES, blocks, read_cached
 from cloud_service.playback.conditions import validators_of
 from cloud_service.playback.edge import EDGE_BYTES, Edge, is_plain
-from cloud_service.playback.negotiation import Answer, Headers, negotiated
+from cloud_service.playback.negotiation import OF_A_RIGHT, Answer, Headers, negotiated
 from shared.problems import AppError, InternalError
 
 log = logging.getLogger(__name__)
@@ -24,6 +24,7 @@ class Representation(NamedTuple):
     path: str
     media_type: str
     absence: type[AppError] = InternalError
+    cache_control: bytes = OF_A_RIGHT
 
 
 async def send_file(
@@ -47,7 +48,8 @@ async def send_file(
         if not stat.S_ISREG(state.st_mode):
             raise _unusable(file, "not a file")
         now = validators_of(state)
-        answer = negotiated(scope["method"], dict(reversed(scope["headers"])), now, state.st_size, file.media_type)
+        fields = dict(reversed(scope["headers"]))
+        answer = negotiated(scope["method"], fields, now, state.st_size, file.media_type, file.cache_control)
         headers = answer.headers + also
         is_short = len(answer.body) == 1 and answer.length <= EDGE_BYTES
         if edge and is_short and is_plain(scope["headers"], now, is_part=answer.status != 200):

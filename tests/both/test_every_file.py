@@ -39,7 +39,7 @@ LINKED = {
 }
 """Files that links lead to, and how the links name them."""
 UNLINKED = (
-    rf"{OF_A_VIDEO}/original",  # while there are renditions; whoever may watch has `?rendition=original`
+    rf"{OF_A_VIDEO}/original",  # but to keep it, where that is allowed; whoever may watch has `?rendition=original`
     rf"{OF_A_VIDEO}/video\.json",
     rf"media/parts/{SOME}",
     rf"media/begun/{SOME}\.json",
@@ -186,6 +186,8 @@ AS_THE_FILM = {
     "HEAD /files/{file_id}",
 }
 """For whoever may watch it."""
+FOR_EVERYBODY = {"GET /posters/{video_id}", "HEAD /posters/{video_id}"}
+"""While the course is published."""
 OF_ITS_OWNER = {"GET /videos/{video_id}/processing"}
 ELSEWHERE = {
     "GET /play/{token}/{name}",  # above
@@ -206,7 +208,7 @@ def readable(toptank: TopTank) -> list[str]:
 
 
 def test_of_every_route_it_is_said_who_may_read_there(toptank: TopTank) -> None:
-    assert set(readable(toptank)) == AS_THE_FILM | OF_ITS_OWNER | ELSEWHERE
+    assert set(readable(toptank)) == AS_THE_FILM | FOR_EVERYBODY | OF_ITS_OWNER | ELSEWHERE
 
 
 @pytest.mark.parametrize("who", WHO)
@@ -222,6 +224,15 @@ def test_every_route_shows_the_film_to_whoever_may_watch_it_and_to_nobody_else(s
             assert (200 if status == 201 else status) == expected, (route, query)
 
 
+@pytest.mark.parametrize("who", WHO)
+def test_the_poster_of_what_is_for_sale_and_no_other_file_of_it_is_for_everybody(scene: Scene, who: str) -> None:
+    for route in sorted(FOR_EVERYBODY):
+        method, path = route.split()
+        assert scene.people[who].cloud.send(method, path.format(video_id=scene.film)).status_code == 200
+        for other in (scene.file, f"{scene.film}/original", f"{scene.film}%2foriginal", f"{scene.film}/poster.jpg"):
+            assert scene.people[who].cloud.send(method, path.format(video_id=other)).status_code == 404
+
+
 # --- addresses of files ---------------------------------------------------------------------------------------------
 
 UPWARDS = [
@@ -234,7 +245,7 @@ ENDS = ("", "%00", "%00.mp4", "/", "/.", ";.mp4", "%20", "%0a", "?.mp4", ".", "%
 def addresses(scene: Scene, link: Link, path: str) -> Iterator[str]:
     """How somebody could ask for this file, who knows where it lies."""
     name = path.rpartition("/")[2]
-    bases = (f"/play/{link.token}/", f"/play/{link.token}/captions/", f"/videos/{scene.film}/", "/files/")
+    bases = (f"/play/{link.token}/", f"/play/{link.token}/captions/", f"/videos/{scene.film}/", "/files/", "/posters/")
     for base in (*bases, "/", f"/api/images/{scene.film}/"):
         yield f"{base}{path}"
         yield f"{base}{name}"

@@ -83,6 +83,7 @@ class Answering:
         return {
             contract.ACCESS_KEYS: {"keys": [public_jwk(ACCESS_KEY.public_key())]},
             contract.REPORTS: {"reconcile": self.order},
+            contract.POSTERS: contract.PostersAnswer(are_public=True, as_of=position(0, self.epoch)),
             contract.EVENTS: {"verdict": "applied"},
             contract.RECONCILE_GRANTS: {"wrong": []},
             contract.RECONCILED: {},

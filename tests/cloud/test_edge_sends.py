@@ -75,6 +75,17 @@ async def test_links_are_left_to_the_edge_too(running: RunningNode, video: Store
     assert (answer.headers["content-type"], answer.content) == ("video/mp4", b"")
 
 
+async def test_posters_are_left_to_the_edge_for_everybody_to_keep_a_while(
+    running: RunningNode, video: StoredVideo
+) -> None:
+    assert running.node
+    (running.node.store.folder(video) / "poster.jpg").write_bytes(b"picture")
+    answer = await running.get(f"/posters/{video.id}", headers={"Authorization": ""})
+    assert answer.headers["x-accel-redirect"] == f"/media/videos/{video.owner_id}/{video.id}/poster.jpg"
+    assert (answer.headers["content-type"], answer.content) == ("image/jpeg", b"")
+    assert answer.headers["cache-control"] == "public, max-age=60"
+
+
 @pytest.mark.parametrize(
     "headers",
     [

@@ -65,6 +65,7 @@ WHO_MAY = {
     "GET /api/admin/nodes": ADMIN,
     "GET /internal/access-keys": NODE,
     "POST /internal/access": NODE,
+    "POST /internal/posters": NODE,
     "POST /internal/standing": NODE,
     "POST /internal/upload-rights": NODE,
     "POST /internal/deletions": NODE,

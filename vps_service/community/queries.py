@@ -71,7 +71,8 @@ async def shared_with(
     )
     if after:
         wanted = wanted.where(VideoShare.id < after)
-    return [row._tuple() for row in await session.execute(wanted.order_by(VideoShare.id.desc()).limit(limit + 1))]
+    rows = await session.execute(wanted.order_by(VideoShare.id.desc()).limit(limit + 1))
+    return [(share, video, owner) for share, video, owner in rows]
 
 
 @dataclass(frozen=True)

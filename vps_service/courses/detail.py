@@ -10,13 +10,14 @@ from shared.contract import Via
 from vps_service.accounts.models import User
 from vps_service.courses import queries, rules
 from vps_service.courses.links import Addresses, addresses
-from vps_service.courses.models import Lesson, Video
+from vps_service.courses.models import Course, Lesson, Video
 from vps_service.courses.schemas import (
     CourseDetail,
     CourseOut,
     LessonFile,
     LessonInCourse,
     LessonOut,
+    ListedCourse,
     PracticeVideoOut,
     RenditionOut,
     SectionInCourse,
@@ -37,10 +38,29 @@ async def course_detail(session: AsyncSession, viewer: User | None, course_id: U
     videos: dict[UUID | None, list[Video]] = defaultdict(list)
     for video in await queries.videos_of_course(session, course.id):
         videos[video.lesson_id].append(video)
-    for lesson in await queries.lessons_of(session, course.id):
+    lessons = await queries.lessons_of(session, course.id)
+    for lesson in lessons:
         via = rules.may_watch(viewer, course, lesson, holds_key=holds_key)
-        sections[lesson.section_id].lessons.append(_lesson(lesson, videos[lesson.id], via, nodes))
-    return CourseDetail(**CourseOut.model_validate(course).__dict__, sections=list(sections.values()))
+        shown = _lesson(lesson, videos[lesson.id], via, nodes)
+        shown.poster_url = shown.poster_url if rules.shows_posters(course) else None
+        sections[lesson.section_id].lessons.append(shown)
+    posters = [lesson.poster_url for section in sections.values() for lesson in section.lessons if lesson.poster_url]
+    return CourseDetail(
+        **CourseOut.model_validate(course).__dict__,
+        poster_url=posters[0] if posters else None,
+        sections=list(sections.values()),
+    )
+
+
+async def listed(session: AsyncSession, courses: Sequence[Course]) -> dict[UUID, ListedCourse]:
+    """Published courses, by id, as everybody sees them in a list."""
+    nodes, first = await addresses(session), await queries.first_videos(session, [course.id for course in courses])
+    return {
+        course.id: ListedCourse(
+            **CourseOut.model_validate(course).__dict__, poster_url=nodes.poster(first.get(course.id))
+        )
+        for course in courses
+    }
 
 
 def _lesson(lesson: Lesson, videos: Sequence[Video], via: Via | None, nodes: Addresses) -> LessonInCourse:
@@ -52,6 +72,7 @@ def _lesson(lesson: Lesson, videos: Sequence[Video], via: Via | None, nodes: Add
         can_open=via is not None,
         video_id=current.id if current and via else None,
         uri=nodes.uri(current) if current and via else None,
+        poster_url=nodes.poster(current),
         status=current.status if current else None,
         reason=current.reason if current and sees_all else "",
         duration_s=current.duration_s if current else None,

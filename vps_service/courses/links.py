@@ -28,6 +28,12 @@ class Addresses:
         what = f"files/{video.id}" if video.kind == "file" else f"videos/{video.id}/stream"
         return f"{self.urls[video.node_id]}/{what}?after={self.known}"
 
+    def poster(self, video: Video | None) -> str | None:
+        """For everybody while its course is published; None until it is ready, and while its node is unknown."""
+        if video is None or video.status != "ready" or video.node_id not in self.urls:
+            return None
+        return f"{self.urls[video.node_id]}/posters/{video.id}"
+
 
 async def addresses(session: AsyncSession) -> Addresses:
     known = (await changes.number_now(session)).number

@@ -1,7 +1,8 @@
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from uuid import UUID
 
 from sqlalchemy import Select, func, select
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import joinedload
 
@@ -105,6 +106,19 @@ async def courses_of(
     if after:
         wanted = wanted.where(Course.id < after)
     return (await session.scalars(wanted.order_by(Course.id.desc()).limit(limit and limit + 1))).all()
+
+
+async def first_videos(session: AsyncSession, course_ids: Collection[UUID]) -> dict[UUID, Video]:
+    """Of each course the first that is ready, in the order of the lessons."""
+    wanted = (
+        select(Lesson.course_id, Video)
+        .join(Section, Section.id == Lesson.section_id)
+        .join(Video, Video.lesson_id == Lesson.id)
+        .where(Lesson.course_id.in_(course_ids), Video.status == "ready", *is_current)
+        .order_by(Lesson.course_id, Section.position, Lesson.position)
+        .ext(distinct_on(Lesson.course_id))
+    )
+    return {row.course_id: row.Video for row in await session.execute(wanted)}
 
 
 async def sections_of(session: AsyncSession, course_id: UUID) -> Sequence[Section]:

@@ -9,16 +9,16 @@ from vps_service import paging
 from vps_service.accounts.current import CurrentTeacher, CurrentUser, MaybeUser
 from vps_service.accounts.errors import WrongRole
 from vps_service.courses import actions, errors, queries
-from vps_service.courses.detail import course_detail, practice_video
+from vps_service.courses.detail import course_detail, listed, practice_video
 from vps_service.courses.links import addresses
 from vps_service.courses.schemas import (
     CourseDetail,
     CourseDraft,
-    CourseOut,
     CoursePatch,
     LessonDraft,
     LessonOut,
     LessonPatch,
+    ListedCourse,
     OwnCourseOut,
     PracticeVideoOut,
     SectionDraft,
@@ -38,9 +38,10 @@ async def list_courses(
     teacher: Annotated[Text | None, Query(max_length=32, description="A teacher's username.")] = None,
     limit: paging.Limit = 20,
     cursor: paging.Cursor = None,
-) -> Page[CourseOut]:
+) -> Page[ListedCourse]:
     rows = await queries.published(session, q=q, teacher=teacher, after=paging.after(cursor), limit=limit)
-    return paging.page(rows, limit, CourseOut.model_validate)
+    shown = await listed(session, rows)
+    return paging.page(rows, limit, lambda course: shown[course.id])
 
 
 @router.get(

@@ -66,6 +66,11 @@ def is_hidden(video: Video, via: Via | None) -> bool:
     return video.replaces_id is not None and via not in ("owner", "review")
 
 
+def shows_posters(course: Course | None) -> bool:
+    """Whether anybody at all may see the posters of its lessons' videos: of what is for sale, previews or not."""
+    return course is not None and course.is_public
+
+
 def may_upload(teacher: Teacher | None, course: Course | None) -> UploadRefusal | None:
     """What forbids this teacher to upload into lessons of this course, or None when nothing does."""
     if teacher is None:

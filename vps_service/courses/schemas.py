@@ -114,12 +114,14 @@ class LessonInCourse(LessonOut):
     """`can_open`: whether this caller may watch it now; `video_id` and `uri` are null for whoever may not.
 
     They and the rest of the video are null or empty until one is uploaded. `reason` says to its teacher why it could
-    not be processed; `replacement`, to them too, what is to take the video's place once it is ready.
+    not be processed; `replacement`, to them too, what is to take the video's place once it is ready. `poster_url` is
+    for everybody, as the course's is.
     """
 
     can_open: bool
     video_id: UUID | None
     uri: str | None
+    poster_url: str | None
     status: VideoStatus | None
     reason: str
     duration_s: float | None
@@ -143,13 +145,19 @@ class CourseOut(Out):
     created_at: Moment
 
 
+class ListedCourse(CourseOut):
+    """`poster_url` is a picture of its first video, for everybody: null until there is one and it is published."""
+
+    poster_url: str | None
+
+
 class OwnCourseOut(CourseOut):
     """The teacher's and the admin's view."""
 
     rejection_reason: str | None
 
 
-class CourseDetail(CourseOut):
+class CourseDetail(ListedCourse):
     sections: list[SectionInCourse]
 
 

@@ -12,6 +12,8 @@ from shared.contract import (
     DeletionQuestion,
     Event,
     EventAnswer,
+    PostersAnswer,
+    PostersQuestion,
     StandingAnswer,
     StandingQuestion,
     Via,
@@ -69,6 +71,12 @@ async def _right(session: AsyncSession, viewer: User, video: Video) -> Right | N
     lesson, course = found
     holds_key = await active_key(session, viewer.id, course.id) is not None
     return Right(rules.may_watch(viewer, course, lesson, holds_key=holds_key), course.teacher, course)
+
+
+async def answer_posters(session: AsyncSession, question: PostersQuestion) -> PostersAnswer:
+    as_of = await changes.position(session)
+    course = await session.get(Course, question.course_id)
+    return PostersAnswer(are_public=rules.shows_posters(course), as_of=as_of)
 
 
 async def answer_standing(session: AsyncSession, question: StandingQuestion, required: int) -> StandingAnswer:

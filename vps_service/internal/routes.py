@@ -29,6 +29,11 @@ async def access(question: contract.AccessQuestion, session: Session) -> contrac
     return await actions.answer_access(session, question)
 
 
+@router.post(contract.POSTERS, summary="May anybody see the posters of this course's videos?")
+async def posters(question: contract.PostersQuestion, session: Session) -> contract.PostersAnswer:
+    return await actions.answer_posters(session, question)
+
+
 @router.post(contract.STANDING, summary="What is this teacher's standing?")
 async def standing(question: contract.StandingQuestion, session: Session, vps: CurrentVps) -> contract.StandingAnswer:
     return await actions.answer_standing(session, question, vps.settings.followers_required)
