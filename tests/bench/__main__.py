@@ -8,13 +8,13 @@ import shutil
 import sys
 from pathlib import Path
 
-from tests.bench import checks, feed, processing, revocation, streaming, uploads
+from tests.bench import checks, feed, playback, processing, revocation, uploads
 from tests.bench.figures import table
-from tests.bench.rig import make_film, running_rig
-from tests.bench.streaming import FILM_MIB, MIB
+from tests.bench.rig import running_rig
 
 FOLDER = Path(".toptank/bench").absolute()
 REPORT = Path(".toptank/bench.json")
+FILM_BYTES = 16 * 2**20
 
 
 def machine() -> str:
@@ -27,11 +27,10 @@ def machine() -> str:
 def main() -> None:
     shutil.rmtree(FOLDER, ignore_errors=True)
     with running_rig(FOLDER) as rig:
-        film = make_film(FOLDER / "film.mp4", FILM_MIB * MIB)
-        video_id = rig.upload(film)["id"]
+        video_id = rig.upload(rig.film(FILM_BYTES))["id"]
         rig.wait_until_ready(video_id)
         figures = [
-            *streaming.measure(rig, film, video_id),
+            *playback.measure(rig),
             *checks.measure(rig, video_id),
             feed.catch_up(rig),
             *uploads.measure(rig),

@@ -2,7 +2,7 @@
 
 import operator
 import statistics
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 
 ALTERNATIONS = 5
@@ -42,6 +42,17 @@ def compared(name: str, unit: str, target: str, ours: Callable[[], float], peer:
     ratio = statistics.median(mine / theirs for mine, theirs in pairs)
     mine, theirs = (statistics.median(side) for side in zip(*pairs, strict=True))
     return Figure(name, round(mine, 2), unit, round(theirs, 2), round(ratio, 3), target)
+
+
+def waits(name: str, ours: Sequence[float], theirs: Sequence[float] = ()) -> list[Figure]:
+    """p50 and p99 of what was measured in seconds, against a peer's."""
+    figures = []
+    for place, quantile in ((50, "p50"), (99, "p99")):
+        mine, its = (statistics.quantiles(side, n=100)[place - 1] * 1000 if side else None for side in (ours, theirs))
+        assert mine is not None
+        peer, ratio = (round(its, 2), round(mine / its, 2)) if its else (None, None)
+        figures.append(Figure(f"{name}, {quantile}", round(mine, 2), "ms", peer, ratio))
+    return figures
 
 
 def table(figures: Iterable[Figure]) -> str:

@@ -12,14 +12,16 @@ from itertools import cycle
 from urllib.parse import urlsplit
 
 BUFFER_BYTES = 2**20
+HEAD_BYTES = 2048
 CONNECTIONS = 16
 
 
 @dataclass(frozen=True)
 class Load:
-    """What one run gave."""
+    """What one run gave; `received` are all bytes, those of answers that were not awaited too."""
 
     requests: int
+    received: int
     seconds: float
 
     @property
@@ -28,13 +30,32 @@ class Load:
         return self.requests / self.seconds
 
 
+class Answer:
+    """One that is being received: `expect` is how it has to begin."""
+
+    def __init__(self, expect: bytes) -> None:
+        self._expect = expect
+        self._left = -1
+
+    def take(self, received: memoryview) -> bool:
+        """Whether that was the last of it. Raises ValueError when it is another than was expected."""
+        if self._left < 0:
+            head, _, _ = bytes(received[:HEAD_BYTES]).partition(b"\r\n\r\n")
+            if not head.startswith(self._expect):
+                raise ValueError(f"unexpected answer: {head[:200]!r}")
+            length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+            self._left = length + len(head) + 4
+        self._left -= len(received)
+        return self._left == 0
+
+
 class _Connection:
     def __init__(self, address: tuple[str, int], requests: Iterator[bytes], expect: bytes) -> None:
         self.socket = socket.create_connection(address)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._requests, self._expect = requests, expect
-        self._left = 0
-        self.done = 0
+        self._answer = Answer(expect)
+        self.done = self.received = 0
 
     def ask(self) -> bool:
         """False when there is nothing more to ask."""
@@ -42,7 +63,7 @@ class _Connection:
         if wanted is None:
             return False
         self.socket.sendall(wanted)
-        self._left = -1
+        self._answer = Answer(self._expect)
         return True
 
     def receive(self, buffer: memoryview) -> bool:
@@ -50,17 +71,16 @@ class _Connection:
         count = self.socket.recv_into(buffer)
         if count == 0:
             raise ConnectionError("the server closed the connection")
-        if self._left < 0:
-            head, _, _ = bytes(buffer[: min(count, 2048)]).partition(b"\r\n\r\n")
-            if not head.startswith(self._expect):
-                raise ValueError(f"unexpected answer: {head[:200]!r}")
-            length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
-            self._left = length + len(head) + 4
-        self._left -= count
-        if self._left:
+        self.received += count
+        if not self._answer.take(buffer[:count]):
             return True
         self.done += 1
         return self.ask()
+
+
+def address_of(url: str) -> tuple[str, int]:
+    parts = urlsplit(url)
+    return parts.hostname or "127.0.0.1", parts.port or 80
 
 
 def request(url: str, headers: dict[str, str]) -> bytes:
@@ -73,10 +93,9 @@ def request(url: str, headers: dict[str, str]) -> bytes:
 def run(url: str, requests: Sequence[bytes], *, status: int, seconds: float | None = 2.0) -> Load:
     """Connections share the requests out and go round them for `seconds`, or once each without a limit.
 
-    Raises ValueError on any answer of another status.
+    Each has those of every `CONNECTIONS`th place. Raises ValueError on any answer of another status.
     """
-    parts = urlsplit(url)
-    address = (parts.hostname or "127.0.0.1", parts.port or 80)
+    address = address_of(url)
     buffer = memoryview(bytearray(BUFFER_BYTES))
     expect = f"HTTP/1.1 {status}".encode()
     shares = [requests[number % len(requests) :: CONNECTIONS] for number in range(CONNECTIONS)]
@@ -93,4 +112,5 @@ def run(url: str, requests: Sequence[bytes], *, status: int, seconds: float | No
         took = time.perf_counter() - started
     for connection in connections:
         connection.socket.close()
-    return Load(sum(connection.done for connection in connections), took)
+    done, received = (sum(getattr(one, what) for one in connections) for what in ("done", "received"))
+    return Load(done, received, took)
