@@ -21,7 +21,6 @@ JWKS = "/.well-known/jwks.json"
 INTERNAL = "/internal"
 ACCESS_KEYS = f"{INTERNAL}/access-keys"
 ACCESS = f"{INTERNAL}/access"
-POSTERS = f"{INTERNAL}/posters"
 STANDING = f"{INTERNAL}/standing"
 UPLOAD_RIGHTS = f"{INTERNAL}/upload-rights"
 DELETIONS = f"{INTERNAL}/deletions"
@@ -88,18 +87,6 @@ class AccessAnswer(Out):
     course_id: UUID | None = None
     teacher_username: str | None = None
     may_download: bool = False
-    as_of: Position
-
-
-# --- node -> VPS: is this course there for everybody, so that the posters of its videos may be? ------------
-
-
-class PostersQuestion(Body):
-    course_id: UUID
-
-
-class PostersAnswer(Out):
-    are_public: bool
     as_of: Position
 
 

@@ -10,7 +10,8 @@ from cloud_service.access.single_flight import SingleFlight
 from cloud_service.clock import uptime
 from cloud_service.freshness import Freshness
 from cloud_service.vps import Vps
-from shared.contract import POSTERS, Change, PostersAnswer, PostersQuestion
+from shared.contract import Change
+from shared.posters import POSTERS, PostersAnswer, PostersQuestion
 from shared.problems import AppError
 
 log = logging.getLogger(__name__)

@@ -18,6 +18,7 @@ from cloud_service.opening import open_node
 from cloud_service.settings import CloudSettings
 from cloud_service.videos.models import StoredVideo
 from shared import contract
+from shared.posters import POSTERS, PostersAnswer
 from shared.tokens import public_jwk, sign_access
 from tests.cloud.made_up import MadeUpVps, response_of
 from tests.cloud.things import COURSE, EPOCH, TEACHER, USER, allowed, denied, position
@@ -83,7 +84,7 @@ class Answering:
         return {
             contract.ACCESS_KEYS: {"keys": [public_jwk(ACCESS_KEY.public_key())]},
             contract.REPORTS: {"reconcile": self.order},
-            contract.POSTERS: contract.PostersAnswer(are_public=True, as_of=position(0, self.epoch)),
+            POSTERS: PostersAnswer(are_public=True, as_of=position(0, self.epoch)),
             contract.EVENTS: {"verdict": "applied"},
             contract.RECONCILE_GRANTS: {"wrong": []},
             contract.RECONCILED: {},

@@ -12,7 +12,7 @@ from cloud_service.access.published import AT_ONCE, Published
 from cloud_service.db import Database
 from cloud_service.settings import CloudSettings
 from cloud_service.vps import Vps
-from shared.contract import POSTERS, PostersAnswer
+from shared.posters import POSTERS, PostersAnswer
 from tests.cloud.deciding import DecidingNode
 from tests.cloud.made_up import MadeUpVps, bodies, response_of
 from tests.cloud.things import COURSE, EPOCH, MARK, TEACHER, USER, VIDEO, change, position

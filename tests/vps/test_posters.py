@@ -4,7 +4,7 @@ from uuid import UUID
 
 import pytest
 
-from shared.contract import POSTERS, PostersQuestion
+from shared.posters import POSTERS, PostersQuestion
 from tests.vps.people import done, draft_course, make_admin, make_teacher, published_course, store_video
 from tests.vps.running import Vps
 

@@ -12,13 +12,12 @@ from shared.contract import (
     DeletionQuestion,
     Event,
     EventAnswer,
-    PostersAnswer,
-    PostersQuestion,
     StandingAnswer,
     StandingQuestion,
     Via,
 )
 from shared.killpoints import killpoint
+from shared.posters import PostersAnswer, PostersQuestion
 from vps_service import changes
 from vps_service.accounts.models import User
 from vps_service.accounts.queries import signed_in_user

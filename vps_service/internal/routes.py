@@ -5,6 +5,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query, Request
 
 from shared import contract
+from shared.posters import POSTERS, PostersAnswer, PostersQuestion
 from shared.problems import NotAuthenticated, responses
 from shared.serving import is_stopping
 from shared.tokens import public_jwk
@@ -29,8 +30,8 @@ async def access(question: contract.AccessQuestion, session: Session) -> contrac
     return await actions.answer_access(session, question)
 
 
-@router.post(contract.POSTERS, summary="May anybody see the posters of this course's videos?")
-async def posters(question: contract.PostersQuestion, session: Session) -> contract.PostersAnswer:
+@router.post(POSTERS, summary="May anybody see the posters of this course's videos?")
+async def posters(question: PostersQuestion, session: Session) -> PostersAnswer:
     return await actions.answer_posters(session, question)
 
 
