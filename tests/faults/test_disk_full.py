@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.both.people import done
+from tests.both.playing import link_of
 from tests.both.toptank import PROCESSED_WITHIN_S, Worker, eventually
 from tests.clips import Clips
 from tests.faults.acts import Cast, written_down
@@ -111,3 +112,18 @@ def test_a_disk_that_becomes_full_while_a_rendition_is_written_makes_it_wait_and
     filler.go()
     eventually(lambda: is_ready(cast, large), PROCESSED_WITHIN_S)
     assert {attempt for attempt, _, _ in steps(cast, large)} == {1}
+
+
+def test_on_a_full_disk_films_are_watched_all_the_same(world: World, cast: Cast) -> None:
+    """Also by whoever begins only then."""
+    course, video_id = cast.course_on_sale()
+    watching, beginning = cast.buyer_of(course), cast.buyer_of(course)
+    link, filler = link_of(world, watching.buyer, video_id), Filler(world.cloud.folder / "media")
+    filler.take_all_but(0)
+    try:
+        assert link.follow().body == cast.film
+        begun = link_of(world, beginning.buyer, video_id)
+        assert begun.follow().body == cast.film
+    finally:
+        filler.go()
+    assert [one.follow().body for one in (link, begun)] == [cast.film] * 2
