@@ -11,7 +11,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from cloud_service.db import FILE
-from cloud_service.playback.tokens import Claims, Secret, sign
+from cloud_service.playback.tokens import Claims, Secret, of_node, sign
 from tests.bench import load
 from tests.bench.beside import OURS, Server, copy_node, node
 from tests.bench.figures import ALTERNATIONS, Figure
@@ -20,6 +20,8 @@ from tests.bench.rig import Rig
 FEW, MANY = 100, 100_000
 ASKED_AT_ONCE = 20_000
 LIFE_S = 3600
+NODE = "node-1"
+"""Whose copies they are."""
 
 
 def fill(database: Path, count: int) -> list[str]:
@@ -29,13 +31,13 @@ def fill(database: Path, count: int) -> list[str]:
         playback = dict(connection.execute("SELECT * FROM playbacks WHERE has_moved = 0 LIMIT 1").fetchone())
         grant = dict(connection.execute("SELECT * FROM grants WHERE user_id = ?", (playback["user_id"],)).fetchone())
         newest = "SELECT number, value, made_at FROM playback_secrets ORDER BY number DESC"
-        secret = Secret(*connection.execute(newest).fetchone())
+        number, value, made_at = connection.execute(newest).fetchone()
         made = [(str(uuid4()), str(uuid4())) for _ in range(count)]
         with connection:
             connection.execute("DELETE FROM playbacks")
             _insert(connection, "playbacks", [{**playback, "id": one, "user_id": user} for one, user in made])
             _insert(connection, "grants", [{**grant, "user_id": user} for _, user in made])
-    ends_at = int(time.time()) + LIFE_S
+    secret, ends_at = Secret(number, of_node(value, NODE), made_at), int(time.time()) + LIFE_S
     tokens = (sign(secret, Claims(playback["video_id"], one, ends_at)) for one, _ in made)
     return [f"/play/{token}/sd.mp4" for token in tokens]
 
