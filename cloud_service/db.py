@@ -25,6 +25,8 @@ MAKES, JOINS = "rwc", "rw"
 """How SQLite is to open the file (https://www.sqlite.org/uri.html)."""
 DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 """Result codes that speak of what is in the file. A lock, a full disk or too many open files are no damage."""
+PRIVATE, PASSED_THROUGH = 0o600, 0o711
+"""Modes of the file, and of a folder in which an edge of another user finds the videos."""
 WHOLE = "whole"
 """Remembered once the rows stand for what is on the disk; without it they have to be made from there first."""
 
@@ -85,7 +87,8 @@ class Database:
     @classmethod
     async def open(cls, path: Path) -> "Database":
         """Raises sqlite3.DatabaseError for a file that is damaged, NewerSchema for one of a later release."""
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(PASSED_THROUGH, parents=True, exist_ok=True)
+        _make_private(path)
         return await cls._opened(path, MAKES, _migrate)
 
     @classmethod
@@ -177,6 +180,14 @@ class Database:
         await self._writer.execute("COMMIT")
         for hook in transaction.commit_hooks:
             hook()
+
+
+def _make_private(path: Path) -> None:
+    """It holds what links are signed with. What SQLite lays beside it gets the same mode."""
+    path.touch(PRIVATE)
+    for suffix in ("", "-wal", "-shm"):
+        with suppress(FileNotFoundError, PermissionError):
+            path.with_name(path.name + suffix).chmod(PRIVATE)
 
 
 async def to_its_end(step: Awaitable[Any]) -> None:

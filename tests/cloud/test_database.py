@@ -1,7 +1,9 @@
 """One writer: transactions do not mix, a cancelled one leaves nothing, memory follows the file."""
 
 import asyncio
+import os
 import sqlite3
+import stat
 from pathlib import Path
 
 import pytest
@@ -111,6 +113,24 @@ async def test_a_durable_transaction_waits_for_the_disk_and_the_next_need_not(da
         async with database.transaction(durable=durable) as transaction:
             levels.append((await transaction.fetch("PRAGMA synchronous"))[0][0])
     assert levels == [1, 2, 2, 1]
+
+
+@pytest.mark.parametrize("was_there", [False, True])
+async def test_nobody_else_reads_the_file_or_what_lies_beside_it(tmp_path: Path, was_there: bool) -> None:
+    """Who knows its secrets signs links."""
+    path, before = tmp_path / "node" / "node.sqlite3", os.umask(0)
+    try:
+        if was_there:
+            path.parent.mkdir()
+            path.touch(0o644)
+        database = await Database.open(path)
+        async with database.transaction() as transaction:
+            await transaction.execute("INSERT INTO remembered (name, value) VALUES ('a', 'b')")
+        modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
+        await database.close()
+    finally:
+        os.umask(before)
+    assert modes == {"node.sqlite3": 0o600, "node.sqlite3-wal": 0o600, "node.sqlite3-shm": 0o600}
 
 
 # --- the schema -----------------------------------------------------------------------------------------
