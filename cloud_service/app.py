@@ -71,8 +71,13 @@ async def _keep_open(app: FastAPI, settings: CloudSettings, node: Node) -> None:
             await node.database.broken.wait()
             _show(app, None)
         await end_uploads(node)
+        left = await node.playbacks.left_over()
         node = await _reopened(settings)
         _show(app, node)
+        try:
+            await node.playbacks.end_left_over(left)
+        except sqlite3.Error:
+            log.exception("playbacks ended untold", extra={"playbacks": len(left)})
 
 
 async def _reopened(settings: CloudSettings) -> Node:

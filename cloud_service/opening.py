@@ -18,10 +18,11 @@ from cloud_service.feed import Feed
 from cloud_service.freshness import Freshness
 from cloud_service.guard import damage_of, set_aside, watch
 from cloud_service.node import Node
-from cloud_service.outbox import Outbox
+from cloud_service.outbox import Outbox, announce_lost_playbacks
 from cloud_service.playback.models import Lives
 from cloud_service.playback.playbacks import Playbacks
 from cloud_service.playback.secrets import PlaybackSecrets
+from cloud_service.playback.timelines import Timelines
 from cloud_service.processing.news import News
 from cloud_service.processing.queue import enqueue_missing
 from cloud_service.reconcile import Reconciler
@@ -54,15 +55,23 @@ UNREADABLE_TEXT = "Could not decode to UTF-8"
 
 
 class Hearing:
-    """What the feed's news mean beyond rights: videos and posters go, and after a reset everything is to be compared.
+    """What the feed's news mean beyond rights: videos, posters and playbacks go, after a reset everything is compared.
 
     `is_new`: the node has never heard anything, and began without a video.
     """
 
     def __init__(
-        self, catalogue: Catalogue, store: VideoStore, published: Published, reconciler: Reconciler, *, is_new: bool
+        self,
+        catalogue: Catalogue,
+        store: VideoStore,
+        published: Published,
+        reconciler: Reconciler,
+        playbacks: Playbacks,
+        *,
+        is_new: bool,
     ) -> None:
         self._catalogue, self._store, self._published, self._reconciler = catalogue, store, published, reconciler
+        self._playbacks = playbacks
         self._is_new = is_new
 
     async def changed(self, change: Change) -> None:
@@ -71,6 +80,8 @@ class Hearing:
             await remove_video(self._catalogue, self._store, video)
         if change.kind == "video_deleted":  # on whichever node it was
             await self._catalogue.take_place_of(str(change.video_id))
+        if change.kind == "playback_moved":
+            await self._playbacks.move(str(change.playback_id))
 
     async def was_reset(self, transaction: Transaction) -> None:
         """Deletions may have been missed, but of no video that the VPS has just let in."""
@@ -79,6 +90,7 @@ class Hearing:
             await self._catalogue.doubt(transaction)
         self._is_new = False
         transaction.on_commit(self._reconciler.want)
+        transaction.on_commit(self._playbacks.tell_again)
 
 
 async def open_database(path: Path) -> Database:
@@ -104,6 +116,9 @@ async def _load_catalogue(database: Database, store: VideoStore) -> Catalogue:
     if not was_whole:
         await rebuild_uploads(database, store)
         on_disk = await asyncio.to_thread(store.read_rows)
+        if on_disk:
+            async with database.transaction() as transaction:
+                await announce_lost_playbacks(transaction)
         await catalogue.rebuild(on_disk)
         if on_disk:
             log.warning("catalogue rebuilt from the disk", extra={"videos": len(on_disk)})
@@ -172,16 +187,15 @@ async def _loaded(settings: CloudSettings, database: Database) -> Node:
     space = Space(settings.media, settings.disk_reserve_bytes)
     resumable = ResumableUploads(database, store, catalogue, space, settings.upload_kept_s)
     await resumable.load()
-    lives = Lives(settings.playback_open_within_s, settings.playback_idle_s, settings.playback_s)
-    playbacks = Playbacks(database, lives, settings.playbacks_per_user)
+    outbox = Outbox(database, vps, unwanted, refused, lambda playback_id: playbacks.move(playback_id))
+    playbacks = _playbacks(settings, database, Timelines(catalogue, store), outbox, clock)
     playback_secrets = PlaybackSecrets(database, settings.node_id, settings.playback_s)
     await playbacks.load()
     await playback_secrets.load()
     is_new = rights.position is None and not len(catalogue)
-    outbox = Outbox(database, vps, unwanted, refused)
     reconciler = Reconciler(catalogue, rights, outbox, vps, remove)
     published = Published(rights, freshness, vps, settings.trust_watching_s)
-    hearing = Hearing(catalogue, store, published, reconciler, is_new=is_new)
+    hearing = Hearing(catalogue, store, published, reconciler, playbacks, is_new=is_new)
     return Node(
         settings=settings,
         database=database,
@@ -208,6 +222,20 @@ async def _loaded(settings: CloudSettings, database: Database) -> Node:
         space=space,
         resumable=resumable,
         keys=IdempotencyKeys(database),
+    )
+
+
+def _playbacks(
+    settings: CloudSettings, database: Database, timelines: Timelines, outbox: Outbox, clock: VpsClock
+) -> Playbacks:
+    return Playbacks(
+        database,
+        Lives(settings.playback_open_within_s, settings.playback_idle_s, settings.playback_s),
+        settings.playbacks_per_user,
+        timelines,
+        outbox.wake,
+        clock.now,
+        settings.playback_told_every_s,
     )
 
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Container
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from uuid_utils.compat import uuid7
 
@@ -15,6 +16,7 @@ from cloud_service.videos.models import SELECT_VIDEOS, StoredVideo
 from cloud_service.vps import Vps, VpsFailed, VpsRefused, VpsUnreachable
 from shared.contract import EVENTS, Event, EventAnswer, VideoStored
 from shared.killpoints import killpoint
+from shared.playbacks import PlaybacksLost, PlaybackTold
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +27,7 @@ TRIES = 8
 NEVER_UNDERSTOOD = (400, 422)
 """Answers that are about the event itself. Any other refusal (keys, clocks) can be mended: try again."""
 DOWN = 503
-WAITING = "SELECT number, video_id FROM outbox WHERE set_aside IS NULL ORDER BY number"
+WAITING = "SELECT number, video_id, playback_id FROM outbox WHERE set_aside IS NULL ORDER BY number"
 STILL_WAITING = "SELECT event FROM outbox WHERE set_aside IS NULL AND number = ?"
 
 
@@ -40,17 +42,36 @@ class Backlog:
 
 async def announce(transaction: Transaction, about: VideoStored) -> None:
     """To be sent by whoever runs the node's outbox."""
-    event = Event(id=uuid7(), about=about)
+    await _add(transaction, Event(id=uuid7(), about=about), video_id=str(about.video_id))
+
+
+async def announce_playback(transaction: Transaction, about: PlaybackTold) -> None:
+    """In place of whatever waits or was set aside about this playback: it is all in there."""
+    playback_id = str(about.playback_id)
+    await transaction.execute("DELETE FROM outbox WHERE playback_id = ?", (playback_id,))
+    await _add(transaction, Event(id=uuid7(), about=about), playback_id=playback_id)
+
+
+async def announce_lost_playbacks(transaction: Transaction) -> None:
+    """This database was just made: it knows of none of the playbacks that the VPS believes to go on here."""
+    await _add(transaction, Event(id=uuid7(), about=PlaybacksLost(lost_at=datetime.now(UTC))))
+
+
+async def _add(transaction: Transaction, event: Event, *, video_id: str = "", playback_id: str = "") -> None:
     await transaction.execute(
-        "INSERT INTO outbox (event, video_id, added_at) VALUES (?, ?, ?)",
-        (event.model_dump_json(), str(about.video_id), int(time.time())),
+        "INSERT INTO outbox (event, video_id, playback_id, added_at) VALUES (?, ?, ?, ?)",
+        (event.model_dump_json(), video_id, playback_id, int(time.time())),
     )
+
+
+async def _ignored(_: str) -> None: ...
 
 
 class Outbox:
     """The events of one video go in the order they came; one that fails holds up its own video and no other.
 
-    `unwanted` is told of a video that the VPS will never want, `refused` of one that nothing is to become of, and why.
+    `unwanted` is told of a video that the VPS will never want, `refused` of one that nothing is to become of, and why;
+    `moved` of a playback whose viewer has begun to watch elsewhere.
     """
 
     def __init__(
@@ -59,8 +80,10 @@ class Outbox:
         vps: Vps,
         unwanted: Callable[[str], Awaitable[None]],
         refused: Callable[[str, str], Awaitable[None]],
+        moved: Callable[[str], Awaitable[None]] = _ignored,
     ) -> None:
-        self._database, self._vps, self._unwanted, self._refused = database, vps, unwanted, refused
+        self._database, self._vps = database, vps
+        self._unwanted, self._refused, self._moved = unwanted, refused, moved
         self._news = asyncio.Event()
         self._sending = asyncio.Lock()
 
@@ -110,8 +133,8 @@ class Outbox:
         """
         held_up: set[str] = set()
         for row in await self._database.fetch(WAITING):
-            number, video_id = row["number"], row["video_id"]
-            if video_id in held_up or (only is not None and video_id not in only):
+            number, about = row["number"], row["video_id"] or row["playback_id"]
+            if about in held_up or (only is not None and about not in only):
                 continue
             async with self._sending:
                 try:
@@ -120,7 +143,7 @@ class Outbox:
                 except VpsFailed as error:
                     if error.answered_status == DOWN:
                         raise
-                    held_up.add(video_id)
+                    held_up.add(about)
                     await self._count_failure(number, error.answered_status)
         return len(held_up)
 
@@ -133,25 +156,31 @@ class Outbox:
             await self._set_aside(number, f"{error.answered_status} {error.answered_body}")
             return
         killpoint("outbox.answered")
-        if answer.verdict == "unknown":
+        if isinstance(event.about, VideoStored) and answer.verdict == "unknown":
             await self._set_aside(number, "the VPS has no place for the video")
             return
-        if answer.verdict == "unwanted":
-            log.warning("video unwanted", extra={"video_id": event.about.video_id})
-            await self._unwanted(str(event.about.video_id))
-        if answer.verdict == "refused":
-            log.warning("video refused", extra={"video_id": event.about.video_id, "reason": answer.reason})
-            await self._refused(str(event.about.video_id), answer.reason)
+        if isinstance(event.about, VideoStored):
+            await self._heed(str(event.about.video_id), answer)
+        elif isinstance(event.about, PlaybackTold) and answer.verdict == "unwanted":
+            await self._moved(str(event.about.playback_id))
         async with self._database.transaction() as transaction:
             await transaction.execute("DELETE FROM outbox WHERE number = ?", (number,))
-            if answer.verdict == "refused":  # whatever else was to be told of it, the VPS will not hear of
-                await transaction.execute("DELETE FROM outbox WHERE video_id = ?", (str(event.about.video_id),))
+
+    async def _heed(self, video_id: str, answer: EventAnswer) -> None:
+        if answer.verdict == "unwanted":
+            log.warning("video unwanted", extra={"video_id": video_id})
+            await self._unwanted(video_id)
+        if answer.verdict == "refused":
+            log.warning("video refused", extra={"video_id": video_id, "reason": answer.reason})
+            await self._refused(video_id, answer.reason)
+            async with self._database.transaction() as transaction:  # nothing else of it will the VPS hear of
+                await transaction.execute("DELETE FROM outbox WHERE video_id = ?", (video_id,))
 
     async def _count_failure(self, number: int, status: int) -> None:
         async with self._database.transaction() as transaction:
             await transaction.execute("UPDATE outbox SET failures = failures + 1 WHERE number = ?", (number,))
-            (row,) = await transaction.fetch("SELECT failures FROM outbox WHERE number = ?", (number,))
-        if row["failures"] >= TRIES:
+            rows = await transaction.fetch("SELECT failures FROM outbox WHERE number = ?", (number,))
+        if rows and rows[0]["failures"] >= TRIES:  # it may have been replaced meanwhile
             await self._set_aside(number, f"answered {status} {TRIES} times")
 
     async def _set_aside(self, number: int, reason: str) -> None:

@@ -172,7 +172,26 @@ ALTER TABLE grants ADD COLUMN may_download INTEGER NOT NULL DEFAULT 0; -- the or
 UPDATE grants SET may_download = 1 WHERE via = 'owner';
 DELETE FROM grants WHERE via = 'review'; -- of courses these may, of practice videos not: they are asked about again
 """
-MIGRATIONS = (FIRST, SECOND, THIRD, FOURTH, FIFTH)
+SIXTH = """
+-- What the VPS is told of a playback is all that is known of it, so that the newest word stands for those before.
+ALTER TABLE outbox ADD COLUMN playback_id TEXT NOT NULL DEFAULT ''; -- and no video_id then
+CREATE INDEX outbox_playback ON outbox (playback_id);
+DELETE FROM playbacks; -- of which nobody was told
+ALTER TABLE playbacks ADD COLUMN began_unix REAL NOT NULL DEFAULT 0; -- `began_at` by the VPS's clock
+ALTER TABLE playbacks ADD COLUMN viewed_at REAL; -- when the first bytes of moving picture were sent, as that
+ALTER TABLE playbacks ADD COLUMN watched TEXT NOT NULL DEFAULT '[]'; -- JSON, stretches in seconds of the video
+ALTER TABLE playbacks ADD COLUMN run TEXT; -- JSON, what was sent since the last seek
+-- Where a user was in a video the last time; `at` in Unix seconds.
+CREATE TABLE positions (
+    user_id TEXT NOT NULL,
+    video_id TEXT NOT NULL,
+    position_s REAL NOT NULL,
+    at REAL NOT NULL,
+    PRIMARY KEY (user_id, video_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX positions_video ON positions (video_id);
+"""
+MIGRATIONS = (FIRST, SECOND, THIRD, FOURTH, FIFTH, SIXTH)
 """Each brings the file from one schema version (PRAGMA user_version) to the next. None that was released may change."""
 CACHE_TABLES = ("grants", "teachers", "deleted_courses")
 """What the VPS told us, and can be asked again."""

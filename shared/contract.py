@@ -11,7 +11,8 @@ from uuid import UUID
 
 from pydantic import Field, model_validator
 
-from shared.schemas import Body, Moment, Out
+from shared.playbacks import PlaybacksLost, PlaybackTold
+from shared.schemas import Body, Moment, Out, Seconds
 from shared.settings import HttpUrl
 
 VPS = "vps"
@@ -34,7 +35,6 @@ RECONCILED = f"{INTERNAL}/reconcile/done"
 
 
 Count = Annotated[int, Field(ge=0, lt=2**63)]
-Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 VideoKind = Literal["course", "practice", "file"]
 """A lesson's video, a video of a user's own, or a lesson's file: kept and deleted like a video, but never played."""
@@ -221,11 +221,14 @@ class VideoStored(Body):
     stored_at: Moment
 
 
+About = Annotated[VideoStored | PlaybackTold | PlaybacksLost, Field(discriminator="kind")]
+
+
 class Event(Body):
-    """One entry of a node's outbox; the same `id` is applied once however often it is sent."""
+    """One entry of a node's outbox; the same `id`, or the same word of a playback, counts once however often sent."""
 
     id: UUID
-    about: VideoStored
+    about: About
 
 
 Verdict = Literal["applied", "unwanted", "unknown", "refused"]
@@ -237,7 +240,8 @@ class EventAnswer(Out):
     `unwanted`: the VPS has deleted this video or its course, the node should drop it. `unknown`: the VPS has no place
     for it, because it lost the course in a restore; the node keeps the video and sets the event aside, and the next
     comparing announces it again. `refused`: it came after another that was stored elsewhere at the same time. Both
-    sides keep it, in error for this `reason`, until its owner deletes it; nothing more is made of it.
+    sides keep it, in error for this `reason`, until its owner deletes it; nothing more is made of it. Of a playback
+    `unwanted` says that its viewer began to watch elsewhere: it is to end as `moved`.
     """
 
     verdict: Verdict
@@ -248,13 +252,14 @@ class EventAnswer(Out):
 
 
 class Change(Out):
-    """A change of a right, numbered without gaps in the order of commits."""
+    """A change of a right, or a playback that has moved elsewhere; numbered without gaps in the order of commits."""
 
     number: int
     kind: str
     user_id: UUID | None = None
     course_id: UUID | None = None
     video_id: UUID | None = None
+    playback_id: UUID | None = None
 
 
 class Changes(Out):

@@ -34,7 +34,7 @@ class ChangeRow(Base):
             " 'course_published', 'course_unpublished', 'course_deleted',"
             " 'video_deleted', 'lesson_preview_changed',"
             " 'video_shared', 'video_unshared', 'video_visibility_changed', 'practice_videos_hidden',"
-            " 'course_downloads_changed')",
+            " 'course_downloads_changed', 'playback_moved')",
             name="kind",
         ),
     )
@@ -46,6 +46,7 @@ class ChangeRow(Base):
     user_id: Mapped[UUID | None]
     course_id: Mapped[UUID | None]
     video_id: Mapped[UUID | None]
+    playback_id: Mapped[UUID | None]
 
 
 class ChangeCounter(Base):
@@ -81,6 +82,7 @@ Kind = Literal[
     "video_visibility_changed",
     "practice_videos_hidden",
     "course_downloads_changed",
+    "playback_moved",
 ]
 
 
@@ -91,9 +93,10 @@ def record(
     user_id: UUID | None = None,
     course_id: UUID | None = None,
     video_id: UUID | None = None,
+    playback_id: UUID | None = None,
 ) -> None:
     """Announce a change with this transaction. It is numbered at the commit, so that the counter is locked last."""
-    change = ChangeRow(kind=kind, user_id=user_id, course_id=course_id, video_id=video_id)
+    change = ChangeRow(kind=kind, user_id=user_id, course_id=course_id, video_id=video_id, playback_id=playback_id)
     session.info.setdefault(PENDING, []).append(change)
 
 

@@ -9,6 +9,7 @@ from vps_service.followers.models import Follow, Teacher
 from vps_service.keys.models import Key
 from vps_service.nodes.models import Node, NodeKey, ReceivedEvent, SpentToken
 from vps_service.payments.models import LedgerEntry, Payment
+from vps_service.playbacks.models import Playback
 
 __all__ = [
     "Base",
@@ -22,6 +23,7 @@ __all__ = [
     "Node",
     "NodeKey",
     "Payment",
+    "Playback",
     "ReceivedEvent",
     "RefreshToken",
     "Section",

@@ -38,8 +38,9 @@ class VpsSettings(DatabaseSettings):
     """`vps_url` is what clients see; pages of `cors_origins` may read what it answers, besides its own. Nodes are known
     by the database: `toptank add-node`.
 
-    A user may keep `practice_quota_bytes` of practice videos, on all nodes together. Changes are kept
-    `changes_kept_days` for nodes that were away. `image_bytes` and `image_pixels` bound profile images.
+    A user may keep `practice_quota_bytes` of practice videos and watch `playbacks_per_user` videos at once, on all
+    nodes together. Changes are kept `changes_kept_days` for nodes that were away. `image_bytes` and `image_pixels`
+    bound profile images.
     """
 
     vps_host: str = "127.0.0.1"
@@ -62,6 +63,7 @@ class VpsSettings(DatabaseSettings):
     currency: str = Field("EGP", pattern="^[A-Z]{3}$")
     platform_fee_percent: int = Field(0, ge=0, le=100)
     practice_quota_bytes: int = Field(2 * 2**30, ge=0)
+    playbacks_per_user: int = Field(2, ge=1)
     image_bytes: int = Field(8 * 2**20, ge=1)
     image_pixels: int = Field(24_000_000, ge=1)
 

@@ -19,7 +19,7 @@ from shared.contract import AccessAnswer, Change, Position, StandingAnswer
 from shared.killpoints import killpoint
 
 EPOCH, NUMBER, MARK = "feed_epoch", "feed_position", "feed_mark"
-ADDS_ONLY = ("key_granted", "course_published", "user_activated", "video_shared")
+ADDS_ONLY = ("key_granted", "course_published", "user_activated", "video_shared", "playback_moved")
 """Changes that end no right; a new one is asked for when its holder first watches."""
 
 

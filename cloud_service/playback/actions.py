@@ -26,9 +26,10 @@ async def begin_playback(node: Node, viewer: Viewer, video_id: UUID) -> Watching
         names |= {links.DOWNLOAD}
     languages = await languages_of(node.database, video.id)
     ends_at = int(time.time() + node.playbacks.lives.in_all_s)
+    resume_at_s = await node.playbacks.resume_at_s(viewer, video)
     playback = await node.playbacks.begin(viewer, video.id, has_original=links.ORIGINAL in names)
     token = sign(node.playback_secrets.live[0], Claims(video.id, playback.id, ends_at))
-    return Watching(playback, video, token, names, tuple(languages), ends_at)
+    return Watching(playback, video, token, names, tuple(languages), ends_at, resume_at_s)
 
 
 def _names(node: Node, video: StoredVideo) -> frozenset[str]:

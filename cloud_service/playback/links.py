@@ -27,6 +27,11 @@ def offers_original(video: StoredVideo) -> bool:
     return video.plays and not video.renditions
 
 
+def is_moving_picture(name: str) -> bool:
+    """Of a name that leads to something: whether that is a rendition or the original."""
+    return name == ORIGINAL or name.endswith(".mp4")
+
+
 def linked(store: VideoStore, video: StoredVideo, name: str, *, has_original: bool) -> Representation:
     """What a link of this name leads to; the original where that was offered. Raises LinkNotFound."""
     if (found := _RENDITION.fullmatch(name)) and video.rendition(found[1]):

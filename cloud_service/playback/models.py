@@ -1,12 +1,16 @@
 """One viewer watching one video through signed links, and how long that lasts."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from cloud_service.access.models import Viewer
+from cloud_service.playback.watched import Run, Sent
 from cloud_service.videos.models import StoredVideo
+from shared.intervals import Stretch
+from shared.playbacks import PlaybackEnd
 
 State = Literal["live", "expired", "moved"]
+NEVER = float("-inf")
 
 
 class Lives(NamedTuple):
@@ -22,6 +26,9 @@ class Playback:
     """Times are in seconds of the machine's uptime. One that has `moved` made room for a later one of its viewer.
 
     With `has_original` it began before anything was made of the video, and can go on with what it began with.
+
+    `began_unix`, `viewed_at` and `ended_unix` are in Unix seconds by the VPS's clock; it is a view once moving picture
+    was sent. `sent` is what was so since `watched` and `run` were last brought up to date.
     """
 
     id: str
@@ -31,6 +38,23 @@ class Playback:
     used_at: float | None = None
     has_original: bool = False
     has_moved: bool = False
+    began_unix: float = 0.0
+    viewed_at: float | None = None
+    ended_unix: float | None = None
+    end: PlaybackEnd | None = None
+    sent: list[Sent] = field(default_factory=list)
+    watched: list[Stretch] = field(default_factory=list)
+    run: Run | None = None
+    told_at: float = NEVER
+
+    def unix(self, moment: float) -> float:
+        """The same by the VPS's clock, as that was when it began."""
+        return self.began_unix + moment - self.began_at
+
+    def ended(self, end: PlaybackEnd, unix_s: float) -> None:
+        """The first word holds."""
+        if self.end is None:
+            self.end, self.ended_unix = end, unix_s
 
     def state(self, now: float, lives: Lives) -> State:
         if self.has_moved:
@@ -52,3 +76,4 @@ class Watching:
     names: frozenset[str]
     languages: tuple[str, ...]
     ends_at: int
+    resume_at_s: float | None

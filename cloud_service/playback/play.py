@@ -13,7 +13,7 @@ from cloud_service.media.names import content_disposition
 from cloud_service.node import Node
 from cloud_service.playback.edge import edge_of
 from cloud_service.playback.errors import DownloadNotAllowed, PlaybackExpired, PlaybackMoved, PlaybackNotFound
-from cloud_service.playback.links import DOWNLOAD, download_name, linked, original
+from cloud_service.playback.links import DOWNLOAD, download_name, is_moving_picture, linked, original
 from cloud_service.playback.models import Playback
 from cloud_service.playback.negotiation import Headers
 from cloud_service.playback.refusal import answer_or_refuse
@@ -72,7 +72,11 @@ class Play:
             node.playbacks.use(playback, now)
             return may_go_on(node.catalogue, node.access, playback.viewer, video, is_download=is_download)
 
-        await send_file(scope, receive, send, file, also=also, may_go_on=goes_on, edge=self._edge)
+        async def noted(start: int, stop: int) -> None:
+            await node.playbacks.sends(playback, name, start, stop)
+
+        shown = noted if is_moving_picture(name) else None
+        await send_file(scope, receive, send, file, also=also, may_go_on=goes_on, edge=self._edge, noted=shown)
 
     def _download(self, playback: Playback, video: StoredVideo) -> Representation:
         """Raises DownloadNotAllowed."""

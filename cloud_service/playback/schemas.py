@@ -69,7 +69,7 @@ class PlaybackOut(Out):
             renditions=[RenditionOut.model_validate(made, from_attributes=True) for made in video.renditions],
             duration_s=video.duration_s,
             viewer_label=viewer_label,
-            resume_at_s=None,
+            resume_at_s=watching.resume_at_s,
             expires_at=datetime.fromtimestamp(watching.ends_at, UTC),
         )
 

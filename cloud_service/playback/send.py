@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 import stat
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import NamedTuple
 
 from starlette.types import Receive, Scope, Send
@@ -16,6 +16,9 @@ from cloud_service.playback.negotiation import OF_A_RIGHT, Answer, Headers, nego
 from shared.problems import AppError, InternalError
 
 log = logging.getLogger(__name__)
+
+Noted = Callable[[int, int], Awaitable[None]]
+"""Told of bytes of the file, from where up to where, just before they are sent or left to the edge."""
 
 
 class Representation(NamedTuple):
@@ -36,6 +39,7 @@ async def send_file(
     also: Headers,
     may_go_on: Callable[[], bool],
     edge: Edge | None = None,
+    noted: Noted | None = None,
 ) -> None:
     """Answer a GET or HEAD, with the headers `also`. `may_go_on` is asked before every block of a long answer.
 
@@ -53,12 +57,15 @@ async def send_file(
         headers = answer.headers + also
         is_short = len(answer.body) == 1 and answer.length <= EDGE_BYTES
         if edge and is_short and is_plain(scope["headers"], now, is_part=answer.status != 200):
+            await _note(noted, answer)
             await _leave(send, headers, edge.address_of(file.path))
             return
         at_once = _read_at_once(handle, answer)
+        if at_once is not None:
+            await _note(noted, answer)
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         if at_once is None:
-            await _send_blocks(handle, answer, receive, send, may_go_on)
+            await _send_blocks(handle, answer, receive, send, may_go_on, noted)
         else:
             await send({"type": "http.response.body", "body": at_once})
     finally:
@@ -90,6 +97,13 @@ async def _leave(send: Send, headers: Headers, address: bytes) -> None:
     await send({"type": "http.response.body", "body": b""})
 
 
+async def _note(noted: Noted | None, answer: Answer) -> None:
+    """Of an answer that is sent at once, in one piece or none."""
+    for piece in answer.body:
+        if noted and isinstance(piece, range):
+            await noted(piece.start, piece.stop)
+
+
 def _read_at_once(handle: int, answer: Answer) -> bytes | bytearray | memoryview | None:
     """The whole body, if that is short and in memory."""
     if not answer.body:
@@ -102,15 +116,17 @@ def _read_at_once(handle: int, answer: Answer) -> bytes | bytearray | memoryview
 
 
 async def _send_blocks(
-    handle: int, answer: Answer, receive: Receive, send: Send, may_go_on: Callable[[], bool]
+    handle: int, answer: Answer, receive: Receive, send: Send, may_go_on: Callable[[], bool], noted: Noted | None
 ) -> None:
     """Until everything is sent, the client has gone, or it may not go on: the server cuts what is left unfinished."""
     gone = asyncio.ensure_future(_disconnected(receive))
     left = answer.length
     try:
-        async for block in _blocks_of(handle, answer):
+        async for block, start in _blocks_of(handle, answer):
             if gone.done() or not may_go_on():
                 return
+            if noted and start is not None:
+                await noted(start, start + len(block))
             left -= len(block)
             await send({"type": "http.response.body", "body": block, "more_body": left > 0})
     except (EOFError, OSError) as error:
@@ -119,13 +135,16 @@ async def _send_blocks(
         gone.cancel()
 
 
-async def _blocks_of(handle: int, answer: Answer) -> AsyncIterator[bytes | bytearray | memoryview]:
+async def _blocks_of(handle: int, answer: Answer) -> AsyncIterator[tuple[bytes | bytearray | memoryview, int | None]]:
+    """Each with where in the file it begins, if it is of the file."""
     for piece in answer.body:
         if isinstance(piece, bytes):
-            yield piece
+            yield piece, None
             continue
+        start = piece.start
         async for block in blocks(handle, piece.start, piece.stop):
-            yield block
+            yield block, start
+            start += len(block)
 
 
 async def _disconnected(receive: Receive) -> None:

@@ -125,6 +125,7 @@ class Catalogue:
             await transaction.execute("DELETE FROM videos WHERE id = ?", (video.id,))
             await transaction.execute(HAS_ITS_PLACE, (video.id,))
             await transaction.execute("DELETE FROM captions WHERE video_id = ?", (video.id,))
+            await transaction.execute("DELETE FROM positions WHERE video_id = ?", (video.id,))
             await transaction.execute("DELETE FROM resumable_uploads WHERE id = ?", (video.id,))
             await dequeue(transaction, video.id)
 

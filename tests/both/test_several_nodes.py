@@ -121,6 +121,32 @@ def test_signing_out_everywhere_is_everywhere(toptank: TopTank, spread: tuple[Co
     eventually(lambda: [viewer.watch_at(uri).status_code for uri in uris] == [401] * NODES, within_s=BOUND_S)
 
 
+def test_a_third_playback_ends_the_oldest_wherever_that_is(toptank: TopTank, spread: tuple[Course, list[str]]) -> None:
+    course, videos = spread
+    viewer = make_student(toptank)
+    enroll(viewer, course)
+
+    def begin(number: int) -> str:
+        answer = viewer.at(toptank.nodes[number]).cloud.post(f"/videos/{videos[number]}/playback")
+        return str(done(answer, 201)["mp4"][0]["url"])
+
+    def watch(url: str) -> int:
+        return toptank.http.get(url).status_code
+
+    first = begin(0)
+    second = begin(1)
+    assert [watch(first), watch(second)] == [200, 200]
+    third = begin(2)
+    eventually(lambda: watch(first) == 410, within_s=BOUND_S)
+    refused(toptank.http.get(first), 410, "playback_moved")
+    assert [watch(second), watch(third)] == [200, 200]
+    fourth = begin(0)
+    eventually(lambda: watch(second) == 410, within_s=BOUND_S)
+    assert [watch(third), watch(fourth)] == [200, 200]
+    grants = [node.sql("SELECT count(*) FROM grants WHERE user_id = ?", viewer.id) for node in toptank.nodes]
+    assert grants == [[(1,)]] * NODES  # it was the end of no right
+
+
 def test_one_lesson_takes_one_video_whichever_node_it_is_sent_to(
     toptank: TopTank, teacher: Person, spread: tuple[Course, list[str]], clips: Clips
 ) -> None:

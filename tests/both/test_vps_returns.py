@@ -98,7 +98,7 @@ def test_an_announcement_that_was_answered_into_nothing_is_sent_again_and_counts
 
 def announcement(video: dict[str, object], event_id: str, teacher: Person) -> str:
     about = {name: video[name] for name in VideoStored.model_fields if video.get(name) is not None}
-    about |= {"video_id": video["id"], "owner_id": teacher.id}
+    about |= {"kind": "video_stored", "video_id": video["id"], "owner_id": teacher.id}
     return Event.model_validate({"id": event_id, "about": about}).model_dump_json()
 
 

@@ -75,7 +75,7 @@ class Answering:
             return contract.VideosCompared(unknown=[], gone=[one for one in held if one in self.gone], missing=[])
         if path == contract.ACCESS:
             return (allowed if UUID(body["user_id"]) in self.paid else denied)(epoch=self.epoch)
-        if path == contract.EVENTS and (reason := self.refused.get(UUID(body["about"]["video_id"]))):
+        if path == contract.EVENTS and (reason := self._refusal(body["about"])):
             return contract.EventAnswer(verdict="refused", reason=reason)
         if path == contract.UPLOAD_RIGHTS:
             return self.may_upload
@@ -89,6 +89,9 @@ class Answering:
             contract.RECONCILE_GRANTS: {"wrong": []},
             contract.RECONCILED: {},
         }[path]
+
+    def _refusal(self, about: dict[str, Any]) -> str | None:
+        return self.refused.get(UUID(about["video_id"])) if about["kind"] == "video_stored" else None
 
     async def _list_changes(self, asked: dict[str, Any]) -> contract.Changes:
         head = len(self.changes)

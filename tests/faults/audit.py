@@ -2,7 +2,7 @@
 
 A1 every acknowledged write exists; A2 files and rows match one to one, nothing is half done, and both sides say the
 same of every video; A3 paid is exactly one live key, refunded none; A4 what nodes remember is what the VPS would say;
-A5 no ffmpeg runs without a job; A6 outboxes drain; A7 new work is accepted.
+A5 no ffmpeg runs without a job; A6 outboxes drain, and views are known; A7 new work is accepted.
 """
 
 import hashlib
@@ -37,6 +37,7 @@ def audit(world: World, cast: Cast) -> None:
     for node in world.nodes:
         settled(lambda node=node: remembered_rights_are_true(world, node))  # type: ignore[misc]
         settled(lambda node=node: ffmpeg_has_a_job(node))  # type: ignore[misc]
+        settled(lambda node=node: views_are_told(world, node))  # type: ignore[misc]
 
 
 def settled(check: Callable[[], None], within_s: float = SOON_S) -> None:
@@ -223,7 +224,14 @@ def ffmpeg_has_a_job(node: Node) -> None:
 def outbox_drains(world: World, node: Node) -> None:
     """And nothing was set aside in it, but what nobody can place any more."""
     eventually(lambda: {video for (video,) in node.sql("SELECT video_id FROM outbox")} <= world.ledger.orphaned)
-    assert not node.sql("SELECT * FROM outbox WHERE set_aside IS NULL")
+    eventually(lambda: not node.sql("SELECT * FROM outbox WHERE set_aside IS NULL"))
+
+
+def views_are_told(world: World, node: Node) -> None:
+    """Of each playback that goes on the VPS knows, and of each view."""
+    known = dict(world.sql("SELECT id::text, viewed_at IS NOT NULL FROM playbacks"))
+    here = node.sql("SELECT id, viewed_at IS NOT NULL FROM playbacks")
+    assert {one: known.get(one) for one, _ in here} == {one: bool(is_view) for one, is_view in here}
 
 
 def new_work_is_accepted(world: World, cast: Cast) -> None:

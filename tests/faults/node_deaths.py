@@ -181,5 +181,6 @@ SCENARIOS: dict[str, Scenario] = {
     "database.set_aside": sets_its_database_aside,
     **playback_deaths.SCENARIOS,
     **resumable_deaths.SCENARIOS,
+    **playback_deaths.SCENARIOS,
 }
 """What brings a node to each point."""

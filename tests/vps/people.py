@@ -180,7 +180,11 @@ async def published_course(vps: Vps, teacher: Person, amount: int = 10_000, **ho
     return course
 
 
-def video_stored(course: Course, **changes: Any) -> Event:
+class VideoEvent(Event):
+    about: VideoStored
+
+
+def video_stored(course: Course, **changes: Any) -> VideoEvent:
     about = {
         "video_id": uuid7(),
         "lesson_id": course.lesson_id,
@@ -192,20 +196,20 @@ def video_stored(course: Course, **changes: Any) -> Event:
         "duration_s": 12.5,
         "stored_at": "2026-11-21T09:00:00Z",
     }
-    return Event(id=uuid7(), about=VideoStored.model_validate(about | changes))
+    return VideoEvent(id=uuid7(), about=VideoStored.model_validate(about | changes))
 
 
-def practice_stored(owner: Person, **changes: Any) -> Event:
+def practice_stored(owner: Person, **changes: Any) -> VideoEvent:
     """A practice video of this user's."""
     about = video_stored(Course(owner, str(owner.id), "", ""), lesson_id=None).about
     told = {"video_kind": "practice", "title": "Hijaz, slowly", "media_type": "video/webm"} | changes
-    return Event(id=uuid7(), about=about.model_copy(update=told))
+    return VideoEvent(id=uuid7(), about=about.model_copy(update=told))
 
 
-def again(event: Event, **changes: Any) -> Event:
+def again(event: VideoEvent, **changes: Any) -> VideoEvent:
     """The same video told of once more, in the state that it is in by now."""
     about = VideoStored.model_validate(event.about.model_dump() | changes)
-    return Event(id=uuid7(), about=about)
+    return VideoEvent(id=uuid7(), about=about)
 
 
 async def told(node: Node, event: Event) -> str:

@@ -207,7 +207,7 @@ async def test_everybody_finds_their_own_newest_first_page_by_page(vps: Vps, stu
     assert video.pop("uri").startswith(f"http://node-1.test/videos/{first}/stream?after=")
     assert video == {
         **{"id": str(first), "title": "a", "status": "processing", "reason": "", "renditions": []},
-        **{"duration_s": 12.5, "size": 1_000_000, "media_type": "video/webm"},
+        **{"duration_s": 12.5, "size": 1_000_000, "media_type": "video/webm", "views": 0},
     }
 
 

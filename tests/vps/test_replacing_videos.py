@@ -6,11 +6,12 @@ from uuid import UUID
 
 import pytest
 
-from shared.contract import DELETIONS, EVENTS, RECONCILE_VIDEOS, DeletionQuestion, Event, VideosHeld
+from shared.contract import DELETIONS, EVENTS, RECONCILE_VIDEOS, DeletionQuestion, VideosHeld
 from tests.vps.nodes import another_node
 from tests.vps.people import (
     Course,
     Person,
+    VideoEvent,
     access,
     again,
     announced,
@@ -50,7 +51,7 @@ async def old(vps: Vps, course: Course) -> UUID:
     return await store_video(vps, course, status="ready")
 
 
-async def replacing(vps: Vps, course: Course, old: UUID, **changes: Any) -> Event:
+async def replacing(vps: Vps, course: Course, old: UUID, **changes: Any) -> VideoEvent:
     """A video that is to take the old one's place, which its node told of."""
     event = video_stored(course, replaces=old, **changes)
     assert await told(vps.node, event) == "applied"

@@ -1,7 +1,7 @@
 """A course as it is shown: its own fields, and its lessons with which of them this viewer may open."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -24,6 +24,9 @@ from vps_service.courses.schemas import (
     VideoOut,
 )
 from vps_service.keys.queries import active_key
+from vps_service.playbacks.queries import views_of
+
+Views = Mapping[UUID, int]
 
 
 async def course_detail(session: AsyncSession, viewer: User | None, course_id: UUID) -> CourseDetail:
@@ -39,9 +42,11 @@ async def course_detail(session: AsyncSession, viewer: User | None, course_id: U
     for video in await queries.videos_of_course(session, course.id):
         videos[video.lesson_id].append(video)
     lessons = await queries.lessons_of(session, course.id)
+    sees_views = rules.may_watch_all(viewer, course, holds_key=False) is not None
+    views = await views_of(session, [one.id for of in videos.values() for one in of]) if sees_views else {}
     for lesson in lessons:
         via = rules.may_watch(viewer, course, lesson, holds_key=holds_key)
-        shown = _lesson(lesson, videos[lesson.id], via, nodes)
+        shown = _lesson(lesson, videos[lesson.id], via, nodes, views)
         shown.poster_url = shown.poster_url if rules.shows_posters(course) else None
         sections[lesson.section_id].lessons.append(shown)
     posters = [lesson.poster_url for section in sections.values() for lesson in section.lessons if lesson.poster_url]
@@ -63,7 +68,7 @@ async def listed(session: AsyncSession, courses: Sequence[Course]) -> dict[UUID,
     }
 
 
-def _lesson(lesson: Lesson, videos: Sequence[Video], via: Via | None, nodes: Addresses) -> LessonInCourse:
+def _lesson(lesson: Lesson, videos: Sequence[Video], via: Via | None, nodes: Addresses, views: Views) -> LessonInCourse:
     current = next((video for video in videos if video.is_current), None)
     coming = min((video for video in videos if video.replaces_id), key=lambda video: video.came_late, default=None)
     sees_all = via in ("owner", "review")
@@ -77,7 +82,8 @@ def _lesson(lesson: Lesson, videos: Sequence[Video], via: Via | None, nodes: Add
         reason=current.reason if current and sees_all else "",
         duration_s=current.duration_s if current else None,
         renditions=_renditions(current) if current else [],
-        replacement=_video(coming, nodes) if coming and sees_all else None,
+        views=views.get(current.id, 0) if current and sees_all else None,
+        replacement=_video(coming, nodes, views) if coming and sees_all else None,
         files=[_file(video, via, nodes) for video in videos if video.kind == "file"],
     )
 
@@ -86,7 +92,7 @@ def _renditions(video: Video) -> list[RenditionOut]:
     return [RenditionOut.model_validate(made) for made in video.renditions]
 
 
-def _video(video: Video, nodes: Addresses) -> VideoOut:
+def _video(video: Video, nodes: Addresses, views: Views) -> VideoOut:
     return VideoOut(
         id=video.id,
         status=video.status,
@@ -94,6 +100,7 @@ def _video(video: Video, nodes: Addresses) -> VideoOut:
         duration_s=video.duration_s,
         renditions=_renditions(video),
         uri=nodes.uri(video),
+        views=views.get(video.id, 0),
     )
 
 
@@ -107,10 +114,10 @@ def _file(file: Video, via: Via | None, nodes: Addresses) -> LessonFile:
     )
 
 
-def practice_video(video: Video, nodes: Addresses) -> PracticeVideoOut:
+def practice_video(video: Video, nodes: Addresses, views: Views) -> PracticeVideoOut:
     """As its owner sees it."""
     return PracticeVideoOut(
-        **_video(video, nodes).__dict__,
+        **_video(video, nodes, views).__dict__,
         title=video.title,
         media_type=video.media_type,
         size=video.size,

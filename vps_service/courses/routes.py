@@ -25,6 +25,7 @@ from vps_service.courses.schemas import (
     SectionOut,
 )
 from vps_service.db import Session
+from vps_service.playbacks.queries import views_of
 from vps_service.vps import CurrentVps
 
 router = APIRouter(prefix="/api", tags=["courses"])
@@ -142,5 +143,5 @@ async def list_practice_videos(
 ) -> Page[PracticeVideoOut]:
     """`GET /users/me/upload-place` says where to upload one."""
     rows = await queries.practice_videos(session, user.id, after=paging.after(cursor), limit=limit)
-    nodes = await addresses(session)
-    return paging.page(rows, limit, lambda video: practice_video(video, nodes))
+    nodes, views = await addresses(session), await views_of(session, [video.id for video in rows])
+    return paging.page(rows, limit, lambda video: practice_video(video, nodes, views))

@@ -83,7 +83,10 @@ class RenditionOut(Out):
 
 
 class VideoOut(Out):
-    """`reason` says why it could not be processed; `uri` is where it streams from, null while its node is unknown."""
+    """`reason` says why it could not be processed; `uri` is where it streams from, null while its node is unknown.
+
+    `views` are the playbacks of it so far of which anything was seen.
+    """
 
     id: UUID
     status: VideoStatus
@@ -91,6 +94,7 @@ class VideoOut(Out):
     duration_s: float
     renditions: list[RenditionOut]
     uri: str | None
+    views: int
 
 
 class PracticeVideoOut(VideoOut):
@@ -114,8 +118,8 @@ class LessonInCourse(LessonOut):
     """`can_open`: whether this caller may watch it now; `video_id` and `uri` are null for whoever may not.
 
     They and the rest of the video are null or empty until one is uploaded. `reason` says to its teacher why it could
-    not be processed; `replacement`, to them too, what is to take the video's place once it is ready. `poster_url` is
-    for everybody, as the course's is.
+    not be processed; `replacement`, to them too, what is to take the video's place once it is ready. `views` of the
+    video are for its teacher and admins, null for anybody else; `poster_url` is for everybody, as the course's is.
     """
 
     can_open: bool
@@ -126,6 +130,7 @@ class LessonInCourse(LessonOut):
     reason: str
     duration_s: float | None
     renditions: list[RenditionOut]
+    views: int | None
     replacement: VideoOut | None
     files: list[LessonFile]
 

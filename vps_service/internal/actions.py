@@ -1,6 +1,7 @@
 """What the VPS answers to nodes: who may watch, how a teacher stands, what may go, and what became of a video."""
 
 from typing import Literal, NamedTuple
+from uuid import UUID
 
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -15,8 +16,10 @@ from shared.contract import (
     StandingAnswer,
     StandingQuestion,
     Via,
+    VideoStored,
 )
 from shared.killpoints import killpoint
+from shared.playbacks import PlaybackTold
 from shared.posters import PostersAnswer, PostersQuestion
 from vps_service import changes
 from vps_service.accounts.models import User
@@ -30,6 +33,8 @@ from vps_service.courses.videos import delete_video, store_video
 from vps_service.followers.models import Teacher
 from vps_service.keys.queries import active_key
 from vps_service.nodes.models import ReceivedEvent
+from vps_service.playbacks.actions import lose_playbacks, take_playback
+from vps_service.settings import VpsSettings
 
 
 async def answer_access(session: AsyncSession, question: AccessQuestion) -> AccessAnswer:
@@ -122,16 +127,29 @@ async def agree_to_deletion(session: AsyncSession, question: DeletionQuestion) -
     return DeletionAnswer(agreed=True, teacher_username=owner.username, as_of=as_of)
 
 
-async def receive_event(session: AsyncSession, node_id: str, event: Event, practice_quota_bytes: int) -> EventAnswer:
+async def receive_event(session: AsyncSession, node_id: str, event: Event, settings: VpsSettings) -> EventAnswer:
     """Apply an event once; the same event again gets the same answer. What is unknown may be known another time."""
-    new = insert(ReceivedEvent).values(id=event.id, node_id=node_id).on_conflict_do_nothing()
+    about = event.about
+    if isinstance(about, VideoStored):
+        answer = await _receive_video(session, node_id, event.id, about, settings.practice_quota_bytes)
+    elif isinstance(about, PlaybackTold):
+        answer = EventAnswer(verdict=await take_playback(session, node_id, about, settings.playbacks_per_user))
+    else:
+        answer = EventAnswer(verdict=await lose_playbacks(session, node_id, about))
+    killpoint("event.before_commit")
+    return answer
+
+
+async def _receive_video(
+    session: AsyncSession, node_id: str, event_id: UUID, stored: VideoStored, practice_quota_bytes: int
+) -> EventAnswer:
+    new = insert(ReceivedEvent).values(id=event_id, node_id=node_id).on_conflict_do_nothing()
     is_new = (await session.execute(new.returning(ReceivedEvent.id))).scalar_one_or_none()
-    row = await session.get_one(ReceivedEvent, event.id)
+    row = await session.get_one(ReceivedEvent, event_id)
     if is_new:
-        row.verdict = await store_video(session, node_id, event.about, practice_quota_bytes)
+        row.verdict = await store_video(session, node_id, stored, practice_quota_bytes)
         if row.verdict == "unknown":
             await session.delete(row)
     await session.flush()
-    killpoint("event.before_commit")
-    refused = await session.get_one(Video, event.about.video_id) if row.verdict == "refused" else None
+    refused = await session.get_one(Video, stored.video_id) if row.verdict == "refused" else None
     return EventAnswer(verdict=row.verdict, reason=refused.reason if refused else "")

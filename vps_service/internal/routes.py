@@ -52,11 +52,11 @@ async def deletions(question: contract.DeletionQuestion, session: Session) -> co
     return await actions.agree_to_deletion(session, question)
 
 
-@router.post(contract.EVENTS, summary="Something happened to a video on a node")
+@router.post(contract.EVENTS, summary="Something happened to a video or a playback on a node")
 async def events(
     node_id: CallingNode, event: contract.Event, session: Session, vps: CurrentVps
 ) -> contract.EventAnswer:
-    return await actions.receive_event(session, node_id, event, vps.settings.practice_quota_bytes)
+    return await actions.receive_event(session, node_id, event, vps.settings)
 
 
 @router.get(contract.CHANGES, summary="Changes of rights since a position")
