@@ -82,7 +82,7 @@ class Playbacks:
         return len(self._by_id)
 
     async def load(self) -> None:
-        """Those of this start of the machine; the others have ended. What was told of them is told once more."""
+        """Those of this start of the machine; the others have ended."""
         rows = await self._database.fetch("SELECT * FROM playbacks ORDER BY began_at, id")
         of_before = [playback_of(row) for row in rows if row["boot"] != boot()]
         told = self._over([one for one in of_before if not one.has_moved], "expired")
@@ -94,7 +94,6 @@ class Playbacks:
                 playback = playback_of(row)
                 playback.used_at = self._last_use(playback)
                 self._remember(playback)
-        self.tell_again()
         await self.forget_expired()
 
     def _last_use(self, playback: Playback) -> float | None:

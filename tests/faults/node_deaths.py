@@ -11,7 +11,7 @@ import httpx
 
 from tests.both.people import done, make_student, refused
 from tests.both.toptank import eventually
-from tests.faults import playback_deaths, resumable_deaths
+from tests.faults import playback_deaths, resumable_deaths, view_deaths
 from tests.faults.acts import Cast, attempt, buy, written_down
 from tests.faults.damage import flip_bytes
 from tests.faults.world import World
@@ -181,6 +181,6 @@ SCENARIOS: dict[str, Scenario] = {
     "database.set_aside": sets_its_database_aside,
     **playback_deaths.SCENARIOS,
     **resumable_deaths.SCENARIOS,
-    **playback_deaths.SCENARIOS,
+    **view_deaths.SCENARIOS,
 }
 """What brings a node to each point."""

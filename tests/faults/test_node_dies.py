@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.faults import later_deaths, playback_deaths
+from tests.faults import later_deaths, view_deaths
 from tests.faults.acts import Cast
 from tests.faults.node_deaths import SCENARIOS, Scenario
 from tests.faults.resumable_deaths import ON_THE_COMMON_WAY
@@ -21,9 +21,9 @@ def test_so_it_is_after_an_upload_that_can_be_resumed(world: World, cast: Cast, 
     dies_and_comes_back(world, cast, point, ON_THE_COMMON_WAY[point])
 
 
-@pytest.mark.parametrize("point", playback_deaths.ON_THE_COMMON_WAY)
+@pytest.mark.parametrize("point", view_deaths.ON_THE_COMMON_WAY)
 def test_so_it_is_while_somebody_watches(world: World, cast: Cast, point: str) -> None:
-    dies_and_comes_back(world, cast, point, playback_deaths.ON_THE_COMMON_WAY[point])
+    dies_and_comes_back(world, cast, point, view_deaths.ON_THE_COMMON_WAY[point])
 
 
 @pytest.mark.parametrize("point", later_deaths.SCENARIOS)

@@ -5,6 +5,7 @@ from typing import Any
 
 from tests.both.people import Person, done, refused
 from tests.both.toptank import eventually
+from tests.faults import playback_deaths
 from tests.faults.acts import Cast, Purchase, attempt
 from tests.faults.world import World
 
@@ -34,6 +35,12 @@ def views(cast: Cast, purchase: Purchase) -> list[int]:
     return [lesson["views"] for section in detail["sections"] for lesson in section["lessons"]]
 
 
+def end(world: World, cast: Cast, video_id: str) -> None:
+    """So that the next case has nothing to do with this one's."""
+    cast.delete_video(video_id)
+    eventually(lambda: not world.node_sql("SELECT * FROM playbacks WHERE video_id = ?", video_id))
+
+
 def begins_unheard(world: World, cast: Cast) -> Iterator[None]:
     """Nobody has its links, so it ends by itself; the VPS knows that it began, and it is no view."""
     purchase, video_id = buyer(cast)
@@ -43,6 +50,7 @@ def begins_unheard(world: World, cast: Cast) -> Iterator[None]:
     eventually(lambda: told(world, video_id) == [(False, None)])
     assert purchase.watch(begin(purchase.buyer, video_id)).content == cast.film
     eventually(lambda: views(cast, purchase) == [1])
+    end(world, cast, video_id)
 
 
 def counts_before_it_sends(world: World, cast: Cast) -> Iterator[None]:
@@ -56,18 +64,20 @@ def counts_before_it_sends(world: World, cast: Cast) -> Iterator[None]:
     assert purchase.watch(url).content == cast.film
     assert views(cast, purchase) == [1]
     assert told(world, video_id) == [(True, None)]
+    end(world, cast, video_id)
 
 
 def keeps_what_was_watched(world: World, cast: Cast) -> Iterator[None]:
-    """It dies with what was watched just written down, which it does by itself: the VPS hears of it."""
+    """It dies with what was watched just written down: at the end of it all, the VPS hears of it."""
     purchase, video_id = buyer(cast)
+    yield
     url = begin(purchase.buyer, video_id)
     assert purchase.watch(url).content == cast.film
     yield
-    yield
     watched = "SELECT jsonb_array_length(watched) FROM playbacks WHERE video_id = %s"
-    eventually(lambda: world.sql(watched, video_id) == [(1,)])
     assert views(cast, purchase) == [1]
+    end(world, cast, video_id)
+    eventually(lambda: world.sql(watched, video_id) == [(1,)])
 
 
 def ends(world: World, cast: Cast) -> Iterator[None]:
@@ -80,7 +90,7 @@ def ends(world: World, cast: Cast) -> Iterator[None]:
     yield
     eventually(lambda: told(world, video_id) == [(True, "video_gone")])
     refused(purchase.watch(url), 410, "playback_expired")
-    cast.delete_video(video_id)
+    end(world, cast, video_id)
 
 
 def tells_of_a_view_twice(world: World, cast: Cast) -> Iterator[None]:
@@ -94,6 +104,7 @@ def tells_of_a_view_twice(world: World, cast: Cast) -> Iterator[None]:
     eventually(lambda: not world.node_sql("SELECT * FROM outbox"))
     viewed = world.node_sql("SELECT viewed_at IS NOT NULL FROM playbacks WHERE video_id = ?", video_id)
     eventually(lambda: views(cast, purchase) == [sum(one for (one,) in viewed)])
+    end(world, cast, video_id)
 
 
 SCENARIOS: dict[str, Scenario] = {
@@ -105,4 +116,5 @@ SCENARIOS: dict[str, Scenario] = {
 ON_THE_COMMON_WAY: dict[str, Scenario] = {
     "outbox.answered": tells_of_a_view_twice,
     "outbox.answered:2": tells_of_a_view_twice,
+    "playback.begun": playback_deaths.begins_again,
 }

@@ -14,6 +14,7 @@ from vps_service.community.schemas import PracticeVideoDetail, ShareOut, VideoPa
 from vps_service.courses.errors import VideoNotFound
 from vps_service.courses.links import addresses
 from vps_service.db import Session
+from vps_service.playbacks.queries import views_of
 
 router = APIRouter(prefix="/api", tags=["community"])
 of_videos = responses(NotAuthenticated, VideoNotFound)
@@ -29,7 +30,7 @@ async def show_video(video_id: UUID, viewer: CurrentUser, session: Session) -> P
 async def change_video(video_id: UUID, patch: VideoPatch, owner: CurrentUser, session: Session) -> PracticeVideoDetail:
     """One's own. Fields that are left out stay. Once it is not public any more, strangers stop watching."""
     video = await actions.change_video(session, owner, video_id, **patch.changes())
-    return detail_of(video, owner, "owner", await addresses(session))
+    return detail_of(video, owner, "owner", await addresses(session), await views_of(session, [video.id]))
 
 
 @router.get("/users/me/shared-videos", summary="Practice videos shared with me", responses=responses(NotAuthenticated))
@@ -38,8 +39,8 @@ async def list_shared_videos(
 ) -> Page[PracticeVideoDetail]:
     """What was shared last comes first."""
     rows = await queries.shared_with(session, user, after=paging.after(cursor), limit=limit)
-    nodes = await addresses(session)
-    shown = {share.id: detail_of(video, owner, "shared", nodes) for share, video, owner in rows}
+    nodes, views = await addresses(session), await views_of(session, [video.id for _, video, _ in rows])
+    shown = {share.id: detail_of(video, owner, "shared", nodes, views) for share, video, owner in rows}
     return paging.page([share for share, _, _ in rows], limit, lambda share: shown[share.id])
 
 
