@@ -1,22 +1,25 @@
 """Runs one ASGI application as a process; a busy port is one clear line."""
 
+import asyncio
 import ctypes
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from types import FrameType
+from typing import Any
 
 import uvicorn
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from uvicorn._types import ASGIReceiveEvent
+from uvicorn._types import ASGIReceiveEvent, ASGISendEvent
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from shared.problems import TooLarge, problem_response
 from shared.settings import stop
 
 GRACE_S = 5
+LINGER_S = 2
 HEAD_BYTES = 64 * 1024
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 """Parameters of glibc's mallopt(3)."""
@@ -37,10 +40,35 @@ def bind(host: str, port: int) -> socket.socket:
     return sock
 
 
-class WholeBody(RequestResponseCycle):
-    """Hands on the end of a body whose sender has left right behind it, and only then tells of the leaving."""
+class Lingering(asyncio.Transport):
+    """What an answer is written to whose request is still being sent; `linger` is called in place of a close."""
 
+    def __init__(self, transport: asyncio.Transport, linger: Callable[[], None]) -> None:
+        self._transport, self._linger = transport, linger
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self._transport.write(data)
+
+    def is_closing(self) -> bool:
+        return self._transport.is_closing()
+
+    def close(self) -> None:
+        self._linger()
+
+
+class WholeBody(RequestResponseCycle):
+    """Hands on the end of a body whose sender has left right behind it, and only then tells of the leaving.
+
+    `linger` ends a connection whose answer came before the end of the body.
+    """
+
+    linger: Callable[[], None]
     _is_told = False
+
+    def send(self, message: ASGISendEvent) -> Coroutine[Any, Any, None]:
+        if self.more_body and not isinstance(self.transport, Lingering):
+            self.transport = Lingering(self.transport, self.linger)
+        return super().send(message)
 
     async def receive(self) -> ASGIReceiveEvent:
         message = await super().receive()
@@ -58,12 +86,30 @@ class BoundedHead(HttpToolsProtocol):
 
     The parser does not say where a head ends within what was received, so what is counted is what brought neither
     the end of a head nor any of a body.
+
+    One that ends while its peer still sends lingers: it is closed for writing, and wholly a little later. Closed at
+    once with bytes unread, it would be reset, and the peer, an edge above all, could lose the answer (RFC 9112 9.6).
     """
 
     _went_on = False
+    _lingers = False
     _unended_bytes = 0
 
+    def linger(self) -> None:
+        self._lingers = True
+        self.flow.pause_reading()
+        self.transport.write_eof()
+        self.loop.call_later(LINGER_S, self.transport.close)
+
+    def on_response_complete(self) -> None:
+        if self._lingers:  # what is still to come is no request
+            self.server_state.total_requests += 1
+        else:
+            super().on_response_complete()
+
     def data_received(self, data: bytes) -> None:
+        if self._lingers:
+            return
         self._went_on = False
         super().data_received(data)
         self._unended_bytes = 0 if self._went_on else self._unended_bytes + len(data)
@@ -74,6 +120,8 @@ class BoundedHead(HttpToolsProtocol):
         self._went_on = True
         super().on_headers_complete()
         self.cycle.__class__ = WholeBody
+        assert isinstance(self.cycle, WholeBody)
+        self.cycle.linger = self.linger
 
     def on_body(self, body: bytes) -> None:
         self._went_on = True

@@ -19,6 +19,9 @@ PIECES = (b"a" * 70_000, b"b", b"c" * 200_000)
 async def echo(scope: Scope, receive: Receive, send: Send) -> None:
     """The body, once all of it may have arrived before it is asked for."""
     request = Request(scope, receive)
+    if "refused" in request.headers:
+        await Response(b"no", 403, headers={"Connection": "close"})(scope, receive, send)
+        return
     late_s = float(request.headers.get("late", "0"))
     time.sleep(late_s)  # noqa: ASYNC251 - nothing is received meanwhile, so the pieces come together
     pieces = [piece async for piece in request.stream()]
@@ -67,3 +70,25 @@ def test_two_requests_in_one_piece_have_their_own_bodies(port: int) -> None:
         sock.sendall(one + b"abc" + one.replace(b"Host: x", b"Host: x\r\nConnection: close") + b"def")
         said = b"".join(iter(lambda: sock.recv(65536), b""))
     assert [part.split(b"\r\n\r\n")[-1] for part in said.split(b"HTTP/1.1 200 OK")[1:]] == [b"abc", b"def"]
+
+
+def test_a_refusal_reaches_a_sender_who_sends_on(port: int) -> None:
+    """Who is an edge, and takes a connection that breaks while it sends for a server that failed."""
+    for _ in range(10):
+        with socket.create_connection(("127.0.0.1", port), timeout=30) as sock:
+            sock.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nRefused: 1\r\nContent-Length: 100000000\r\n\r\n")
+            for _ in range(20):
+                sock.sendall(bytes(5000))
+                time.sleep(0.002)
+            said = b"".join(iter(lambda: sock.recv(65536), b""))
+        assert said.startswith(b"HTTP/1.1 403")
+        assert said.endswith(b"no")
+
+
+def test_what_comes_after_a_refusal_is_no_request(port: int) -> None:
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as sock:
+        sock.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nRefused: 1\r\nContent-Length: 3\r\n\r\n")
+        time.sleep(0.2)
+        sock.sendall(b"abcPOST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
+        said = b"".join(iter(lambda: sock.recv(65536), b""))
+    assert said.count(b"HTTP/1.1") == 1
