@@ -8,6 +8,7 @@ or drop them.
 import logging
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
 from urllib.parse import quote
 
@@ -32,11 +33,16 @@ class Edge:
 
     def address_of(self, path: str) -> bytes:
         """For X-Accel-Redirect. Raises InternalError for what does not lie in the folder."""
-        below = path.removeprefix(self._media)
-        if below == path or not below.startswith("/") or ".." in below.split("/"):
-            log.error("a file is not below the media folder", extra={"file": path})
-            raise InternalError
-        return f"{PREFIX}{quote(below)}".encode()
+        return _address(self._media, path)
+
+
+@lru_cache(maxsize=4096)
+def _address(media: str, path: str) -> bytes:
+    below = path.removeprefix(media)
+    if below == path or not below.startswith("/") or ".." in below.split("/"):
+        log.error("a file is not below the media folder", extra={"file": path})
+        raise InternalError
+    return f"{PREFIX}{quote(below)}".encode()
 
 
 def edge_of(settings: CloudSettings) -> Edge | None:

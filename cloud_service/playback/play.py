@@ -1,10 +1,11 @@
 """`GET /play/{token}/{name}`: what signed links lead to; beside streaming, the hot path in front of the framework.
 
-Each request costs an HMAC and look-ups in memory: the playback, its video, its viewer's grant. While a long answer is
-sent, each block is preceded by the same look-ups.
+Each request costs look-ups in memory: token, playback, video, and its viewer's grant. An HMAC is worked out once for
+each token. While a long answer is sent, each block is preceded by the same look-ups.
 """
 
 import time
+from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
@@ -13,18 +14,19 @@ from cloud_service.media.names import content_disposition
 from cloud_service.node import Node
 from cloud_service.playback.edge import edge_of
 from cloud_service.playback.errors import DownloadNotAllowed, PlaybackExpired, PlaybackMoved, PlaybackNotFound
-from cloud_service.playback.links import DOWNLOAD, download_name, is_moving_picture, linked, original
+from cloud_service.playback.links import DOWNLOAD, ORIGINAL, download_name, is_moving_picture, linked, original
 from cloud_service.playback.models import Playback
 from cloud_service.playback.negotiation import Headers
 from cloud_service.playback.refusal import answer_or_refuse
 from cloud_service.playback.send import Representation, send_file
 from cloud_service.playback.stream import may_go_on
-from cloud_service.playback.tokens import NoToken, OutdatedToken, read
+from cloud_service.playback.tokens import Claims, NoToken, OutdatedToken, read
 from cloud_service.videos.actions import shown_video
 from cloud_service.videos.models import StoredVideo
 from shared.problems import MethodNotAllowed
 
 PREFIX = "/play/"
+LINKED_KEPT, READ_KEPT = 4096, 1024
 
 
 def plays(scope: Scope) -> bool:
@@ -39,9 +41,19 @@ def _parts_of(scope: Scope) -> tuple[str, str]:
     return token, name
 
 
+def _make_room(kept: dict[Any, Any], most: int) -> None:
+    """For one more; what goes is soon there again."""
+    if len(kept) >= most:
+        kept.clear()
+
+
 class Play:
     def __init__(self, node: Node) -> None:
         self._node, self._edge = node, edge_of(node.settings)
+        self._read, self._read_with = dict[str, Claims](), node.playback_secrets.live
+        """What tokens say that were checked with these secrets, letter by letter as they came."""
+        self._linked: dict[tuple[str, str], tuple[StoredVideo, Representation]] = {}
+        """By video and name, as long as it is the same to the letter."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await answer_or_refuse(self._answer, scope, receive, send, "link refused")
@@ -62,7 +74,7 @@ class Play:
             file = self._download(playback, video)
             also.append((b"content-disposition", content_disposition(download_name(video)).encode()))
         else:
-            file = linked(node.store, video, name, has_original=playback.has_original)
+            file = self._file(playback, video, name)
         node.playbacks.use(playback, uptime())
 
         def goes_on() -> bool:
@@ -78,6 +90,17 @@ class Play:
         shown = noted if is_moving_picture(name) else None
         await send_file(scope, receive, send, file, also=also, may_go_on=goes_on, edge=self._edge, noted=shown)
 
+    def _file(self, playback: Playback, video: StoredVideo, name: str) -> Representation:
+        """Raises LinkNotFound."""
+        found = self._linked.get((video.id, name))
+        if found and found[0] is video:
+            return found[1]
+        file = linked(self._node.store, video, name, has_original=playback.has_original)
+        if name != ORIGINAL:  # which not every playback has
+            _make_room(self._linked, LINKED_KEPT)
+            self._linked[video.id, name] = video, file
+        return file
+
     def _download(self, playback: Playback, video: StoredVideo) -> Representation:
         """Raises DownloadNotAllowed."""
         if not self._node.access.may_download(playback.viewer, video):
@@ -86,12 +109,7 @@ class Play:
 
     def _playback(self, token: str) -> Playback:
         """Raises PlaybackNotFound, PlaybackExpired, PlaybackMoved."""
-        try:
-            claims = read(self._node.playback_secrets.live, token)
-        except OutdatedToken:
-            raise PlaybackExpired from None
-        except NoToken:
-            raise PlaybackNotFound from None
+        claims = self._claims(token)
         if claims.ends_at <= time.time():
             raise PlaybackExpired
         playback = self._node.playbacks.get(claims.playback_id)
@@ -99,6 +117,23 @@ class Play:
             raise PlaybackExpired
         self._check_live(playback)
         return playback
+
+    def _claims(self, token: str) -> Claims:
+        """Raises PlaybackNotFound, PlaybackExpired."""
+        live = self._node.playback_secrets.live
+        if live is not self._read_with:
+            self._read, self._read_with = {}, live
+        if known := self._read.get(token):
+            return known
+        try:
+            claims = read(live, token)
+        except OutdatedToken:
+            raise PlaybackExpired from None
+        except NoToken:
+            raise PlaybackNotFound from None
+        _make_room(self._read, 2 * len(self._node.playbacks) + READ_KEPT)  # those of ended playbacks go at some time
+        self._read[token] = claims
+        return claims
 
     def _check_live(self, playback: Playback) -> None:
         """Raises PlaybackExpired, PlaybackMoved."""
