@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import JSONResponse
+from fastapi.telemetry import TelemetryConfig
 from starlette.routing import BaseRoute
 
 from cloud_service import health, metrics
@@ -41,6 +42,8 @@ log = logging.getLogger(__name__)
 
 JSON_BYTES = 2**20
 REOPEN_S = 1.0
+NOT_TRACED: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
+"""A trace would hold the tokens of links; and to look for somebody who collects traces is a cost of every request."""
 
 
 FEATURES = (uploads, tus, videos, playback, posters, processing, captions, files)
@@ -124,6 +127,7 @@ def create_app(settings: CloudSettings) -> FastAPI:
         description=CONVENTIONS,
         routes=ROUTES,
         openapi_url="/openapi.json" if documented else None,
+        telemetry=NOT_TRACED,
     )
     problems.install(app)
     _answer_database_failures(app)

@@ -2,12 +2,12 @@
 
 import json
 import logging
+import os
 import re
 import sys
 import time
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from uuid import uuid4
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -33,7 +33,7 @@ def request_id() -> str | None:
 def incoming_request_id(scope: Scope) -> str:
     """The caller's request id when it is harmless to log, else a new one; becomes this task's id."""
     given = next((value for name, value in scope["headers"] if name == _HEADER_BYTES), b"")
-    chosen = given.decode() if _ACCEPTABLE.fullmatch(given) else uuid4().hex
+    chosen = given.decode() if _ACCEPTABLE.fullmatch(given) else os.urandom(16).hex()
     _request_id.set(chosen)
     return chosen
 

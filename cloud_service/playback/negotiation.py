@@ -29,10 +29,14 @@ class PreconditionFailed(AppError):
 
 
 class Answer(NamedTuple):
-    """`body` is in pieces, bytes as they are and ranges of the file; `length` is of all of them, in bytes."""
+    """`headers` say of the file what holds whoever sends it, `framing` says which bytes of it come.
+
+    `body` is in pieces, bytes as they are and ranges of the file; `length` is of all of them, in bytes.
+    """
 
     status: int
     headers: Headers
+    framing: Headers
     body: tuple[bytes | range, ...] = ()
     length: int = 0
 
@@ -42,7 +46,6 @@ def negotiated(
 ) -> Answer:
     """To a GET or HEAD. Raises RangeNotSatisfiable, PreconditionFailed."""
     headers = [
-        (b"accept-ranges", b"bytes"),
         (b"etag", now.etag),
         (b"last-modified", now.last_modified),
         (b"cache-control", cache_control),
@@ -52,21 +55,23 @@ def negotiated(
         if has_failed(fields, now):
             raise PreconditionFailed
         if is_unchanged(fields, now):
-            return Answer(304, headers)
+            return Answer(304, headers, [])
     ranges = _ranges(fields, now, size) if method == "GET" else ()  # it means something to no other (14.2)
     of_type = media_type.encode()
+    framing = [(b"accept-ranges", b"bytes")]
     body: tuple[bytes | range, ...]
     if len(ranges) > 1:
         body, of_type = _multipart(ranges, size, of_type)
     elif ranges:
         body = ranges
-        headers.append((b"content-range", _content_range(ranges[0], size)))
+        framing.append((b"content-range", _content_range(ranges[0], size)))
     else:
         body = (range(size),)
+    headers.append((b"content-type", of_type))
     length = sum(map(len, body))
-    headers += [(b"content-length", b"%d" % length), (b"content-type", of_type)]
+    framing.append((b"content-length", b"%d" % length))
     status = 206 if ranges else 200
-    return Answer(status, headers, body, length) if method == "GET" else Answer(status, headers)
+    return Answer(status, headers, framing, body, length) if method == "GET" else Answer(status, headers, framing)
 
 
 def _ranges(fields: Fields, now: Validators, size: int) -> tuple[range, ...]:

@@ -6,8 +6,6 @@ UNIT = b"bytes="
 MOST_RANGES = 32
 """In one request; nginx has `max_ranges` for this."""
 _RANGE = re.compile(rb" *(?:([0-9]+) *- *([0-9]*)|-([0-9]+)) *")
-_PLAIN = re.compile(rb"bytes=([0-9]{1,19})-([0-9]{1,19})")
-"""What nearly everybody asks for, and what is told of it at once."""
 _MOST_DIGITS = 19
 _BEYOND = 10**_MOST_DIGITS
 

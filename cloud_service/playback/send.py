@@ -10,12 +10,14 @@ from typing import NamedTuple
 from starlette.types import Receive, Scope, Send
 
 from cloud_service.playback.blocks import BLOCK_BYTES, blocks, read_cached
-from cloud_service.playback.conditions import validators_of
+from cloud_service.playback.conditions import Validators, validators_of
 from cloud_service.playback.edge import EDGE_BYTES, Edge, is_plain
 from cloud_service.playback.negotiation import OF_A_RIGHT, Answer, Headers, negotiated
 from shared.problems import AppError, InternalError
 
 log = logging.getLogger(__name__)
+
+PARTIAL = 206
 
 Noted = Callable[[int, int], Awaitable[None]]
 """Told of bytes of the file, from where up to where, just before they are sent or left to the edge."""
@@ -43,26 +45,18 @@ async def send_file(
 ) -> None:
     """Answer a GET or HEAD, with the headers `also`. `may_go_on` is asked before every block of a long answer.
 
-    With an edge, a short answer is left to that. What is negotiated, checked and sent is the file that was opened,
-    whatever takes its place meanwhile. Raises what `negotiated` does, and `file.absence`, before anything is sent.
+    With an edge, a short answer is left to that. What the node sends is the file that it opened and looked at, whatever
+    takes its place meanwhile. Raises what `negotiated` does, and `file.absence`, before anything is sent.
     """
+    if edge and await _leave(edge, scope, send, file, also, noted):
+        return
     handle = _open(file)
     try:
-        state = os.fstat(handle)
-        if not stat.S_ISREG(state.st_mode):
-            raise _unusable(file, "not a file")
-        now = validators_of(state)
-        fields = dict(reversed(scope["headers"]))
-        answer = negotiated(scope["method"], fields, now, state.st_size, file.media_type, file.cache_control)
-        headers = answer.headers + also
-        is_short = len(answer.body) == 1 and answer.length <= EDGE_BYTES
-        if edge and is_short and is_plain(scope["headers"], now, is_part=answer.status != 200):
-            await _note(noted, answer)
-            await _leave(send, headers, edge.address_of(file.path))
-            return
+        answer, _ = _answered(scope, file, os.fstat(handle))
         at_once = _read_at_once(handle, answer)
         if at_once is not None:
             await _note(noted, answer)
+        headers = answer.headers + answer.framing + also
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         if at_once is None:
             await _send_blocks(handle, answer, receive, send, may_go_on, noted)
@@ -72,29 +66,51 @@ async def send_file(
         os.close(handle)
 
 
+async def _leave(
+    edge: Edge, scope: Scope, send: Send, file: Representation, also: Headers, noted: Noted | None
+) -> bool:
+    """Whether the edge was told to send it: an answer that is short, and that every edge would make the same of."""
+    try:
+        state = os.stat(file.path, follow_symlinks=False)
+    except OSError as error:
+        raise _trouble(file, error) from None
+    answer, now = _answered(scope, file, state)
+    if len(answer.body) != 1 or answer.length > EDGE_BYTES:
+        return False
+    if not is_plain(scope["headers"], now, is_part=answer.status == PARTIAL):
+        return False
+    await _note(noted, answer)
+    address = [(b"content-length", b"0"), (b"x-accel-redirect", edge.address_of(file.path))]
+    await send({"type": "http.response.start", "status": 200, "headers": answer.headers + also + address})
+    await send({"type": "http.response.body", "body": b""})
+    return True
+
+
 def _open(file: Representation) -> int:
-    """A link in its place would be somebody else's."""
+    """A symbolic link in its place would lead to somebody else's."""
     try:
         return os.open(file.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-    except FileNotFoundError:
-        if file.absence is InternalError:
-            raise _unusable(file, "not there") from None
-        raise file.absence from None
     except OSError as error:
-        raise _unusable(file, str(error.strerror)) from None
+        raise _trouble(file, error) from None
 
 
-def _unusable(file: Representation, reason: str) -> InternalError:
+def _answered(scope: Scope, file: Representation, state: os.stat_result) -> tuple[Answer, Validators]:
+    if not stat.S_ISREG(state.st_mode):
+        raise _unusable(file, "not a file")
+    now = validators_of(state)
+    fields = dict(reversed(scope["headers"]))  # of a header that is there twice, the first, as with nginx
+    return negotiated(scope["method"], fields, now, state.st_size, file.media_type, file.cache_control), now
+
+
+def _trouble(file: Representation, error: OSError) -> AppError:
+    if isinstance(error, FileNotFoundError) and file.absence is not InternalError:
+        return file.absence()
+    return _unusable(file, str(error.strerror))
+
+
+def _unusable(file: Representation, reason: str) -> AppError:
     log.error("a file cannot be sent", extra={"file": file.path, "reason": reason})
     return InternalError()
-
-
-async def _leave(send: Send, headers: Headers, address: bytes) -> None:
-    """To the edge, which puts in what depends on the range."""
-    told = [header for header in headers if header[0] not in (b"content-length", b"content-range", b"accept-ranges")]
-    told += [(b"content-length", b"0"), (b"x-accel-redirect", address)]
-    await send({"type": "http.response.start", "status": 200, "headers": told})
-    await send({"type": "http.response.body", "body": b""})
 
 
 async def _note(noted: Noted | None, answer: Answer) -> None:

@@ -74,7 +74,13 @@ def read(secrets: Sequence[Secret], token: str) -> Claims:
         raise OutdatedToken
     if not hmac.compare_digest(mac, _mac(secret, said)):
         raise NoToken
-    return Claims(str(UUID(bytes=video)), str(UUID(bytes=playback)), ends_at)
+    return Claims(_id_of(video), _id_of(playback), ends_at)
+
+
+def _id_of(raw: bytes) -> str:
+    """As `str(UUID(bytes=raw))` in a fraction of its time: this is done for each request."""
+    digits = raw.hex()
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 def _mac(secret: Secret, said: bytes) -> bytes:
