@@ -40,6 +40,8 @@ KEEP_EVERY_S = 30.0
 TELL_EVERY_S = 60.0
 WRITTEN_WITHIN_S = 1.0
 """For longer nobody who may watch is kept waiting by a file that cannot be written."""
+AT_ONCE = 500
+"""Of very many playbacks so many are looked through, or written down, before others have their turn."""
 MOVED_KEPT = 8
 """How many of a user's playbacks that have moved are remembered, for whoever still uses their links."""
 
@@ -149,10 +151,10 @@ class Playbacks:
 
     def tell_again(self) -> None:
         """Of all that go on, to a VPS that may have been set back."""
-        for one in self._by_id.values():
-            if not one.has_moved:
-                one.told_at = NEVER
-                self._telling.has_news([one])
+        going_on = [one for one in self._by_id.values() if not one.has_moved]
+        for one in going_on:
+            one.told_at = NEVER
+        self._telling.has_news(going_on)
 
     async def resume_at_s(self, viewer: Viewer, video: StoredVideo) -> float | None:
         """Where this viewer was in it the last time; None when that is unknown, or was its end."""
@@ -178,28 +180,35 @@ class Playbacks:
                 await asyncio.shield(self.keep_uses())
 
     async def keep_uses(self) -> None:
-        """What was used since the last time, in one transaction; of some the VPS is told."""
-        used, self._used = self._used, set()
-        playbacks = [one for one in map(self._by_id.get, used) if one]
-        try:
-            await self._bring_up_to_date(playbacks)
-            told = self._telling.due(self._by_id)
-            if not playbacks and not told:
-                return
-            async with self._telling.transaction(told) as transaction:
-                await update_rows(transaction, playbacks)
-                await put_positions(transaction, _positions(playbacks))
-        except BaseException:
-            self._used |= used
-            raise
+        """What was used since the last time; of some the VPS is told."""
+        used, self._used = list(self._used), set()
+        for start in range(0, len(used), AT_ONCE):
+            try:
+                await self._keep([one for one in map(self._by_id.get, used[start : start + AT_ONCE]) if one])
+            except BaseException:
+                self._used.update(used[start:])
+                raise
+        due = self._telling.due(self._by_id)
+        for start in range(0, len(due), AT_ONCE):
+            await self._keep(due[start : start + AT_ONCE], are_told=True)
+
+    async def _keep(self, playbacks: Sequence[Playback], *, are_told: bool = False) -> None:
+        await self._bring_up_to_date(playbacks)
+        async with self._telling.transaction(playbacks if are_told else ()) as transaction:
+            await update_rows(transaction, playbacks)
+            await put_positions(transaction, _positions(playbacks))
         killpoint("playback.kept")
 
     async def forget_expired(self) -> None:
         """One that has moved is remembered until its links would have ended, for whoever still uses them."""
-        now = uptime()
-        over = [one for one in self._by_id.values() if self._is_over(one, now)]
-        if not over:
-            return
+        known = list(self._by_id)
+        for start in range(0, len(known), AT_ONCE):
+            now, some = uptime(), map(self._by_id.get, known[start : start + AT_ONCE])
+            if over := [one for one in some if one and self._is_over(one, now)]:
+                await self._end(over)
+            await asyncio.sleep(0)
+
+    async def _end(self, over: Sequence[Playback]) -> None:
         await self._bring_up_to_date(over)
         gone = [one for one in over if self._video_is_gone(one)]
         self._over(gone, "video_gone")
