@@ -15,6 +15,7 @@ from cloud_service.db import Database
 from cloud_service.feed import Feed
 from cloud_service.freshness import Freshness
 from cloud_service.outbox import Outbox
+from cloud_service.playback.pace import Pace
 from cloud_service.playback.playbacks import Playbacks
 from cloud_service.playback.secrets import PlaybackSecrets
 from cloud_service.processing.news import News
@@ -58,6 +59,7 @@ class Node:
     probing: Probing
     playbacks: Playbacks
     playback_secrets: PlaybackSecrets
+    pace: Pace
     reading_captions: asyncio.Semaphore
     admitting: asyncio.Semaphore
     space: Space

@@ -20,6 +20,7 @@ from cloud_service.guard import damage_of, set_aside, watch
 from cloud_service.node import Node
 from cloud_service.outbox import Outbox, announce_lost_playbacks
 from cloud_service.playback.models import Lives
+from cloud_service.playback.pace import Pace
 from cloud_service.playback.playbacks import Playbacks
 from cloud_service.playback.secrets import PlaybackSecrets
 from cloud_service.playback.timelines import Timelines
@@ -217,6 +218,7 @@ async def _loaded(settings: CloudSettings, database: Database) -> Node:
         probing=Probing(),
         playbacks=playbacks,
         playback_secrets=playback_secrets,
+        pace=Pace(settings.playbacks_per_minute),
         reading_captions=asyncio.Semaphore(CAPTIONS_READ),
         admitting=asyncio.Semaphore(ADMISSIONS),
         space=space,

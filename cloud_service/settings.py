@@ -44,8 +44,8 @@ class CloudSettings(NodeSettings):
     and for what is made of them.
 
     Signed links have to be opened within `playback_open_within_s`, used every `playback_idle_s`, and end after
-    `playback_s`; each user watches at most `playbacks_per_user` videos at once. What was watched the VPS is told
-    `playback_told_every_s` while it goes on.
+    `playback_s`; each user watches at most `playbacks_per_user` videos at once, and begins at most
+    `playbacks_per_minute`. What was watched the VPS is told `playback_told_every_s` while it goes on.
 
     With `edge_sends`, short answers are left to an edge before this node, which sends what X-Accel-Redirect names below
     /media/ from `media`; without, this node sends everything itself.
@@ -79,6 +79,7 @@ class CloudSettings(NodeSettings):
     playback_idle_s: float = Field(3600, gt=0)
     playback_s: float = Field(12 * 3600, gt=0, le=7 * 86400)
     playbacks_per_user: int = Field(2, ge=1)
+    playbacks_per_minute: int = Field(60, ge=1)
     edge_sends: bool = False
     playback_told_every_s: float = Field(60, gt=0)
     feed_wait_s: float = Field(5, gt=0, le=25)

@@ -1,3 +1,5 @@
+from math import ceil
+
 from shared.problems import AppError, Conflict, Forbidden, NotFound
 
 
@@ -11,6 +13,13 @@ class PlaybackExpired(AppError):
 
 class PlaybackMoved(AppError):
     status, code, title = 410, "playback_moved", "The same user began to watch elsewhere"
+
+
+class TooManyPlaybacks(AppError):
+    status, code, title = 429, "too_many_playbacks", "You began too many playbacks in too short a time"
+
+    def __init__(self, retry_after_s: float) -> None:
+        super().__init__(headers={"Retry-After": str(ceil(retry_after_s))})
 
 
 class NothingToPlay(Conflict):

@@ -6,7 +6,7 @@ from cloud_service.access.actions import KeyRequired, RightsUnknown, VideoNotFou
 from cloud_service.access.current_viewer import CurrentViewer
 from cloud_service.node import CurrentNode, DatabaseUnusable
 from cloud_service.playback import actions
-from cloud_service.playback.errors import NothingToPlay
+from cloud_service.playback.errors import NothingToPlay, TooManyPlaybacks
 from cloud_service.playback.schemas import PlaybackOut
 from cloud_service.vps import VpsUnreachable
 from shared.problems import NotAuthenticated, responses
@@ -19,7 +19,14 @@ router = APIRouter(tags=["playback"])
     status_code=201,
     summary="Begin to watch a video",
     responses=responses(
-        NotAuthenticated, KeyRequired, VideoNotFound, NothingToPlay, RightsUnknown, VpsUnreachable, DatabaseUnusable
+        NotAuthenticated,
+        KeyRequired,
+        VideoNotFound,
+        NothingToPlay,
+        TooManyPlaybacks,
+        RightsUnknown,
+        VpsUnreachable,
+        DatabaseUnusable,
     ),
 )
 async def begin_playback(video_id: UUID, viewer: CurrentViewer, node: CurrentNode) -> PlaybackOut:

@@ -124,6 +124,7 @@ def running_rig(folder: Path, nodes: int = 1) -> Iterator[Rig]:
         "TOPTANK_BCRYPT_COST": "4",
         "TOPTANK_ACCESS_TOKEN_S": "7200",
         "TOPTANK_UPLOADS_PER_USER": "1000",
+        "TOPTANK_PLAYBACKS_PER_MINUTE": "1000000",
         "TOPTANK_LOG_LEVEL": "warning",
     }
     with Stack(StackSettings(), nodes) as stack:
