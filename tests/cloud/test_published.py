@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
+from cloud_service.access import marks
 from cloud_service.access import published as keeping
 from cloud_service.access.published import AT_ONCE, Published
 from cloud_service.db import Database
@@ -109,6 +110,19 @@ async def test_it_is_over_as_soon_as_that_is_heard_of(node: AskingNode, made_up:
     made_up.answers("POST", POSTERS, said(0), said(3, public=False))
     assert await node.shows()
     node.rights.hear([change(3, "course_unpublished", course=COURSE)])
+    assert not await node.shows()
+
+
+async def test_it_stays_over_when_what_was_heard_is_long_forgotten(
+    node: AskingNode, made_up: MadeUpVps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which changes there were is remembered for a minute or two only."""
+    monkeypatch.setattr(marks, "KEPT_S", -1.0)
+    made_up.answers("POST", POSTERS, said(0), said(5, public=False))
+    assert await node.shows()
+    await node.is_told(3, "course_unpublished", course=COURSE)
+    for number in (4, 5):
+        await node.is_told(number, "course_unpublished", course=uuid4())
     assert not await node.shows()
 
 
