@@ -204,6 +204,16 @@ def test_what_is_answered_says_how_it_may_be_kept_and_what_it_is(url: str, film:
         assert answer.headers["X-Accel-Redirect"] is None
 
 
+def test_what_is_to_be_saved_says_so(url: str, film: Film) -> None:
+    for method in ("GET", "HEAD"):
+        answer = fetch_once(url, film.beside("download"), method)
+        assert answer.status == 200
+        assert answer.headers["Content-Disposition"].startswith("attachment; filename=")
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert fetch_once(url, film.beside("download"), Range="bytes=-9").body == film.content[-9:]
+    assert fetch_once(url, film.path).headers["Content-Disposition"] is None
+
+
 def test_one_connection_goes_on_whatever_was_answered(url: str, film: Film) -> None:
     asked = [
         ("GET", film.path, {}, 200),
@@ -247,13 +257,16 @@ def test_several_ranges_of_a_large_film_come_whole(url: str, large: Film) -> Non
 def test_captions_made_anew_are_seen_at_once_and_only_then_sent_again(url: str, film: Film) -> None:
     path = film.beside("captions/it.vtt")
     assert fetch_once(url, path).status == 404
-    for text in ("Allegro", "Allegro con brio"):
+    tags = set()
+    for text in ("Allegro", "Andante", "Vivace!"):  # of one size, and within a second
         content = f"WEBVTT\n\n00:00.000 --> 00:01.000\n{text}\n".encode()
         done(film.teacher.cloud.put(f"/videos/{film.id}/captions/it", content=content))
         answer = fetch_once(url, path)
         assert (answer.status, answer.headers["Content-Type"]) == (200, "text/vtt; charset=utf-8")
         assert text.encode() + b"\n" in answer.body
+        tags.add(answer.headers["ETag"])
         assert fetch_once(url, path, If_None_Match=answer.headers["ETag"]).status == 304
+    assert len(tags) == 3
     done(film.teacher.cloud.delete(f"/videos/{film.id}/captions/it"), 204)
     assert fetch_once(url, path).status == 404
 
