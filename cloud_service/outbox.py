@@ -4,7 +4,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Awaitable, Callable, Container
+from collections.abc import Awaitable, Callable, Container, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -42,26 +42,28 @@ class Backlog:
 
 async def announce(transaction: Transaction, about: VideoStored) -> None:
     """To be sent by whoever runs the node's outbox."""
-    await _add(transaction, Event(id=uuid7(), about=about), video_id=str(about.video_id))
+    await _add(transaction, about, video_id=str(about.video_id))
 
 
-async def announce_playback(transaction: Transaction, about: PlaybackTold) -> None:
-    """In place of whatever waits or was set aside about this playback: it is all in there."""
-    playback_id = str(about.playback_id)
-    await transaction.execute("DELETE FROM outbox WHERE playback_id = ?", (playback_id,))
-    await _add(transaction, Event(id=uuid7(), about=about), playback_id=playback_id)
+async def announce_playbacks(transaction: Transaction, abouts: Sequence[PlaybackTold]) -> None:
+    """In place of whatever waits or was set aside about each: it is all in there."""
+    ids = [(str(about.playback_id),) for about in abouts]
+    await transaction.execute_many("DELETE FROM outbox WHERE playback_id = ?", ids)
+    now = int(time.time())
+    events = [Event(id=uuid7(), about=about).model_dump_json() for about in abouts]
+    waiting = [(event, *playback_id, now) for event, playback_id in zip(events, ids, strict=True)]
+    await transaction.execute_many("INSERT INTO outbox (event, playback_id, added_at) VALUES (?, ?, ?)", waiting)
 
 
 async def announce_lost_playbacks(transaction: Transaction) -> None:
     """This database was just made: it knows of none of the playbacks that the VPS believes to go on here."""
-    await _add(transaction, Event(id=uuid7(), about=PlaybacksLost(lost_at=datetime.now(UTC))))
+    await _add(transaction, PlaybacksLost(lost_at=datetime.now(UTC)))
 
 
-async def _add(transaction: Transaction, event: Event, *, video_id: str = "", playback_id: str = "") -> None:
-    await transaction.execute(
-        "INSERT INTO outbox (event, video_id, playback_id, added_at) VALUES (?, ?, ?, ?)",
-        (event.model_dump_json(), video_id, playback_id, int(time.time())),
-    )
+async def _add(transaction: Transaction, about: VideoStored | PlaybacksLost, *, video_id: str = "") -> None:
+    event = Event(id=uuid7(), about=about).model_dump_json()
+    added = "INSERT INTO outbox (event, video_id, added_at) VALUES (?, ?, ?)"
+    await transaction.execute(added, (event, video_id, int(time.time())))
 
 
 async def _ignored(_: str) -> None: ...

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 from cloud_service.clock import uptime
 from cloud_service.db import Database, Transaction
-from cloud_service.outbox import announce_playback
+from cloud_service.outbox import announce_playbacks
 from cloud_service.playback.models import NEVER, Lives, Playback
 from cloud_service.playback.rows import told_of
 
@@ -39,8 +39,8 @@ class Telling:
                 for one in playbacks:
                     self._untold.discard(one.id)
                     one.told_at = uptime()
-                    await announce_playback(transaction, told_of(one, self._lives))
                 if playbacks:
+                    await announce_playbacks(transaction, [told_of(one, self._lives) for one in playbacks])
                     transaction.on_commit(self._wake)
         except BaseException:
             self.has_news(playbacks)

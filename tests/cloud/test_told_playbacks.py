@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
@@ -22,6 +23,7 @@ from cloud_service.settings import CloudSettings
 from cloud_service.videos.models import StoredVideo
 from tests.cloud.made_up import MadeUpVps
 from tests.cloud.running import Answering, a_video, eventually, opened, running_node, store
+from tests.cloud.things import USER
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("made_up")]
 
@@ -193,6 +195,27 @@ async def test_another_start_of_the_machine_ends_them_and_the_vps_is_told(
     assert len(await again(node)) == 0
     abouts = {about["playback_id"]: (about["end"], about["watched"]) for about in await told(node)}
     assert abouts == {first.id: ("moved", []), second.id: ("expired", [[0, 8]]), third.id: ("expired", [])}
+
+
+@pytest.mark.settings(edge_sends=True)
+async def test_what_is_left_to_an_edge_counts_as_what_the_node_sends_itself(
+    settings: CloudSettings, made_up: MadeUpVps
+) -> None:
+    Answering(made_up)
+    async with running_node(settings) as running:
+        assert running.node
+        await store(running.node, a_video())
+        began = (await running.send("POST", f"/videos/{a_video().id}/playback", USER)).json()
+        playback = running.node.playbacks.get(began["id"])
+        assert playback is not None
+        link = urlsplit(began["mp4"][0]["url"]).path
+        for method, headers in (("HEAD", {}), ("GET", {"If-None-Match": "*"}), ("GET", {"Range": "bytes=5-"})):
+            await running.send(method, link, USER, headers=headers)
+        assert (playback.viewed_at, playback.sent) == (None, [])
+        answer = await running.get(link, headers={"Range": "bytes=1-2"})
+        assert "x-accel-redirect" in answer.headers
+        assert playback.viewed_at is not None
+        assert [(one.name, one.start, one.stop) for one in playback.sent] == [(ORIGINAL, 1, 3)]
 
 
 # --- where to go on -----------------------------------------------------------------------------------
