@@ -5,7 +5,7 @@ import re
 UNIT = b"bytes="
 MOST_RANGES = 32
 """In one request; nginx has `max_ranges` for this."""
-_RANGE = re.compile(rb" *(?:([0-9]+) *- *([0-9]*)|-([0-9]+)) *")
+_RANGE = re.compile(rb" *+(?:([0-9]++) *+- *+([0-9]*+)|-([0-9]++)) *+")
 _MOST_DIGITS = 19
 _BEYOND = 10**_MOST_DIGITS
 
