@@ -3,6 +3,7 @@
 import logging
 import re
 from collections.abc import AsyncIterator, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -29,6 +30,7 @@ class Failing:
 
     def __init__(self, settings: CloudSettings) -> None:
         self.settings = settings
+        self.playback_secrets: Any
 
     def __getattr__(self, name: str) -> Any:
         raise RuntimeError(f"{CANARY} {name}")
@@ -38,7 +40,9 @@ class Failing:
 async def http(settings: CloudSettings) -> AsyncIterator[httpx.AsyncClient]:
     """Of a node that has started, and then everything in it fails."""
     app, node = create_app(settings), Failing(settings)
+    node.playback_secrets = SimpleNamespace(live=())
     app.state.node, app.state.play = node, Play(node)  # type: ignore[arg-type]
+    del node.playback_secrets
     app.state.stream = Stream(node)  # type: ignore[arg-type]
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://node.test") as client:
