@@ -19,8 +19,12 @@ from cloud_service.playback import positions
 from cloud_service.playback.models import Playback
 from cloud_service.playback.playbacks import Playbacks
 from cloud_service.playback.timelines import Timelines
+from cloud_service.processing.commands import FRAGMENTED
+from cloud_service.processing.fragments import read_fragmented
 from cloud_service.settings import CloudSettings
-from cloud_service.videos.models import StoredVideo
+from cloud_service.videos.models import Rendition, StoredVideo
+from shared.contract import CHANGES, EVENTS
+from tests.clips import H264, PICTURE, ffmpeg
 from tests.cloud.made_up import MadeUpVps
 from tests.cloud.running import Answering, a_video, eventually, opened, running_node, store
 from tests.cloud.things import USER
@@ -92,6 +96,49 @@ async def test_news_that_can_wait_are_told_every_minute(node: Node) -> None:
     playback.told_at -= 61
     await node.playbacks.keep_uses()  # though nothing was used since
     assert (await told(node))[0]["watched"] == [[0, 8]]
+
+
+async def test_what_a_vps_of_before_did_not_understand_is_told_once_more_with_what_comes_next(node: Node) -> None:
+    playback = await begun(node)
+    async with node.database.transaction() as transaction:
+        await transaction.execute("UPDATE outbox SET set_aside = '422'")
+    await sent(node, playback, 0, 8)
+    (row,) = await node.database.fetch("SELECT set_aside, playback_id FROM outbox")
+    assert tuple(row) == (None, playback.id)
+
+
+async def test_what_was_sent_of_a_rendition_is_seconds_by_its_index(node: Node) -> None:
+    made = Rendition("sd", width=160, height=90, frame_rate=10.0, size=1, bitrate=1000, codecs="avc1.42c00a")
+    video = replace(a_video(2), duration_s=10.0, renditions=(made,))
+    folder = node.store.folder(video)
+    folder.mkdir(parents=True)
+    ffmpeg(*PICTURE, *H264, "-g", "40", *FRAGMENTED[:2], "-t", "10", folder / "sd.mp4")
+    await add(node, replace(video, renditions=(replace(made, size=(folder / "sd.mp4").stat().st_size),)))
+    first, second, third = read_fragmented(folder / "sd.mp4").segments
+    playback = await node.playbacks.begin(VIEWER, video.id, has_original=False)
+    for start, stop in ((0, first.offset), (second.offset, third.offset), (first.offset, first.offset + first.size)):
+        await node.playbacks.sends(playback, "sd.mp4", start, stop)
+    await node.playbacks.keep_uses()
+    assert playback.watched == [(0, pytest.approx(8, abs=0.01))]
+    await node.playbacks.sends(playback, "hd.mp4", 0, 1000)  # which is not there any more
+    await node.playbacks.keep_uses()
+    assert playback.watched == [(0, pytest.approx(8, abs=0.01))]
+
+
+@pytest.mark.settings(playback_told_every_s=0.2)
+async def test_a_vps_that_was_set_back_hears_again_of_what_goes_on(settings: CloudSettings, made_up: MadeUpVps) -> None:
+    vps = Answering(made_up)
+    async with running_node(settings) as running:
+        assert running.node
+        await store(running.node, a_video())
+        playback = await begun(running.node)
+
+        def times_told() -> int:
+            return sum(event["about"].get("playback_id") == playback.id for event in vps.told(EVENTS))
+
+        await eventually(lambda: times_told() == 1 and vps.told(CHANGES))
+        vps.epoch = uuid4()
+        await eventually(lambda: times_told() == 2)
 
 
 async def test_it_is_a_view_from_its_first_bytes_whatever_is_sent_of_it_at_once(node: Node) -> None:

@@ -5,6 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.both.people import make_student
+from tests.both.toptank import eventually
+from tests.faults import view_deaths
 from tests.faults.acts import Cast, order, pay, verify
 from tests.faults.vps_deaths import SCENARIOS, keys_of
 from tests.faults.webhooks import send_webhook
@@ -22,6 +24,19 @@ def test_a_vps_that_died_at_any_point_is_whole_when_it_is_back(world: World, cas
     next(scenario)
     world.revive(world.vps)
     assert next(scenario, None) is None
+
+
+def test_a_view_that_it_died_over_counts_once(world: World, cast: Cast) -> None:
+    """The node was not answered, and tells it again."""
+    purchase, video_id = view_deaths.buyer(cast)
+    world.vps.stop()
+    url = view_deaths.begin(purchase.buyer, video_id)
+    assert purchase.watch(url).content == cast.film
+    world.vps.start_doomed("event.before_commit")
+    world.revive(world.vps)
+    eventually(lambda: view_deaths.views(cast, purchase) == [1])
+    eventually(lambda: not world.node_sql("SELECT * FROM outbox"))
+    assert view_deaths.views(cast, purchase) == [1]
 
 
 def test_a_webhook_sent_fifty_times_at_once_grants_once(world: World, cast: Cast) -> None:
