@@ -6,6 +6,8 @@ UNIT = b"bytes="
 MOST_RANGES = 32
 """In one request; nginx has `max_ranges` for this."""
 _RANGE = re.compile(rb" *+(?:([0-9]++) *+- *+([0-9]*+)|-([0-9]++)) *+")
+_PLAIN = re.compile(rb"bytes=([0-9]{1,19})-([0-9]{1,19})")
+"""What nearly everybody asks for, and what is told of it at once."""
 _MOST_DIGITS = 19
 _BEYOND = 10**_MOST_DIGITS
 
@@ -20,6 +22,8 @@ def wanted_ranges(header: bytes, size: int) -> tuple[range, ...]:
     So it is for other units, for more than MOST_RANGES, and for ranges that overlap until they come to more than the
     file. Those that lie beyond its end are left out. Raises Unsatisfiable when there is no other.
     """
+    if (plain := _PLAIN.fullmatch(header)) and (first := int(plain[1])) < size and first <= (last := int(plain[2])):
+        return (range(first, min(last + 1, size)),)
     unit, listed = header[: len(UNIT)], header[len(UNIT) :]
     if unit.lower() != UNIT or not listed or size == 0:
         return ()

@@ -28,7 +28,11 @@ def fill(database: Path, count: int) -> list[str]:
     """Playbacks as the ones that are there, each with a user and a grant of its own; paths of their links."""
     with closing(sqlite3.connect(database)) as connection:
         connection.row_factory = sqlite3.Row
-        playback = dict(connection.execute("SELECT * FROM playbacks WHERE has_moved = 0 AND viewed_at IS NOT NULL LIMIT 1").fetchone())
+        playback = dict(
+            connection.execute(
+                "SELECT * FROM playbacks WHERE has_moved = 0 AND viewed_at IS NOT NULL LIMIT 1"
+            ).fetchone()
+        )
         grant = dict(connection.execute("SELECT * FROM grants WHERE user_id = ?", (playback["user_id"],)).fetchone())
         newest = "SELECT number, value, made_at FROM playback_secrets ORDER BY number DESC"
         number, value, made_at = connection.execute(newest).fetchone()
