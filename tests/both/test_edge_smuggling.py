@@ -17,7 +17,9 @@ SETTINGS = BEHIND_AN_EDGE
 QUIET_S = 0.5
 ANSWER = re.compile(rb"HTTP/1\.[01] \d{3} ")
 
+HONEST = "an honest length"
 FRAMINGS = {
+    HONEST: "Content-Length: {size}\r\n\r\n{inner}",
     "length and chunks": "Content-Length: {whole}\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n{inner}",
     "chunks and a short length": "Transfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n{chunks}",
     "two lengths": "Content-Length: {whole}\r\nContent-Length: 0\r\n\r\n{inner}",
@@ -110,6 +112,8 @@ def test_the_node_sees_no_more_than_the_edge_answers_and_nobody_else_gets_those_
         counted = len(ANSWER.findall(answers[framing].result()))
         assert seen(toptank, attack.id) <= 1, framing
         assert seen(toptank, attack.id) + seen(toptank, attack.inner) <= counted, framing
+    honest = attacks[HONEST]
+    assert (seen(toptank, honest.id), seen(toptank, honest.inner)) == (1, 0)
     for _ in range(2 * len(FRAMINGS)):
         mine = uuid4().hex
         got = viewer.cloud.get("/uploads/permission", headers={"X-Request-ID": mine})
