@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from queue import Empty, Queue
-from typing import Any
+from typing import Any, Self
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 NPM = Path(__file__).with_name("node_modules")
 REPORTS_WITHIN_S = 120
+LOOK_AGAIN_S = 0.2
 TYPES = {
     ".html": "text/html",
     ".js": "text/javascript",
@@ -53,8 +54,9 @@ class _Handler(BaseHTTPRequestHandler):
                 answer = answers(self.path[len(at) :])
                 self._answer(answer.status, answer.body, answer.headers)
                 return
+        asked_for = self.path.partition("?")[0]
         path = next(
-            (place / self.path[len(at) :] for at, place in self.files.items() if self.path.startswith(at)), None
+            (place / asked_for[len(at) :] for at, place in self.files.items() if asked_for.startswith(at)), None
         )
         if path is None or not path.is_file():
             self._answer(404, b"", {"Content-Type": "text/plain"})
@@ -99,6 +101,72 @@ def serving(files: dict[str, Path], answers: Mapping[str, Answers]) -> Iterator[
             thread.join()
 
 
+@contextmanager
+def showing(address: str, profile: Path) -> Iterator[None]:
+    """A browser that shows this page, as long as the block lasts."""
+    assert CHROMIUM is not None
+    browser = subprocess.Popen(
+        [
+            CHROMIUM,
+            "--headless=new",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-dev-shm-usage",
+            "--no-first-run",
+            "--mute-audio",
+            "--autoplay-policy=no-user-gesture-required",
+            f"--user-data-dir={profile}",
+            address,
+        ],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        yield
+    finally:
+        browser.terminate()
+        browser.wait()
+
+
+@dataclass(frozen=True)
+class Page:
+    """One that does as it is told, and says what came of it: it fetches /next for that, and posts to /report."""
+
+    url: str
+    reports: "Queue[dict[str, Any]]"
+    _orders: "Queue[dict[str, Any]]"
+
+    def ask(self, what: str, **given: Any) -> Any:
+        self._orders.put({"what": what, "given": given})
+        try:
+            answer = self.reports.get(timeout=REPORTS_WITHIN_S)
+        except Empty:
+            raise AssertionError(f"the page did not report on: {what}") from None
+        assert "error" not in answer, f"{what}: {answer['error']}"
+        return answer["said"]
+
+    @contextmanager
+    def shown(self, path: str, profile: Path) -> Iterator[Self]:
+        with showing(f"{self.url}{path}", profile):
+            yield self
+
+
+@contextmanager
+def served(files: dict[str, Path]) -> Iterator[Page]:
+    """From an address of its own; nobody looks at it yet."""
+    orders: Queue[dict[str, Any]] = Queue()
+
+    def following(_: str) -> Answer:
+        try:
+            order = orders.get(timeout=LOOK_AGAIN_S)
+        except Empty:
+            order = {}
+        return Answer(json.dumps(order).encode(), {"Content-Type": "application/json"})
+
+    with serving(files, {"/next": following}) as (url, reports):
+        yield Page(url, reports, orders)
+
+
 def reported_by(
     page: str, files: dict[str, Path], profile: Path, answers: Mapping[str, Answers] | None = None
 ) -> dict[str, Any]:
@@ -106,28 +174,8 @@ def reported_by(
 
     `files` are folders or files by the beginning of their path in the URL; what `answers` is by another beginning.
     """
-    assert CHROMIUM is not None
-    with serving(files, answers or {}) as (url, reports):
-        browser = subprocess.Popen(
-            [
-                CHROMIUM,
-                "--headless=new",
-                "--no-sandbox",
-                "--disable-gpu",
-                "--disable-dev-shm-usage",
-                "--no-first-run",
-                "--mute-audio",
-                "--autoplay-policy=no-user-gesture-required",
-                f"--user-data-dir={profile}",
-                f"{url}{page}",
-            ],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+    with serving(files, answers or {}) as (url, reports), showing(f"{url}{page}", profile):
         try:
             return reports.get(timeout=REPORTS_WITHIN_S)
         except Empty:
             raise AssertionError("the page reported nothing") from None
-        finally:
-            browser.terminate()
-            browser.wait()

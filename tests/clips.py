@@ -60,6 +60,24 @@ class Clips:
         return self.made("hd.mp4", *large, "-c:v", "mpeg4", "-q:v", "5", seconds=2)
 
     @cached_property
+    def lecture(self) -> bytes:
+        """Twenty-four seconds, six segments long, large enough for two renditions."""
+        large = ("-f", "lavfi", "-i", "testsrc2=size=1280x720:rate=5")
+        return self.made("lecture.mp4", *large, *SOUND, *H264, seconds=24)
+
+    @cached_property
+    def etude(self) -> bytes:
+        """As long, in a picture so small that it costs little to make something of it."""
+        small = ("-f", "lavfi", "-i", "testsrc2=size=160x90:rate=10")
+        return self.made("etude.mp4", *small, *SOUND, *H264, seconds=24)
+
+    @cached_property
+    def snow(self) -> bytes:
+        """Twenty-four seconds that are more than browsers fetch ahead."""
+        snow = ("-f", "lavfi", "-i", "testsrc2=size=480x270:rate=10", "-vf", "noise=alls=80:allf=t")
+        return self.made("snow.mp4", *snow, *H264, "-crf", "10", "-g", "10", "-movflags", "+faststart", seconds=24)
+
+    @cached_property
     def index_last(self) -> bytes:
         return self.made("index-last.mp4", *PICTURE, *H264)
 

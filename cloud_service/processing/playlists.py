@@ -9,7 +9,10 @@ VERSION = "#EXT-X-VERSION:7"
 
 
 def media_playlist(name: str, file: Fragmented) -> str:
-    """Of `{name}.mp4` beside it."""
+    """Of `{name}.mp4` beside it. Each segment has an address of its own, by a query that means nothing to whoever
+    serves it: where one range of an address goes on where the last one ended, FFmpeg 9.0 asks for all of them at once
+    over HTTP, and loses its place after the first.
+    """
     uri = f"{name}.mp4"
     lines = [
         "#EXTM3U",
@@ -19,8 +22,9 @@ def media_playlist(name: str, file: Fragmented) -> str:
         "#EXT-X-INDEPENDENT-SEGMENTS",
         f'#EXT-X-MAP:URI="{uri}",BYTERANGE="{file.header_bytes}@0"',
     ]
-    for segment in file.segments:
-        lines += [f"#EXTINF:{segment.duration_s:.6f},", f"#EXT-X-BYTERANGE:{segment.size}@{segment.offset}", uri]
+    for number, segment in enumerate(file.segments, start=1):
+        lines += [f"#EXTINF:{segment.duration_s:.6f},", f"#EXT-X-BYTERANGE:{segment.size}@{segment.offset}"]
+        lines.append(f"{uri}?{number}")
     return "\n".join([*lines, "#EXT-X-ENDLIST", ""])
 
 

@@ -14,14 +14,22 @@ from tests.databases import copy_of
 
 
 @pytest.fixture(scope="module")
+def settings(request: pytest.FixtureRequest) -> dict[str, str]:
+    """A module that needs others says so in `SETTINGS`, or by a fixture of this name."""
+    told: dict[str, str] = getattr(request.module, "SETTINGS", {})
+    return told
+
+
+@pytest.fixture(scope="module")
 def toptank(
     request: pytest.FixtureRequest,
+    settings: dict[str, str],
     template_url: str,
     secrets_folder: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[TopTank]:
-    """A module that needs more nodes, or other settings, says so in `NODES` and `SETTINGS`."""
-    nodes, settings = getattr(request.module, "NODES", 1), getattr(request.module, "SETTINGS", {})
+    """A module that needs more nodes says so in `NODES`."""
+    nodes = getattr(request.module, "NODES", 1)
     folder = tmp_path_factory.mktemp("toptank")
     secrets = secrets_folder if nodes == 1 else folder / "secrets"
     make_secrets(secrets, nodes=nodes)

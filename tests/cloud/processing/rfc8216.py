@@ -62,13 +62,13 @@ def read_media(path: Path) -> MediaPlaylist:
     assert lines.index(map_line) < first
     named = attributes(map_line)
     uri = named["URI"]
-    segments = []
+    segments: list[Range] = []
     for inf, byte_range, segment_uri in zip(*(iter(lines[first:-1]),) * 3, strict=True):
         duration = re.fullmatch(r"#EXTINF:(\d+\.\d+),", inf)
         place = re.fullmatch(r"#EXT-X-BYTERANGE:(\d+)@(\d+)", byte_range)
         assert duration
         assert place
-        assert segment_uri == uri
+        assert segment_uri == f"{uri}?{len(segments) + 1}"
         segments.append(Range(int(place[2]), int(place[1]), float(duration[1])))
     size, _, start = named["BYTERANGE"].partition("@")
     return MediaPlaylist(uri, Range(int(start), int(size)), int(target_line.partition(":")[2]), segments)
