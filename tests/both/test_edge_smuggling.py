@@ -4,6 +4,7 @@ import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
@@ -97,10 +98,10 @@ def test_the_node_sees_no_more_than_the_edge_answers_and_nobody_else_gets_those_
     edge: Edge, toptank: TopTank, student: Person, method: str
 ) -> None:
     attacks = {framing: Attack(f"outer{uuid4().hex}", f"inner{uuid4().hex}") for framing in FRAMINGS}
-    viewer = edge.person(student)
+    viewer, host = edge.person(student), urlsplit(edge.cloud).netloc
     with ThreadPoolExecutor(len(FRAMINGS)) as pool:
         answers = {
-            framing: pool.submit(answers_to, edge.cloud, attack.written(method, framing, "video"))
+            framing: pool.submit(answers_to, edge.cloud, attack.written(method, framing, host))
             for framing, attack in attacks.items()
         }
         while not all(answer.done() for answer in answers.values()):
