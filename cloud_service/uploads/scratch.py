@@ -7,7 +7,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,16 +15,19 @@ if TYPE_CHECKING:
     from hashlib import _Hash as Digest
 
 BLOCKS, BLOCK_BYTES = 4, 2**19
+TURN_BLOCKS = 16
 SEND_ON_BYTES = 32 * 2**20
 """How much may wait in memory before the disk is set to work, so that little is left for the end."""
-THREADS = ThreadPoolExecutor(8, thread_name_prefix="upload")
+UPLOADS_AT_ONCE = 8
+THREADS = ThreadPoolExecutor(UPLOADS_AT_ONCE, thread_name_prefix="upload")
 """Of uploads' own: a disk that is slow to sync holds up no viewer who waits for a thread to read."""
 
 
 class ScratchFile:
     """A few blocks of memory, used over and over: while one is being filled, others wait for the thread that writes.
 
-    That thread takes whatever waits before it ends: to be woken for each block would cost as much as writing it.
+    That thread takes what waits for as long as its turn lasts: to be woken for each block would cost as much as writing
+    it. Then it is the turn of others, or an upload that comes faster than the disk takes it would keep its thread.
 
     A file of its own, or one that is there already and goes on behind its first `offset` bytes. `digests` are kept up
     to date with what is written; without any it is a SHA-256 of the file.
@@ -34,9 +37,14 @@ class ScratchFile:
         self.path = path
         self.size = offset or 0
         self._digests = (hashlib.sha256(),) if digests is None else tuple(digests)
-        self._handle = os.open(path, os.O_WRONLY | (os.O_CREAT | os.O_EXCL if offset is None else 0), 0o600)
-        os.lseek(self._handle, self.size, os.SEEK_SET)
+        self._handle = -1
         self._memory, self._blocks = _shared_memory(BLOCKS * BLOCK_BYTES)
+        try:
+            self._handle = os.open(path, os.O_WRONLY | (os.O_CREAT | os.O_EXCL if offset is None else 0), 0o600)
+        except OSError:
+            self._let_go()
+            raise
+        os.lseek(self._handle, self.size, os.SEEK_SET)
         self._free = deque(range(0, BLOCKS * BLOCK_BYTES, BLOCK_BYTES))
         """Where in there blocks begin that nobody uses."""
         self._full: deque[tuple[int, int]] = deque()
@@ -128,7 +136,10 @@ class ScratchFile:
             if self._is_taken_up:
                 return
             self._is_taken_up = True
-        self._writing = self._in_thread(self._write_waiting, asyncio.get_running_loop())
+        written: Future[None] = Future()
+        written.set_running_or_notify_cancel()
+        self._writing = asyncio.wrap_future(written)
+        THREADS.submit(self._write_waiting, asyncio.get_running_loop(), written)
 
     @staticmethod
     def _in_thread(work: Callable[..., None], *arguments: Any) -> asyncio.Future[None]:
@@ -139,24 +150,37 @@ class ScratchFile:
             await asyncio.shield(self._writing)
             self._writing = None
 
-    def _write_waiting(self, loop: asyncio.AbstractEventLoop) -> None:
-        while True:
-            with self._lock:
-                if not self._full:
-                    self._is_taken_up = False
-                    return
-                start, stop = self._full.popleft()
-            try:
-                self._store(start, stop)
-            except OSError as error:
-                self._failure = error
-                raise
-            finally:
+    def _write_waiting(self, loop: asyncio.AbstractEventLoop, written: Future[None]) -> None:
+        """Until nothing waits, which `written` tells, or for a turn, after which it begins another."""
+        try:
+            for _ in range(TURN_BLOCKS):
                 with self._lock:
-                    self._free.append(start)
-                    freed, self._freed = self._freed, None
-                if freed:
-                    loop.call_soon_threadsafe(_wake, freed)
+                    if not self._full:
+                        self._is_taken_up = False
+                        break
+                    start, stop = self._full.popleft()
+                self._write_block(start, stop, loop)
+            else:
+                THREADS.submit(self._write_waiting, loop, written)
+                return
+        except BaseException as error:
+            written.set_exception(error)
+        else:
+            written.set_result(None)
+
+    def _write_block(self, start: int, stop: int, loop: asyncio.AbstractEventLoop) -> None:
+        """And tell whoever waits for a free one."""
+        try:
+            self._store(start, stop)
+        except OSError as error:
+            self._failure = error
+            raise
+        finally:
+            with self._lock:
+                self._free.append(start)
+                freed, self._freed = self._freed, None
+            if freed:
+                loop.call_soon_threadsafe(_wake, freed)
 
     def _store(self, start: int, stop: int) -> None:
         """Copied within the system: it takes small pieces, as large ones are put into pages that are hard to find, and
@@ -183,5 +207,9 @@ def _wake(freed: asyncio.Future[None]) -> None:
 def _shared_memory(size: int) -> tuple[int, mmap.mmap]:
     """As a file and as memory. It is not taken before it is written to: most of it may never be needed."""
     handle = os.memfd_create("upload")
-    os.ftruncate(handle, size)
-    return handle, mmap.mmap(handle, size)
+    try:
+        os.ftruncate(handle, size)
+        return handle, mmap.mmap(handle, size)
+    except OSError:
+        os.close(handle)
+        raise

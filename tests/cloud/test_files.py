@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from cloud_service.playback import blocks as reading
-from cloud_service.uploads.scratch import BLOCK_BYTES, ScratchFile
+from cloud_service.uploads.scratch import BLOCK_BYTES, UPLOADS_AT_ONCE, ScratchFile
 from cloud_service.videos.models import StoredVideo
 from cloud_service.videos.store import VideoStore
 
@@ -90,6 +90,55 @@ async def test_a_disk_that_takes_no_more_is_told_however_much_is_still_to_come(t
         await scratch.write_out()
     await scratch.close()
     assert scratch.path.stat().st_size == scratch.stored == 3 * BLOCK_BYTES
+
+
+@pytest.mark.anyio
+async def test_uploads_that_come_faster_than_they_are_written_leave_others_their_turn(tmp_path: Path) -> None:
+    """As many as there are threads, each of which always has something to write."""
+    is_over = False
+
+    async def fill(scratch: ScratchFile) -> None:
+        while not is_over:
+            await scratch.write(bytes(BLOCK_BYTES))
+
+    slow = [[hashlib.sha256() for _ in range(24)] for _ in range(UPLOADS_AT_ONCE)]
+    greedy = [ScratchFile(tmp_path / f"greedy-{number}", digests=digests) for number, digests in enumerate(slow)]
+    filling = [asyncio.ensure_future(fill(scratch)) for scratch in greedy]
+    await asyncio.sleep(0.2)
+    modest = ScratchFile(tmp_path / "modest")
+    await modest.write(bytes(3 * BLOCK_BYTES))
+    async with asyncio.timeout(30):
+        await modest.finish()
+    assert not any(task.done() for task in filling)
+    is_over = True
+    await asyncio.gather(*filling)
+    for scratch in greedy:
+        await scratch.discard()
+
+
+@pytest.mark.anyio
+async def test_a_scratch_file_that_cannot_be_made_keeps_nothing(tmp_path: Path) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    with pytest.raises(FileNotFoundError):
+        ScratchFile(tmp_path / "no-such-folder" / "upload")
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    for free in range(3):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (_limit_that_leaves(free), limits[1]))
+        try:
+            with pytest.raises(OSError, match="Too many open files"):
+                ScratchFile(tmp_path / "upload")
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert len(os.listdir("/proc/self/fd")) == before
+    assert os.listdir(tmp_path) == []
+
+
+def _limit_that_leaves(count: int) -> int:
+    """So many more descriptors."""
+    lowest = [os.dup(0) for _ in range(count + 1)]
+    for handle in lowest:
+        os.close(handle)
+    return lowest[-1]
 
 
 @pytest.mark.anyio
