@@ -89,11 +89,42 @@ class BoundedHead(HttpToolsProtocol):
 
     One that ends while its peer still sends lingers: it is closed for writing, and wholly a little later. Closed at
     once with bytes unread, it would be reset, and the peer, an edge above all, could lose the answer (RFC 9112 9.6).
+
+    One whose peer takes nothing of its answer for `stalled_s` is broken off, with what waits for it in memory. Players
+    that were paused for so long ask for the rest anew.
     """
+
+    stalled_s = 600.0
 
     _went_on = False
     _lingers = False
+    _stalled: asyncio.TimerHandle | None = None
     _unended_bytes = 0
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._await_taking(self.transport.get_write_buffer_size())
+
+    def _await_taking(self, waiting: int) -> None:
+        """Of some of these bytes at least."""
+
+        def look() -> None:
+            if (left := self.transport.get_write_buffer_size()) < waiting:
+                self._await_taking(left)
+            else:
+                self.transport.abort()
+
+        self._stalled = self.loop.call_later(self.stalled_s, look)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._stalled:
+            self._stalled.cancel()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        if self._stalled:
+            self._stalled.cancel()
 
     def linger(self) -> None:
         self._lingers = True

@@ -18,7 +18,7 @@ from shared.problems import InternalError
 
 log = logging.getLogger(__name__)
 
-EDGE_BYTES = 16 * 2**20
+EDGE_BYTES = 4 * 2**20
 """Of an answer at most: a longer one has to end soon after the right to it does, and only the node knows when."""
 PREFIX = "/media"
 _PLAIN_RANGE = re.compile(rb"bytes=(?:[0-9]{1,18}-[0-9]{0,18}|-[0-9]{1,18})")

@@ -28,11 +28,15 @@ async def echo(scope: Scope, receive: Receive, send: Send) -> None:
     await Response(b"".join(pieces))(scope, receive, send)
 
 
+class Impatient(BoundedHead):
+    stalled_s = 0.5
+
+
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:
     sock = bind("127.0.0.1", 0)
     sock.listen()
-    config = uvicorn.Config(echo, loop="uvloop", http=BoundedHead, lifespan="off", log_config=None)
+    config = uvicorn.Config(echo, loop="uvloop", http=Impatient, lifespan="off", log_config=None)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]})
     thread.start()
@@ -83,6 +87,23 @@ def test_a_refusal_reaches_a_sender_who_sends_on(port: int) -> None:
             said = b"".join(iter(lambda: sock.recv(65536), b""))
         assert said.startswith(b"HTTP/1.1 403")
         assert said.endswith(b"no")
+
+
+def test_who_takes_nothing_of_an_answer_is_broken_off_and_who_takes_it_slowly_is_not(port: int) -> None:
+    whole = b"e" * (32 * 2**20)
+    head = f"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {len(whole)}\r\n\r\n".encode()
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as stuck:
+        stuck.sendall(head + whole)
+        assert stuck.recv(1)
+        with socket.create_connection(("127.0.0.1", port), timeout=30) as slow:
+            slow.sendall(head + whole)
+            taken = 0
+            while taken < len(whole):
+                piece = slow.recv(2**20)
+                assert piece
+                taken += len(piece)
+                time.sleep(0.02)
+        assert sum(map(len, iter(lambda: stuck.recv(2**20), b""))) < len(whole) // 2
 
 
 def test_what_comes_after_a_refusal_is_no_request(port: int) -> None:
