@@ -6,7 +6,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from shared.cors import Origins, origin_of
-from shared.settings import HttpUrl, PrivateKey, PublicKeys, Settings
+from shared.settings import HttpUrl, PrivateKey, PublicKeys, PublicUrl, Settings
 
 MIB, GIB = 2**20, 2**30
 
@@ -56,9 +56,9 @@ class CloudSettings(NodeSettings):
 
     cloud_host: str = "127.0.0.1"
     cloud_port: int = Field(8001, ge=1, le=65535)
-    cloud_url: HttpUrl = "http://localhost:8001"
+    cloud_url: PublicUrl = "http://localhost:8001"
     vps_internal_url: HttpUrl = "http://127.0.0.1:8000"
-    vps_url: HttpUrl | None = None
+    vps_url: PublicUrl | None = None
     cors_origins: Origins = ()
 
     node_key: PrivateKey

@@ -59,7 +59,16 @@ def _http_url(url: str) -> str:
     return url.rstrip("/")
 
 
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    if url != f"{parts.scheme}://{parts.netloc}" or "@" in parts.netloc:
+        raise ValueError("must be a URL like https://host, without anything after the host and its port")
+    return _http_url(url)
+
+
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
+PublicUrl = Annotated[str, AfterValidator(_origin)]
+"""Where clients reach a service. An edge that is told it takes a path, a lone slash too, for all that it serves."""
 Secret = Annotated[SecretStr, AfterValidator(_strong)]
 PrivateKey = Annotated[Ed25519PrivateKey, BeforeValidator(_private_key)]
 PublicKeys = Annotated[tuple[Ed25519PublicKey, ...], BeforeValidator(_public_keys)]

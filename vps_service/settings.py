@@ -8,7 +8,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from shared.cors import Origins
-from shared.settings import HttpUrl, PrivateKey, Secret, Settings
+from shared.settings import HttpUrl, PrivateKey, PublicUrl, Secret, Settings
 
 
 def _postgresql(url: str) -> str:
@@ -45,7 +45,7 @@ class VpsSettings(DatabaseSettings):
 
     vps_host: str = "127.0.0.1"
     vps_port: int = Field(8000, ge=1, le=65535)
-    vps_url: HttpUrl = "http://localhost:8000"
+    vps_url: PublicUrl = "http://localhost:8000"
     cors_origins: Origins = ()
 
     access_key: PrivateKey

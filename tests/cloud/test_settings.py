@@ -31,6 +31,20 @@ def test_a_url_is_kept_without_a_slash_at_its_end(monkeypatch: pytest.MonkeyPatc
     assert load(CloudSettings).vps_internal_url == url.rstrip("/")
 
 
+@pytest.mark.parametrize("name", ["TOPTANK_CLOUD_URL", "TOPTANK_VPS_URL"])
+@pytest.mark.parametrize("after", ["/", "/shop", "//", "?", "#", "/?x=1"])
+def test_a_public_address_has_no_path_for_an_edge_that_is_told_it_would_answer_nothing_else(
+    monkeypatch: pytest.MonkeyPatch, name: str, after: str
+) -> None:
+    monkeypatch.setenv(name, "https://video.example:8443")
+    assert getattr(load(CloudSettings), name.removeprefix("TOPTANK_").lower()) == "https://video.example:8443"
+    monkeypatch.setenv(name, f"https://video.example:8443{after}")
+    with pytest.raises(SystemExit) as ended:
+        load(CloudSettings)
+    (line,) = str(ended.value.code).splitlines()
+    assert line.startswith(f"toptank: bad setting: {name}: must be a URL like https://host, without")
+
+
 @pytest.mark.parametrize(
     ("told", "complaint"),
     [
@@ -72,7 +86,7 @@ def test_while_a_key_is_being_replaced_there_are_two_of_the_vps(
 
 def test_pages_of_the_vps_and_of_whom_the_operator_names_may_read(monkeypatch: pytest.MonkeyPatch) -> None:
     assert load(CloudSettings).origins == ()
-    monkeypatch.setenv("TOPTANK_VPS_URL", "https://Learn.Example:443/app/")
+    monkeypatch.setenv("TOPTANK_VPS_URL", "https://Learn.Example:443")
     monkeypatch.setenv("TOPTANK_CORS_ORIGINS", "https://app.example, http://127.0.0.1:3000/ http://[::1]:3000")
     assert load(CloudSettings).origins == (
         *("https://learn.example", "https://app.example", "http://127.0.0.1:3000", "http://[::1]:3000"),

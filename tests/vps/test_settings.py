@@ -145,6 +145,8 @@ def test_a_public_key_in_the_place_of_a_private_one_is_refused(
         ("PLATFORM_FEE_PERCENT", "101", "TOPTANK_PLATFORM_FEE_PERCENT"),
         ("PAYMENT_PROVIDER", "none", "TOPTANK_PAYMENT_PROVIDER"),
         ("VPS_URL", "localhost:8000", "TOPTANK_VPS_URL: must be a URL like https://"),
+        ("VPS_URL", "https://courses.example/", "TOPTANK_VPS_URL: must be a URL like https://host, without"),
+        ("VPS_URL", "https://courses.example/shop", "TOPTANK_VPS_URL: must be a URL like https://host, without"),
         ("CHANGES_KEPT_DAYS", "0", "TOPTANK_CHANGES_KEPT_DAYS"),
         ("CHANGES_KEPT_DAYS", "for ever", "TOPTANK_CHANGES_KEPT_DAYS"),
         ("SIMULATOR_URL", "ftp://hunter22@127.0.0.1", "TOPTANK_SIMULATOR_URL"),
