@@ -1,10 +1,11 @@
 """What the VPS has still to hear from this node: stored with the fact itself, sent until it is answered."""
 
 import asyncio
+import json
 import logging
 import random
 import time
-from collections.abc import Awaitable, Callable, Container, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -27,7 +28,22 @@ TRIES = 8
 NEVER_UNDERSTOOD = (400, 422)
 """Answers that are about the event itself. Any other refusal (keys, clocks) can be mended: try again."""
 DOWN = 503
-WAITING = "SELECT number, video_id, playback_id FROM outbox WHERE set_aside IS NULL ORDER BY number"
+AT_ONCE = 50
+"""So many are sent before somebody looks whether there is by now something more urgent."""
+DAY_S = 86_400
+FORGOTTEN_DAYS = 14
+"""What nobody has understood for so long, of a playback, nobody will."""
+ABOUT = "CASE video_id WHEN '' THEN playback_id ELSE video_id END"
+WAITING = f"""
+SELECT number, video_id, {ABOUT} AS about FROM outbox
+    WHERE set_aside IS NULL AND about NOT IN (SELECT value FROM json_each(?1))
+        AND (?2 IS NULL OR video_id IN (SELECT value FROM json_each(?2))) AND (video_id <> '' OR NOT ?3)
+    ORDER BY CASE WHEN playback_id = '' THEN 0
+        WHEN json_extract(event, '$.about.end') IS NOT NULL OR json_array_length(event, '$.about.watched') = 0 THEN 1
+        ELSE 2 END, number
+    LIMIT {AT_ONCE}
+"""  # noqa: S608
+"""Of videos first; then playbacks that began, became a view or ended; then those that only go on."""
 STILL_WAITING = "SELECT event FROM outbox WHERE set_aside IS NULL AND number = ?"
 
 
@@ -128,26 +144,42 @@ class Outbox:
                 async with asyncio.timeout(pause if failures else IDLE_S):
                     await self._news.wait()
 
-    async def deliver(self, only: Container[str] | None = None) -> int:
-        """Send everything now, or `only` what is about these videos; how many failed and are kept.
+    async def deliver(self, only: Collection[str] | None = None, *, of_videos: bool = False) -> int:
+        """Send everything now, or `only` what is about these videos, or about any; how many failed and are kept.
 
         Who sends a few waits for one event of who sends many, not for all. Raises VpsUnreachable, with the rest kept.
         """
         held_up: set[str] = set()
-        for row in await self._database.fetch(WAITING):
-            number, about = row["number"], row["video_id"] or row["playback_id"]
-            if about in held_up or (only is not None and about not in only):
-                continue
-            async with self._sending:
-                try:
-                    for still in await self._database.fetch(STILL_WAITING, (number,)):
-                        await self._deliver_one(number, Event.model_validate_json(still["event"]))
-                except VpsFailed as error:
-                    if error.answered_status == DOWN:
-                        raise
-                    held_up.add(about)
-                    await self._count_failure(number, error.answered_status)
+        wanted = None if only is None else json.dumps(list(only)), of_videos
+        while rows := await self._database.fetch(WAITING, (json.dumps(list(held_up)), *wanted)):
+            for row in rows:
+                if row["about"] not in held_up and not await self._send(row["number"]):
+                    held_up.add(row["about"])
         return len(held_up)
+
+    async def _send(self, number: int) -> bool:
+        """False if the VPS failed on it. Raises VpsUnreachable."""
+        async with self._sending:
+            try:
+                for still in await self._database.fetch(STILL_WAITING, (number,)):
+                    await self._deliver_one(number, Event.model_validate_json(still["event"]))
+            except VpsFailed as error:
+                if error.answered_status == DOWN:
+                    raise
+                await self._count_failure(number, error.answered_status)
+                return False
+        return True
+
+    async def retry_playbacks(self) -> None:
+        """What was set aside about them carries everything and may be told again, perhaps to a newer VPS."""
+        if not await self._database.fetch("SELECT 1 FROM outbox WHERE set_aside IS NOT NULL AND video_id = '' LIMIT 1"):
+            return
+        async with self._database.transaction() as transaction:
+            too_old = "DELETE FROM outbox WHERE set_aside IS NOT NULL AND video_id = '' AND added_at < ?"
+            await transaction.execute(too_old, (int(time.time()) - FORGOTTEN_DAYS * DAY_S,))
+            again = "UPDATE outbox SET set_aside = NULL, failures = 0 WHERE set_aside IS NOT NULL AND video_id = ''"
+            await transaction.execute(again)
+            transaction.on_commit(self.wake)
 
     async def _deliver_one(self, number: int, event: Event) -> None:
         try:

@@ -88,7 +88,7 @@ class Reconciler:
     async def reconcile(self) -> Reconciliation:
         """Raises VpsUnreachable; what was done until then stays done."""
         order, doubts = self._order, self._catalogue.doubts
-        await self._outbox.deliver()  # what is on its way is no difference
+        await self._outbox.deliver(of_videos=True)  # what is on its way is no difference
         by_course: dict[UUID, list[StoredVideo]] = defaultdict(list)
         for video in self._catalogue:
             by_course[UUID(video.course_id)].append(video)
@@ -110,6 +110,7 @@ class Reconciler:
             **counts,
         )
         await self._vps.post(RECONCILED, found, Received, timeout_s=PATIENCE_S)
+        await self._outbox.retry_playbacks()
         log.info("reconciled", extra=found.model_dump())
         return found
 
