@@ -110,6 +110,7 @@ def test_one_that_made_room_is_told_to_have_ended(scene: Scene) -> None:
     (url, first), _, _ = (scene.begin(student) for _ in range(3))
     refused(scene.toptank.http.get(url), 410, "playback_moved")
     eventually(lambda: (scene.told(first) or {}).get("end") == "moved")
+    eventually(lambda: not scene.toptank.node_sql("SELECT * FROM outbox"))
     wanted = "SELECT count(*) FROM changes WHERE kind = 'playback_moved' AND user_id = %s"
     assert scene.toptank.sql(wanted, student.id) == [(0,)]  # the node itself saw to it
 
