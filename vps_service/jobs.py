@@ -12,6 +12,7 @@ from vps_service import changes
 from vps_service.db import Sessions
 from vps_service.nodes.actions import forget_spent_tokens
 from vps_service.payments.actions import recheck_paid, recheck_pending
+from vps_service.playbacks.actions import forget_unseen
 from vps_service.vps import Vps
 
 log = logging.getLogger(__name__)
@@ -49,6 +50,17 @@ async def trim_changes(sessions: Sessions, kept_days: float) -> None:
                 log.info("old changes forgotten", extra={"changes": gone})
 
     await every(HOUR_S, trim)
+
+
+async def forget_unseen_playbacks(sessions: Sessions) -> None:
+    """Until cancelled."""
+
+    async def forget() -> None:
+        async with sessions() as session, session.begin():
+            if gone := await forget_unseen(session):
+                log.info("playbacks that nobody saw forgotten", extra={"playbacks": gone})
+
+    await every(HOUR_S, forget)
 
 
 async def recheck_payments(sessions: Sessions, vps: Vps) -> None:

@@ -30,6 +30,7 @@ from tests.vps.people import (
     told,
 )
 from tests.vps.running import Node, Vps
+from vps_service.playbacks.actions import forget_unseen
 
 pytestmark = pytest.mark.anyio
 
@@ -150,6 +151,28 @@ async def test_a_node_that_lost_its_database_ends_what_began_before(vps: Vps) ->
     for _ in range(2):
         assert await tell(vps.node, PlaybacksLost(lost_at=NOW + timedelta(minutes=1))) == "applied"
     assert await ends(vps) == ["lost", None]
+
+
+async def test_a_node_whose_clock_is_ahead_ends_none_that_begins_afterwards(vps: Vps) -> None:
+    student, now = await make_student(vps), datetime.now(UTC)
+    await tell(vps.node, playback(student, uuid7()))
+    await tell(vps.node, PlaybacksLost(lost_at=now + timedelta(hours=1)))
+    await tell(vps.node, playback(student, uuid7(), began_at=datetime.now(UTC)))
+    await tell(vps.node, PlaybacksLost(lost_at=now - timedelta(minutes=1)))
+    row = await vps.row("SELECT ended_at FROM playbacks WHERE \"end\" = 'lost'")
+    assert now <= row["ended_at"] <= datetime.now(UTC)
+    assert await ends(vps) == ["lost", None]
+
+
+async def test_what_nobody_saw_is_forgotten_a_day_after_its_end(vps: Vps) -> None:
+    student, now = await make_student(vps), datetime.now(UTC)
+    for days, viewed_at in ((2, None), (2, NOW), (0.5, None)):
+        began_at, ends_at = now - timedelta(days=days + 0.5), now - timedelta(days=days)
+        await tell(vps.node, playback(student, uuid7(), began_at=began_at, ends_at=ends_at, viewed_at=viewed_at))
+    async with vps.sessions() as session, session.begin():
+        assert await forget_unseen(session) == 1
+    rows = await vps.rows("SELECT viewed_at IS NOT NULL AS seen FROM playbacks ORDER BY began_at")
+    assert [row["seen"] for row in rows] == [True, False]
 
 
 async def test_a_third_playback_moves_the_oldest_whichever_nodes_they_are_on(vps: Vps) -> None:

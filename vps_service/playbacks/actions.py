@@ -8,7 +8,7 @@ still goes on; what ended after the backup was made stays unknown.
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -22,6 +22,8 @@ from vps_service.playbacks.queries import live_playbacks
 
 PROMPTLY = timedelta(seconds=5)
 """What began less long ago has just begun, by the one clock that orders those of several nodes."""
+UNSEEN_KEPT = timedelta(days=1)
+"""After their links ended at the latest."""
 
 
 async def take_playback(session: AsyncSession, node_id: str, told: PlaybackTold, at_once: int) -> Verdict:
@@ -76,7 +78,15 @@ def _add(playback: Playback, told: PlaybackTold) -> None:
 
 
 async def lose_playbacks(session: AsyncSession, node_id: str, told: PlaybacksLost) -> Verdict:
-    """Those of this node that began before end."""
-    began_before = (Playback.node_id == node_id, Playback.ended_at.is_(None), Playback.began_at < told.lost_at)
-    await session.execute(update(Playback).where(*began_before).values(ended_at=told.lost_at, end="lost"))
+    """Those of this node that began before end; the node's clock may be ahead."""
+    lost_at = min(told.lost_at, datetime.now(UTC))
+    began_before = (Playback.node_id == node_id, Playback.ended_at.is_(None), Playback.began_at < lost_at)
+    await session.execute(update(Playback).where(*began_before).values(ended_at=lost_at, end="lost"))
     return "applied"
+
+
+async def forget_unseen(session: AsyncSession) -> int:
+    """How many that were never viewed and are over for long; of a view that is told later still, it is known anew."""
+    over = (Playback.viewed_at.is_(None), Playback.ends_at < datetime.now(UTC) - UNSEEN_KEPT)
+    gone = await session.execute(delete(Playback).where(*over).returning(Playback.id))
+    return len(gone.all())

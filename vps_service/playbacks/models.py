@@ -23,6 +23,7 @@ class Playback(Row):
         CheckConstraint("\"end\" IN ('expired', 'moved', 'video_gone', 'lost')", name="end"),
         CheckConstraint('(ended_at IS NULL) = ("end" IS NULL)', name="ended"),
         Index("ix_playbacks_views", "video_id", postgresql_where="viewed_at IS NOT NULL"),
+        Index("ix_playbacks_unseen", "ends_at", postgresql_where="viewed_at IS NULL"),
         Index("ix_playbacks_live", "user_id", postgresql_where="ended_at IS NULL AND moved_at IS NULL"),
         Index("ix_playbacks_of_node", "node_id", postgresql_where="ended_at IS NULL"),
     )
