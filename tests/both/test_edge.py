@@ -1,6 +1,7 @@
 """Playing through the edge: it sends the bytes, and the node says which, to whom, and for how long."""
 
 import re
+import resource
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -229,3 +230,19 @@ def test_no_log_of_the_edge_holds_a_token(scene: Scene) -> None:
     finally:
         scene.toptank.cloud.start()
     assert not re.search(re.escape(token), scene.edge.log())
+
+
+def test_no_log_of_an_edge_that_is_out_of_files_holds_a_token_and_clients_get_a_problem(scene: Scene) -> None:
+    url = files_of(scene.playback())["sd.mp4"]
+    path, token = urlsplit(url).path, urlsplit(url).path.split("/")[2]
+    for before in ("/health/edge", path):  # with none left to ask the node, and with a connection to it but no file
+        with Wire(scene.edge.cloud) as wire:
+            assert wire.request("GET", before, {}).answer().status in (200, 204)
+            allowed = resource.prlimit(scene.edge.pid, resource.RLIMIT_NOFILE)
+            resource.prlimit(scene.edge.pid, resource.RLIMIT_NOFILE, (3, allowed[1]))
+            try:
+                answer = wire.request("GET", path, {}).answer()
+            finally:
+                resource.prlimit(scene.edge.pid, resource.RLIMIT_NOFILE, allowed)
+        assert (answer.status != 200, answer.headers["content-type"]) == (True, "application/problem+json"), before
+    assert token not in scene.edge.log()

@@ -252,6 +252,7 @@ def test_the_edge_leaves_the_media_folder_at_nobodys_word_and_the_vps_has_none(n
 
         assert told(edge.cloud, "/media/film") == b"the film"
         assert told(edge.vps, "/media/film") == b""
+        assert b'"code":' in told(edge.cloud, "/media/")  # nginx: 403, as for a film that it may not read
         outside = ("/media/../secret", "/media/%2e%2e/secret", "/media/..%2fsecret", f"/media/{media.parent}/secret")
         for path in (*outside, "/secret", "/mediafilm", "/media/", "/", str(media.parent / "secret")):
             body = told(edge.cloud, path)
