@@ -1,7 +1,7 @@
 """What of a video was sent to one viewer, and about where in it they are."""
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 from shared.intervals import merged
@@ -9,6 +9,8 @@ from shared.intervals import merged
 MOST_SENT, KEPT_OF_A_FILE = 64, 12
 """Stretches of bytes of a playback in memory, and how many of each file stay when that is not enough."""
 CLOSE_S = 1.0
+PAUSE_S = 10.0
+"""What is sent after longer than that is noted by itself, for its viewer may have paused."""
 BEGINNING_S, END_S = 5.0, 10.0
 """So near to these nobody has to be taken back to where they were."""
 
@@ -25,10 +27,10 @@ class Sent:
 
 
 def note_sent(sent: list[Sent], name: str, start: int, stop: int, now: float) -> None:
-    """Add to what was sent before: of a player that goes on from where it was, this stays one entry."""
+    """Add to what was sent before: of a player that goes on from where it was, this stays one entry, but for pauses."""
     if sent:
         last = sent[-1]
-        if last.name == name and last.start <= start <= last.stop:
+        if last.name == name and last.start <= start <= last.stop and now - last.last_at <= PAUSE_S:
             last.stop, last.last_at = max(last.stop, stop), now
             return
     if len(sent) >= MOST_SENT:
@@ -51,7 +53,11 @@ def _fewer(sent: list[Sent]) -> list[Sent]:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What was sent since the viewer last moved to another place, in seconds of the video; times as those of `Sent`."""
+    """What was sent since the viewer last moved to another place, in seconds of the video; times as those of `Sent`.
+
+    Pauses do not count: `first_at` is later by as much. Of a file that was left to an edge in one request nobody knows
+    how far it came, and its viewer stays at the beginning.
+    """
 
     from_s: float
     to_s: float
@@ -64,6 +70,14 @@ class Run:
 
     def then(self, later: Self) -> Self:
         """What is sent ahead of where they are is no seek, be it of another rendition; anything else is."""
-        if not self.position_s(later.first_at) - CLOSE_S <= later.from_s <= self.to_s + CLOSE_S:
+        here = self._without_pause(later.first_at)
+        if not here.position_s(later.first_at) - CLOSE_S <= later.from_s <= self.to_s + CLOSE_S:
             return later
-        return type(self)(self.from_s, max(self.to_s, later.to_s), self.first_at, later.last_at)
+        return type(self)(self.from_s, max(self.to_s, later.to_s), here.first_at, later.last_at)
+
+    def _without_pause(self, now: float) -> Self:
+        """Who needed nothing for longer than what they had lasts, stood still: players ask again when they go on."""
+        quiet_s = now - self.last_at
+        if quiet_s <= self.to_s - self.position_s(self.last_at) + CLOSE_S:
+            return self
+        return replace(self, first_at=self.first_at + quiet_s)

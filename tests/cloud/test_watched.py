@@ -77,10 +77,29 @@ def test_a_viewer_is_where_the_time_has_brought_them_and_never_beyond_what_was_s
         (70.0, 1020.0, True),  # back
         (120.0, 1020.0, True),
         (0.0, 1020.0, True),
-        (90.0, 5000.0, False),  # after a pause
     ],
 )
 def test_what_is_sent_ahead_of_where_they_are_is_no_seek(from_s: float, at: float, is_seek: bool) -> None:
     run = Run(60.0, 90.0, first_at=1000.0, last_at=1010.0).then(Run(from_s, from_s + 10, at, at))
     begins = (from_s, at) if is_seek else (60.0, 1000.0)
     assert ((run.from_s, run.first_at), run.to_s) == (begins, from_s + 10)
+
+
+def test_what_is_sent_after_a_while_is_noted_by_itself() -> None:
+    sent: list[Sent] = []
+    for start, now in ((0, 0.0), (10, 5.0), (20, 1000.0)):
+        note_sent(sent, "sd.mp4", start, start + 10, now)
+    assert sent == [Sent("sd.mp4", 0, 20, 0.0, 5.0), Sent("sd.mp4", 20, 30, 1000.0, 1000.0)]
+
+
+def test_a_pause_brings_nobody_on() -> None:
+    run = Run(60.0, 90.0, first_at=1000.0, last_at=1010.0)
+    for number in range(3):
+        at = 5000.0 + 1000 * number
+        run = run.then(Run(run.to_s, run.to_s + 4, at, at + 4))
+    assert (run.from_s, run.to_s, run.position_s(run.last_at)) == (60, 102, 82)
+
+
+def test_whoever_goes_on_after_a_pause_may_be_sent_once_more_what_was_not_shown_yet() -> None:
+    run = Run(60.0, 90.0, first_at=1000.0, last_at=1010.0).then(Run(72.0, 76.0, 5000.0, 5000.0))
+    assert (run.from_s, run.to_s, run.position_s(5000.0)) == (60, 90, 70)
