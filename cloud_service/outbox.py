@@ -5,11 +5,13 @@ import json
 import logging
 import random
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+import aiosqlite
 from uuid_utils.compat import uuid7
 
 from cloud_service.db import Database, Transaction
@@ -33,17 +35,19 @@ AT_ONCE = 50
 DAY_S = 86_400
 FORGOTTEN_DAYS = 14
 """What nobody has understood for so long, of a playback, nobody will."""
-ABOUT = "CASE video_id WHEN '' THEN playback_id ELSE video_id END"
-WAITING = f"""
-SELECT number, video_id, {ABOUT} AS about FROM outbox
-    WHERE set_aside IS NULL AND about NOT IN (SELECT value FROM json_each(?1))
+WAITING = """
+SELECT number, CASE video_id WHEN '' THEN playback_id ELSE video_id END AS about,
+        CASE WHEN playback_id = '' THEN 0
+            WHEN json_extract(event, '$.about.end') IS NOT NULL THEN 1
+            WHEN json_array_length(event, '$.about.watched') = 0 THEN 1
+            ELSE 2 END AS turn
+    FROM outbox
+    WHERE set_aside IS NULL AND number > ?1
         AND (?2 IS NULL OR video_id IN (SELECT value FROM json_each(?2))) AND (video_id <> '' OR NOT ?3)
-    ORDER BY CASE WHEN playback_id = '' THEN 0
-        WHEN json_extract(event, '$.about.end') IS NOT NULL OR json_array_length(event, '$.about.watched') = 0 THEN 1
-        ELSE 2 END, number
-    LIMIT {AT_ONCE}
-"""  # noqa: S608
-"""Of videos first; then playbacks that began, became a view or ended; then those that only go on."""
+    ORDER BY number
+"""
+TURNS = 3
+"""Videos first; then playbacks that began, became a view or ended; then those that only go on."""
 STILL_WAITING = "SELECT event FROM outbox WHERE set_aside IS NULL AND number = ?"
 
 
@@ -149,13 +153,19 @@ class Outbox:
 
         Who sends a few waits for one event of who sends many, not for all. Raises VpsUnreachable, with the rest kept.
         """
-        held_up: set[str] = set()
         wanted = None if only is None else json.dumps(list(only)), of_videos
-        while rows := await self._database.fetch(WAITING, (json.dumps(list(held_up)), *wanted)):
-            for row in rows:
+        held_up, newest = set[str](), 0
+        waiting = [deque[aiosqlite.Row]() for _ in range(TURNS)]
+        while True:
+            for row in await self._database.fetch(WAITING, (newest, *wanted)):
+                waiting[row["turn"]].append(row)
+                newest = row["number"]
+            if not any(waiting):
+                return len(held_up)
+            for _ in range(min(AT_ONCE, sum(map(len, waiting)))):
+                row = next(filter(None, waiting)).popleft()
                 if row["about"] not in held_up and not await self._send(row["number"]):
                     held_up.add(row["about"])
-        return len(held_up)
 
     async def _send(self, number: int) -> bool:
         """False if the VPS failed on it. Raises VpsUnreachable."""
