@@ -79,7 +79,7 @@ def edge_before(toptank: TopTank, name: str) -> Iterator[Edge]:
 @contextmanager
 def running_edge(name: str, folder: Path, vps_port: int, cloud_port: int, media: Path) -> Iterator[Edge]:
     """`media` is the media folder of the node at `cloud_port`; the edge writes into `folder`, its logs as `*.log`."""
-    start = _caddy if name == "caddy" else _nginx
+    start = {"caddy": _caddy, "https": _caddy_with_tls, "nginx": _nginx}[name]
     edge, command, environment = start(folder, vps_port, cloud_port, media)
     with (folder / f"{name}.log").open("ab") as log:
         process = subprocess.Popen(
@@ -109,6 +109,16 @@ def _wait_until_it_listens(process: subprocess.Popen[bytes], edge: Edge, url: st
     raise AssertionError(f"{edge.name} did not start: {edge.log()}")
 
 
+@contextmanager
+def caddy_with_tls(toptank: TopTank) -> Iterator[Edge]:
+    """Told https:// for both hosts, with certificates of its own for the name localhost."""
+    if program("caddy") is None:
+        pytest.skip("caddy is not installed")
+    ports = toptank.vps.port, toptank.cloud.port
+    with running_edge("https", toptank.folder, *ports, toptank.cloud.folder / "media") as edge:
+        yield edge
+
+
 Start = tuple[Edge, list[str | Path], dict[str, str]]
 
 
@@ -131,6 +141,13 @@ def _caddy(folder: Path, vps_port: int, cloud_port: int, media: Path) -> Start:
         [_found("caddy"), "run", "--config", CONFIGURATIONS / "Caddyfile", "--adapter", "caddyfile"],
         environment,
     )
+
+
+def _caddy_with_tls(folder: Path, vps_port: int, cloud_port: int, media: Path) -> Start:
+    _, command, environment = _caddy(folder, vps_port, cloud_port, media)
+    vps, cloud = (f"https://localhost:{free_port()}" for _ in range(2))
+    told = {"TOPTANK_VPS_URL": vps, "TOPTANK_CLOUD_URL": cloud, "TOPTANK_AUTO_HTTPS": "disable_redirects"}
+    return Edge("caddy", folder, vps, cloud), command, environment | told
 
 
 def _nginx(folder: Path, vps_port: int, cloud_port: int, media: Path) -> Start:
