@@ -40,7 +40,7 @@ KEEP_EVERY_S = 30.0
 TELL_EVERY_S = 60.0
 WRITTEN_WITHIN_S = 1.0
 """For longer nobody who may watch is kept waiting by a file that cannot be written."""
-AT_ONCE = 500
+AT_ONCE = 200
 """Of very many playbacks so many are looked through, or written down, before others have their turn."""
 MOVED_KEPT = 8
 """How many of a user's playbacks that have moved are remembered, for whoever still uses their links."""
