@@ -3,6 +3,7 @@
 import ssl
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -42,7 +43,7 @@ def through(edge: Edge, teacher: Person) -> Iterator[Person]:
     eventually(root_of(edge).exists, STARTED_WITHIN_S)
     with httpx.Client(verify=ssl.create_default_context(cafile=str(root_of(edge))), trust_env=False) as http:
         for base in (edge.vps, edge.cloud):
-            eventually(lambda base=base: answers(http, f"{base}/health/edge"), STARTED_WITHIN_S)
+            eventually(partial(answers, http, f"{base}/health/edge"), STARTED_WITHIN_S)
         person = edge.person(teacher)
         yield replace(person, vps=replace(person.vps, http=http), cloud=replace(person.cloud, http=http))
 
