@@ -144,6 +144,7 @@ class _Running:
         self._process, self._on_progress = process, on_progress
         self._tail = bytearray()
         self._received = self._moved_bytes = 0
+        self._seconds = 0.0
         self._position: tuple[str, ...] = ()
         self._got_on = self._started = time.monotonic()
         self._readers = [asyncio.ensure_future(self._read_progress()), asyncio.ensure_future(self._read_said())]
@@ -190,9 +191,11 @@ class _Running:
         position = tuple(block.get(key, "") for key in ("frame", "out_time_us", "total_size"))
         if position != self._position:
             self._position, self._got_on = position, time.monotonic()
-        seconds = max(0.0, _number(block.get("out_time_us", "")) / 1e6)
+        # It may not know the time for a moment after it has told some, while only one stream has packets.
+        self._seconds = max(self._seconds, _number(block.get("out_time_us", "")) / 1e6)
         elapsed = max(0.001, time.monotonic() - self._started)
-        self._on_progress(Progress(seconds, _number(block.get("speed", "").rstrip("x")) or seconds / elapsed))
+        speed = _number(block.get("speed", "").rstrip("x")) or self._seconds / elapsed
+        self._on_progress(Progress(self._seconds, speed))
 
     async def _read_said(self) -> None:
         assert self._process.stderr is not None

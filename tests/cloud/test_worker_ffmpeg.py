@@ -53,7 +53,7 @@ async def test_it_tells_how_far_it_has_come_and_how_fast(tmp_path: Path) -> None
 
 
 async def test_one_that_hangs_is_killed(tmp_path: Path) -> None:
-    running = asyncio.ensure_future(make(tmp_path, *ENDLESS, patience=Patience(stalled_s=1, in_all_s=60)))
+    running = asyncio.ensure_future(make(tmp_path, *ENDLESS, patience=Patience(stalled_s=5, in_all_s=60)))
     pid = await started(tmp_path)
     os.kill(pid, signal.SIGSTOP)
     with pytest.raises(FfmpegFailed, match="did not get on"):
@@ -104,7 +104,7 @@ async def test_what_grows_without_end_is_ended(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("number", "stalled_s", "end"),
     [
-        (signal.SIGSTOP, 1, "did not get on"),
+        (signal.SIGSTOP, 5, "did not get on"),
         (signal.SIGXFSZ, 60, "beyond all measure"),
         (signal.SIGKILL, 60, "ended from outside"),
     ],
