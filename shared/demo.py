@@ -148,6 +148,8 @@ class Demo:
             "price": {"amount": 25_000, "currency": "EGP"},
         }
         course = expect(self.vps.post("/courses", json=draft, headers=teacher.headers), 201)["id"]
+        kept = {"downloads_allowed": True}
+        expect(self.vps.patch(f"/courses/{course}", json=kept, headers=teacher.headers), 200)
         section = expect(
             self.vps.post(f"/courses/{course}/sections", json={"title": "Week 1"}, headers=teacher.headers), 201
         )
@@ -157,7 +159,7 @@ class Demo:
             ),
             201,
         )
-        say("drafted a course for 250.00 EGP, with a section and a video lesson")
+        say("drafted a course for 250.00 EGP, with a section and a video lesson; buyers may keep its originals")
         return course, lesson["id"]
 
     def register_student(self, name: str) -> Person:

@@ -75,8 +75,8 @@ def _stream() -> dict[str, Any]:
                 "name": "rendition",
                 "in": "query",
                 "description": (
-                    "Without it: the original, where browsers play that or nothing else was made yet; else sd, or"
-                    " what there is."
+                    "The original goes to everybody as long as nothing else was made, then to those alone who may keep"
+                    " it. Without a name it is that for them, where browsers play it; else sd, or what there is."
                 ),
                 "schema": {"type": "string", "enum": [ORIGINAL, *get_args(RenditionName)]},
             },

@@ -1,7 +1,7 @@
 """`GET /videos/{id}/stream`: the hot path, a plain ASGI callable in front of the framework.
 
-Without `?rendition=` it is the original, where browsers play that, or nothing else was made yet; else sd, or
-what there is.
+The original goes to everybody who may watch only as long as nothing else was made, then to those alone who may keep
+it. Without `?rendition=` it is the original for them, where browsers play that; else sd, or what there is.
 
 A warm request costs a dictionary look-up for its token, one for its video, one for its grant, and the read. While a
 long answer is being sent, every block is preceded by the same look-ups, so a right that ends, ends the answer.
@@ -16,7 +16,7 @@ from cloud_service.access.actions import Access, RightsUnknown
 from cloud_service.access.models import Viewer
 from cloud_service.node import Node
 from cloud_service.playback.edge import edge_of
-from cloud_service.playback.links import MP4, ORIGINAL
+from cloud_service.playback.links import MP4, ORIGINAL, original
 from cloud_service.playback.refusal import answer_or_refuse
 from cloud_service.playback.send import Representation, send_file
 from cloud_service.videos.actions import shown_video
@@ -58,16 +58,18 @@ def asked_rendition(scope: Scope) -> str | None:
     return next(iter(parse_qs(query.decode("latin-1"), keep_blank_values=True).get("rendition", [])), None)
 
 
-def representation(store: VideoStore, video: StoredVideo, rendition: str | None) -> Representation:
-    """Raises RenditionNotFound."""
-    if rendition == ORIGINAL or (rendition is None and (video.plays or not video.renditions)):
-        return Representation(store.path(video), video.media_type)
-    made = video.rendition(SD if rendition is None else rendition)
-    if made is None and rendition is None:
-        made = video.renditions[0]  # sd was lost, and is being made again
-    if made is None:
+def asks_original(video: StoredVideo, rendition: str | None) -> bool:
+    return rendition == ORIGINAL or (rendition is None and (video.plays or not video.renditions))
+
+
+def made(store: VideoStore, video: StoredVideo, rendition: str | None) -> Representation:
+    """What was made of it by this name, or sd. Raises RenditionNotFound."""
+    found = video.rendition(SD if rendition is None else rendition)
+    if found is None and rendition is None:
+        found = next(iter(video.renditions), None)  # sd was lost, and is being made again
+    if found is None:
         raise RenditionNotFound
-    return Representation(f"{store.folder(video)}/{made.name}.mp4", MP4)
+    return Representation(f"{store.folder(video)}/{found.name}.mp4", MP4)
 
 
 class Stream:
@@ -87,13 +89,17 @@ class Stream:
         if not node.access.lets_in(viewer, video):
             await node.access.check(viewer, video, after=change_known(scope))
             video = shown_video(node.catalogue, video.id)  # it took a while
+        rendition, is_kept = asked_rendition(scope), bool(video.renditions)
+        is_original = asks_original(video, rendition) and (not is_kept or node.access.may_download(viewer, video))
         await send_file(
             scope,
             receive,
             send,
-            representation(node.store, video, asked_rendition(scope)),
+            original(node.store, video) if is_original else made(node.store, video, rendition),
             also=[(b"x-request-id", request_id.encode())],
-            may_go_on=lambda: may_go_on(node.catalogue, node.access, viewer, video),
+            may_go_on=lambda: may_go_on(
+                node.catalogue, node.access, viewer, video, is_download=is_original and is_kept
+            ),
             edge=self._edge,
         )
 

@@ -20,6 +20,7 @@ from tests.both.people import (
     published_course,
     refused,
 )
+from tests.both.playing import wait_until_ready
 from tests.both.toptank import TopTank, eventually
 from tests.both.wire import Wire
 from tests.clips import Clips, padded
@@ -196,3 +197,21 @@ def test_an_uploader_keeps_it_without_a_question(toptank: TopTank, clips: Clips)
     asked = len(toptank.vps.requests("/internal/access"))
     assert begun(teacher, film)["download"]
     assert len(toptank.vps.requests("/internal/access")) == asked
+
+
+def test_the_stream_is_no_way_to_keep_what_is_not_to_be_kept(scene: Scene, toptank: TopTank) -> None:
+    """As long as nothing else can be played it is the original for everybody; then for those alone who may keep it."""
+    allow(scene.course, False)
+    film, path = scene.film, f"/videos/{scene.film}/stream?rendition=original"
+    whole = scene.student.watch(film).content
+    assert (scene.student.cloud.get(path).content, scene.course.teacher.watch(film).content) == (whole, whole)
+    toptank.cloud.worker.start()
+    wait_until_ready(scene.course.teacher, film)
+    assert toptank.cloud.worker.stop() == 0
+    sd = scene.student.watch(film).content
+    assert sd == scene.course.teacher.cloud.get(f"/videos/{film}/stream?rendition=sd").content != whole
+    refused(scene.student.cloud.get(path), 404, "rendition_not_found")
+    for who in (scene.course.teacher, make_admin(toptank)):
+        assert (who.watch(film).content, who.cloud.get(path).content) == (whole, whole)
+    allow(scene.course, True)
+    eventually(lambda: scene.student.watch(film).content == scene.student.cloud.get(path).content == whole)

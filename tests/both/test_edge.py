@@ -82,7 +82,9 @@ def scene(toptank: TopTank, edge: Edge, course: tuple[Course, str]) -> Scene:
 @pytest.fixture(scope="module")
 def long_film(toptank: TopTank, teacher: Person, clips: Clips) -> tuple[Course, str]:
     """So long, as it was uploaded, that the node sends it itself, and can end it at any time."""
-    return published_course(toptank, teacher, padded(clips.film, LONG))
+    course, film = published_course(toptank, teacher, padded(clips.film, LONG))
+    done(teacher.vps.patch(f"/courses/{course.id}", json={"downloads_allowed": True}))
+    return course, film
 
 
 def files_of(began: dict[str, Any]) -> dict[str, str]:

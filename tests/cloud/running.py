@@ -45,6 +45,7 @@ class Answering:
         self.paid = {USER}
         self.gone: set[UUID] = set()
         self.refused: dict[UUID, str] = {}
+        self.may_download = False
         self.may_upload: contract.UploadAnswer | None = None
         self.asked: list[tuple[str, Any]] = []
         made_up.router.route().mock(side_effect=self._answer)
@@ -74,7 +75,9 @@ class Answering:
             held = [UUID(video["video_id"]) for video in body["videos"]]
             return contract.VideosCompared(unknown=[], gone=[one for one in held if one in self.gone], missing=[])
         if path == contract.ACCESS:
-            return (allowed if UUID(body["user_id"]) in self.paid else denied)(epoch=self.epoch)
+            if UUID(body["user_id"]) not in self.paid:
+                return denied(epoch=self.epoch)
+            return allowed(epoch=self.epoch).model_copy(update={"may_download": self.may_download})
         if path == contract.EVENTS and (reason := self._refusal(body["about"])):
             return contract.EventAnswer(verdict="refused", reason=reason)
         if path == contract.UPLOAD_RIGHTS:

@@ -42,9 +42,12 @@ async def running(settings: CloudSettings, vps: Answering) -> AsyncIterator[Runn
         yield running
 
 
-async def test_each_rendition_is_streamed_by_its_name_with_tag_and_ranges_of_its_own(running: RunningNode) -> None:
+async def test_each_rendition_is_streamed_by_its_name_with_tag_and_ranges_of_its_own(
+    running: RunningNode, vps: Answering
+) -> None:
     video = await stored(running, replace(a_video(), renditions=(made("sd"), made("full_hd")), status="ready"))
     tags = set()
+    vps.may_download = True
     for name, content in (("original", FILM), ("sd", b"sd"), ("full_hd", b"full_hd")):
         answer = await running.get(f"/videos/{video.id}/stream?rendition={name}")
         assert (answer.status_code, answer.content) == (200, content)
@@ -55,10 +58,16 @@ async def test_each_rendition_is_streamed_by_its_name_with_tag_and_ranges_of_its
     assert (part.status_code, part.content, part.headers["content-range"]) == (206, b"d", "bytes 1-1/2")
 
 
-async def test_without_a_wish_it_is_what_browsers_play(running: RunningNode) -> None:
+@pytest.mark.parametrize("may_keep", [True, False])
+async def test_without_a_wish_it_is_what_browsers_play_and_this_viewer_may_have(
+    running: RunningNode, vps: Answering, may_keep: bool
+) -> None:
+    """The original of what can be played otherwise is for those who may keep it, by its name too."""
+    vps.may_download = may_keep
     cases: list[tuple[bool, list[RenditionName], bytes]] = [
         (True, [], FILM),
-        (True, ["sd", "hd"], FILM),
+        (True, ["sd", "hd"], FILM if may_keep else b"sd"),
+        (True, ["hd"], FILM if may_keep else b"hd"),
         (False, [], FILM),
         (False, ["hd", "sd"], b"sd"),
         (False, ["hd"], b"hd"),
@@ -66,6 +75,9 @@ async def test_without_a_wish_it_is_what_browsers_play(running: RunningNode) -> 
     for number, (plays, names, expected) in enumerate(cases, start=1):
         video = replace(a_video(number), plays=plays, renditions=tuple(made(name) for name in names))
         assert (await running.watch(await stored(running, video))).content == expected
+        original = await running.get(f"/videos/{video.id}/stream?rendition=original")
+        assert original.status_code == (200 if may_keep or not names else 404)
+        assert may_keep or not names or original.json()["code"] == "rendition_not_found"
 
 
 async def test_what_was_not_made_is_not_found(running: RunningNode) -> None:
