@@ -46,6 +46,17 @@ class Grants:
                 }
                 self._put(user_id, kept)
 
+    def end_of_one_video(self, user_id: str, course_id: str) -> None:
+        """Take away what opens single videos of the course to this user."""
+        known = self._of_user.get(user_id, {})
+        kept = {
+            place: grant
+            for place, grant in known.items()
+            if grant.scope.course_id != course_id or grant.scope.video_id == ANY
+        }
+        if len(kept) < len(known):
+            self._put(user_id, kept)
+
     def _concerned(self, scope: Scope) -> list[str]:
         if scope.user_id != ANY:
             return [scope.user_id]

@@ -19,8 +19,12 @@ from shared.contract import AccessAnswer, Change, Position, StandingAnswer
 from shared.killpoints import killpoint
 
 EPOCH, NUMBER, MARK = "feed_epoch", "feed_position", "feed_mark"
-ADDS_ONLY = ("key_granted", "course_published", "user_activated", "video_shared", "playback_moved")
-"""Changes that end no right; a new one is asked for when its holder first watches."""
+GRANTED = "key_granted"
+ADDS_ONLY = (GRANTED, "course_published", "user_activated", "video_shared", "playback_moved")
+"""Changes that end no right; a new one is asked for when its holder first watches.
+
+A key is worth more than the previews that its holder had before, which make room for it.
+"""
 
 
 def ends_rights(change: Change) -> bool:
@@ -187,6 +191,7 @@ class Rights:
         async with self._database.transaction() as transaction:
             teachers |= self.hear(changes)  # what was remembered since the first time
             await _end_in(transaction, [Scope.of_change(one) for one in changes if ends_rights(one)], teachers)
+            await _end_previews_in(transaction, _keys(changes))
             await _bury(transaction, {str(one.course_id) for one in changes if one.kind == "course_deleted"})
             killpoint("feed.half_applied")
             await self._store_position(transaction, position, mark)
@@ -194,6 +199,10 @@ class Rights:
     def hear(self, changes: Sequence[Change]) -> set[str]:
         """From now on memory allows nothing that these have ended; the teachers who have to be asked about anew."""
         self._changed.mark((Scope.of_change(change), change.number) for change in changes)
+        keys = _keys(changes)
+        self._ended.mark(keys)  # or a preview's answer that is on its way would hide the key
+        for scope, _ in keys:
+            self._grants.end_of_one_video(scope.user_id, scope.course_id)
         return self._hide([(Scope.of_change(change), change.number) for change in changes if ends_rights(change)])
 
     async def reset(
@@ -252,6 +261,21 @@ async def _bury(transaction: Transaction, course_ids: Iterable[str]) -> None:
     """An upload into a deleted course may still be on its way, and must find that out."""
     buried = [(course_id,) for course_id in course_ids]
     await transaction.execute_many("INSERT OR IGNORE INTO deleted_courses (id) VALUES (?)", buried)
+
+
+def _keys(changes: Iterable[Change]) -> list[tuple[Scope, int]]:
+    """To which whole courses users were given keys, and by which changes."""
+    return [
+        (Scope(str(change.user_id), str(change.course_id), ANY), change.number)
+        for change in changes
+        if change.kind == GRANTED and change.user_id and change.course_id
+    ]
+
+
+async def _end_previews_in(transaction: Transaction, keys: Iterable[tuple[Scope, int]]) -> None:
+    """Of those who have the keys now."""
+    ended = [(scope.user_id, scope.course_id) for scope, _ in keys]
+    await transaction.execute_many("DELETE FROM grants WHERE user_id = ? AND course_id = ? AND video_id != ''", ended)
 
 
 async def _end_in(transaction: Transaction, scopes: Sequence[Scope], teachers: Iterable[str]) -> None:

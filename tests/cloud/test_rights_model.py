@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from cloud_service.access.models import ANY, Grant, Scope
-from cloud_service.access.rights import ADDS_ONLY, Rights
+from cloud_service.access.rights import ADDS_ONLY, GRANTED, Rights
 from cloud_service.db import Database
 from shared.contract import Change
 from tests.cloud.things import MARK, position, standing, video, viewer
@@ -49,6 +49,12 @@ class Model:
         about = {*scope[:2]} - {ANY}
         if scope == Scope(ANY, ANY, ANY) or about & {str(TEACHER), *map(str, teacher_courses)}:
             self.standing = None
+
+    def give_key(self, scope: Scope, at: int) -> None:
+        """Their previews of the course give way to it."""
+        self.ended.append((Scope(scope.user_id, scope.course_id, ANY), at))
+        ended = {place for place in self.grants if place[:2] == scope[:2] and place.video_id != ANY}
+        self.grants = {place: grant for place, grant in self.grants.items() if place not in ended}
 
 
 class RightsMachine(RuleBasedStateMachine):
@@ -119,6 +125,8 @@ class RightsMachine(RuleBasedStateMachine):
         at = position(self.model.number, self.model.epoch)
         self.loop.run_until_complete(self.rights.apply(changes, at, MARK))
         for change in changes:
+            if change.kind == GRANTED and change.user_id and change.course_id:
+                self.model.give_key(Scope.of_change(change), change.number)
             if change.kind not in ADDS_ONLY:
                 self.model.end(Scope.of_change(change), change.number, teacher_courses=COURSES[:2])
 
