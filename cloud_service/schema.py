@@ -170,7 +170,7 @@ CREATE TABLE playbacks (
 FIFTH = """
 ALTER TABLE grants ADD COLUMN may_download INTEGER NOT NULL DEFAULT 0; -- the originals too, to be kept
 UPDATE grants SET may_download = 1 WHERE via = 'owner';
-DELETE FROM grants WHERE via = 'review'; -- of courses these may, of practice videos not: they are asked about again
+DELETE FROM grants WHERE via IN ('key', 'review'); -- some of these may, some not: they are asked about again
 """
 SIXTH = """
 -- What the VPS is told of a playback is all that is known of it, so that the newest word stands for those before.

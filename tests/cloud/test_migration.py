@@ -135,6 +135,20 @@ async def test_what_was_cached_is_asked_for_again(path: Path) -> None:
         await database.close()
 
 
+async def test_whether_what_is_remembered_may_be_kept_too_is_asked_again_where_that_can_be(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with closing(sqlite3.connect(path)) as old, old:
+        old.executescript(f"{''.join(MIGRATIONS[:4])} PRAGMA user_version = 4; PRAGMA journal_mode = WAL;")
+        for via in ("owner", "key", "review", "preview", "shared", "public"):
+            old.execute("INSERT INTO grants VALUES (?, ?, '', 'omar', ?, 7, 0)", (f"who has {via}", str(COURSE), via))
+    database = await Database.open(path)
+    try:
+        kept = await database.fetch("SELECT via, may_download FROM grants ORDER BY via")
+        assert [tuple(row) for row in kept] == [("owner", 1), ("preview", 0), ("public", 0), ("shared", 0)]
+    finally:
+        await database.close()
+
+
 async def test_announcements_stay_with_the_video_they_are_about(path: Path, vps: Vps, made_up: MadeUpVps) -> None:
     event = make_first_release(path)
     route = made_up.answers("POST", EVENTS, {"verdict": "applied"})
