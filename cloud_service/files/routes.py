@@ -1,4 +1,3 @@
-from collections.abc import Callable
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -15,7 +14,7 @@ from cloud_service.media.documents import ENDINGS, NotADocument, begins_as_docum
 from cloud_service.media.names import MOST_CHARACTERS, InvalidName, cleaned, content_disposition
 from cloud_service.node import CurrentNode, DatabaseUnusable, Node
 from cloud_service.playback.negotiation import PreconditionFailed, RangeNotSatisfiable
-from cloud_service.playback.send import Representation, send_file
+from cloud_service.playback.send import MayGoOn, Representation, send_file
 from cloud_service.playback.stream import may_go_on
 from cloud_service.uploads import digests
 from cloud_service.uploads.actions import Upload, receive_video
@@ -106,7 +105,7 @@ class FileAnswer(Response):
         super().__init__()
         self._file = file
         self._representation = Representation(node.store.path(file), file.media_type)
-        self._may_go_on: Callable[[], bool] = lambda: may_go_on(node.catalogue, node.access, viewer, file)
+        self._may_go_on: MayGoOn = lambda: may_go_on(node.catalogue, node.access, viewer, file)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         also = [

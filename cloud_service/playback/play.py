@@ -77,12 +77,14 @@ class Play:
             file = self._file(playback, video, name)
         node.playbacks.use(playback, uptime())
 
-        def goes_on() -> bool:
+        async def goes_on() -> bool:
+            if not await may_go_on(node.catalogue, node.access, playback.viewer, video, is_download=is_download):
+                return False
             now = uptime()
             if not node.playbacks.is_live(playback, now):
                 return False
             node.playbacks.use(playback, now)
-            return may_go_on(node.catalogue, node.access, playback.viewer, video, is_download=is_download)
+            return True
 
         async def noted(start: int, stop: int) -> None:
             await node.playbacks.sends(playback, name, start, stop)

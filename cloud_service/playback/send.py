@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 
 PARTIAL = 206
 
+MayGoOn = Callable[[], Awaitable[bool]]
 Noted = Callable[[int, int], Awaitable[None]]
 """Told of bytes of the file, from where up to where, just before they are sent or left to the edge."""
 
@@ -39,7 +40,7 @@ async def send_file(
     file: Representation,
     *,
     also: Headers,
-    may_go_on: Callable[[], bool],
+    may_go_on: MayGoOn,
     edge: Edge | None = None,
     noted: Noted | None = None,
 ) -> None:
@@ -132,14 +133,14 @@ def _read_at_once(handle: int, answer: Answer) -> bytes | bytearray | memoryview
 
 
 async def _send_blocks(
-    handle: int, answer: Answer, receive: Receive, send: Send, may_go_on: Callable[[], bool], noted: Noted | None
+    handle: int, answer: Answer, receive: Receive, send: Send, may_go_on: MayGoOn, noted: Noted | None
 ) -> None:
     """Until everything is sent, the client has gone, or it may not go on: the server cuts what is left unfinished."""
     gone = asyncio.ensure_future(_disconnected(receive))
     left = answer.length
     try:
         async for block, start in _blocks_of(handle, answer):
-            if gone.done() or not may_go_on():
+            if gone.done() or not await may_go_on():
                 return
             if noted and start is not None:
                 await noted(start, start + len(block))

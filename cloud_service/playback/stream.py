@@ -4,7 +4,8 @@ The original goes to everybody who may watch only as long as nothing else was ma
 it. Without `?rendition=` it is the original for them, where browsers play that; else sd, or what there is.
 
 A warm request costs a dictionary look-up for its token, one for its video, one for its grant, and the read. While a
-long answer is being sent, every block is preceded by the same look-ups, so a right that ends, ends the answer.
+long answer is being sent, every block is preceded by the same look-ups, so a right that ends, ends the answer; one that
+is not remembered any more is asked about once more before.
 """
 
 import logging
@@ -12,7 +13,7 @@ from urllib.parse import parse_qs
 
 from starlette.types import Receive, Scope, Send
 
-from cloud_service.access.actions import Access, RightsUnknown
+from cloud_service.access.actions import Access
 from cloud_service.access.models import Viewer
 from cloud_service.node import Node
 from cloud_service.playback.edge import edge_of
@@ -23,7 +24,7 @@ from cloud_service.videos.actions import shown_video
 from cloud_service.videos.catalogue import Catalogue
 from cloud_service.videos.models import StoredVideo
 from cloud_service.videos.store import VideoStore
-from shared.problems import MethodNotAllowed, NotAuthenticated, NotFound
+from shared.problems import AppError, MethodNotAllowed, NotFound
 
 log = logging.getLogger(__name__)
 
@@ -104,14 +105,19 @@ class Stream:
         )
 
 
-def may_go_on(
+async def may_go_on(
     catalogue: Catalogue, access: Access, viewer: Viewer, video: StoredVideo, *, is_download: bool = False
 ) -> bool:
-    """The status has been sent: a right that ends now, or cannot be known any more, just ends the answer."""
+    """The status has been sent: a right that ends now, or cannot be known any more, just ends the answer.
+
+    What is not remembered any more may still hold, and is asked about, while nothing more is sent.
+    """
     try:
+        if not access.granted(viewer, video):
+            await access.check(viewer, video)
         right = access.may_download if is_download else access.granted
         holds = catalogue.get(video.id) is not None and right(viewer, video)
-    except (RightsUnknown, NotAuthenticated):
+    except AppError:
         holds = False
     if not holds:
         log.info("right ended", extra={"video_id": video.id, "user_id": viewer.id})

@@ -215,3 +215,35 @@ def test_the_stream_is_no_way_to_keep_what_is_not_to_be_kept(scene: Scene, topta
         assert (who.watch(film).content, who.cloud.get(path).content) == (whole, whole)
     allow(scene.course, True)
     eventually(lambda: scene.student.watch(film).content == scene.student.cloud.get(path).content == whole)
+
+
+def test_a_key_bought_after_watching_a_preview_lets_its_holder_keep_that_too(scene: Scene, toptank: TopTank) -> None:
+    done(scene.course.teacher.vps.patch(f"/lessons/{scene.course.lesson_id}", json={"is_preview": True}))
+    student = make_student(toptank)
+    assert begun(student, scene.film)["download"] is None
+    enroll(student, scene.course)
+    eventually(lambda: begun(student, scene.film)["download"], within_s=BOUND_S)
+
+
+@pytest.mark.parametrize("is_link", [True, False])
+def test_what_takes_no_right_to_watch_lets_an_answer_go_on(
+    toptank: TopTank, teacher: Person, clips: Clips, is_link: bool
+) -> None:
+    """Downloads are allowed, and the course is for sale no more, while its holder watches on."""
+    large = padded(clips.film, 24 * 2**20)
+    course, film = published_course(toptank, teacher, large)
+    student = make_student(toptank)
+    enroll(student, course)
+    url = begun(student, film)["mp4"][0]["url"] if is_link else f"/videos/{film}/stream"
+    remembered = "SELECT 1 FROM grants WHERE user_id = ?"
+    with Wire(toptank.cloud.url) as wire:
+        wire.request("GET", urlsplit(url).path, {"Authorization": f"Bearer {student.token}"})
+        response = wire.headers()
+        got = response.read(2**20)
+        assert toptank.cloud.sql(remembered, student.id)
+        allow(course, True)
+        done(teacher.vps.post(f"/courses/{course.id}/archive"))
+        eventually(lambda: not toptank.cloud.sql(remembered, student.id))
+        while block := response.read1(2**20):
+            got += block
+    assert got == large
