@@ -33,17 +33,20 @@ MAY = {
     "nobody": [TOKEN] * 13,
     "signed out": [*[TOKEN] * 6, NONE, NONE, *[TOKEN] * 4, NONE],
     "banned": [*[TOKEN] * 6, NONE, NONE, *[TOKEN] * 4, NONE],
-    "stranger": [KEY, OPEN, KEY, KEY, KEY, KEY, NONE, NONE, KEY, NONE, NONE, OPEN, NONE],
-    "other teacher": [KEY, OPEN, KEY, KEY, KEY, KEY, NONE, NONE, OPEN, NONE, NONE, OPEN, NONE],
-    "buyer": [OPEN, OPEN, KEY, KEY, OPEN, OPEN, NONE, NONE, KEY, NONE, NONE, OPEN, NONE],
-    "ex-buyer": [KEY, OPEN, KEY, KEY, KEY, KEY, NONE, NONE, KEY, NONE, NONE, OPEN, NONE],
+    "stranger": [KEY, OPEN, NONE, NONE, NONE, NONE, NONE, NONE, KEY, NONE, NONE, OPEN, NONE],
+    "other teacher": [KEY, OPEN, NONE, NONE, NONE, NONE, NONE, NONE, OPEN, NONE, NONE, OPEN, NONE],
+    "buyer": [OPEN, OPEN, NONE, NONE, OPEN, OPEN, NONE, NONE, KEY, NONE, NONE, OPEN, NONE],
+    "ex-buyer": [KEY, OPEN, NONE, NONE, NONE, NONE, NONE, NONE, KEY, NONE, NONE, OPEN, NONE],
     "teacher": [OPEN, OPEN, OPEN, OPEN, OPEN, OPEN, NONE, NONE, KEY, NONE, NONE, OPEN, NONE],
     "admin": [OPEN, OPEN, OPEN, OPEN, OPEN, OPEN, NONE, NONE, OPEN, OPEN, OPEN, OPEN, NONE],
-    "who practises": [KEY, OPEN, KEY, KEY, KEY, KEY, NONE, NONE, KEY, OPEN, OPEN, OPEN, NONE],
-    "friend": [KEY, OPEN, KEY, KEY, KEY, KEY, NONE, NONE, KEY, NONE, OPEN, OPEN, NONE],
-    "former friend": [KEY, OPEN, KEY, KEY, KEY, KEY, NONE, NONE, KEY, NONE, NONE, OPEN, NONE],
+    "who practises": [KEY, OPEN, NONE, NONE, NONE, NONE, NONE, NONE, KEY, OPEN, OPEN, OPEN, NONE],
+    "friend": [KEY, OPEN, NONE, NONE, NONE, NONE, NONE, NONE, KEY, NONE, OPEN, OPEN, NONE],
+    "former friend": [KEY, OPEN, NONE, NONE, NONE, NONE, NONE, NONE, KEY, NONE, NONE, OPEN, NONE],
 }
-"""What each is answered, in the order of `VIDEOS`."""
+"""What each is answered, in the order of `VIDEOS`.
+
+Of a course that is not published, strangers and whoever has lost a key hear no more than on its page: it is not there.
+"""
 
 
 @dataclass(frozen=True)

@@ -91,7 +91,7 @@ def test_an_unpublished_course_plays_for_its_teacher_and_admins_only(toptank: To
     eventually(lambda: course.video_ids() == [video_id])
     assert teacher.watch(video_id).status_code == 200
     assert admin.watch(video_id).status_code == 200
-    refused(stranger.watch(video_id), 403, "key_required")
+    refused(stranger.watch(video_id), 404, "video_not_found")
 
 
 def test_a_preview_is_open_to_anyone_signed_in_and_opens_nothing_else(
@@ -112,7 +112,7 @@ def test_a_preview_of_an_unpublished_course_is_closed(toptank: TopTank, teacher:
     lesson_id = course.add_lesson(preview=True)
     preview = done(teacher.upload(lesson_id, clips.film), 201)["id"]
     eventually(lambda: preview in course.video_ids())
-    refused(make_student(toptank).watch(preview), 403, "key_required")
+    refused(make_student(toptank).watch(preview), 404, "video_not_found")
 
 
 def test_an_account_that_is_gone_is_signed_out(toptank: TopTank, published: tuple[Course, str]) -> None:

@@ -77,7 +77,7 @@ async def test_a_preview_is_open_to_anybody_once_published(vps: Vps) -> None:
     teacher, student = await make_teacher(vps), await make_student(vps)
     draft = await draft_course(teacher, preview=True)
     shown = await published_course(vps, teacher, preview=True)
-    assert await access(vps, student, await store_video(vps, draft)) == (False, "key_required", None)
+    assert await access(vps, student, await store_video(vps, draft)) == (False, "video_not_found", None)
     assert await access(vps, student, await store_video(vps, shown)) == (True, "granted", "preview")
 
 

@@ -56,13 +56,14 @@ def may_download(via: Via | None, course: Course | None) -> bool:
     return via in ("owner", "review") or (via == "key" and course.downloads_allowed)
 
 
-def is_hidden(video: Video, via: Via | None) -> bool:
-    """Practice videos are known to those only who may watch them, what is to take another's place to owner and admins.
+def is_hidden(viewer: User, video: Video, course: Course | None, via: Via | None) -> bool:
+    """What is to take another's place is known to its owner and to admins.
 
-    Anybody may know of any other that there is something to watch.
+    Of practice videos, and of a course that this viewer may not see, whoever may not watch does not learn that there
+    is something to watch: nor somebody who had a key to a course that is not for sale any more.
     """
-    if video.kind == "practice":
-        return via is None
+    if via is None and (course is None or not may_see(viewer, course)):
+        return True
     return video.replaces_id is not None and via not in ("owner", "review")
 
 

@@ -44,7 +44,7 @@ async def answer_access(session: AsyncSession, question: AccessQuestion) -> Acce
         return AccessAnswer(allowed=False, reason="signed_out", as_of=as_of)
     video = await queries.living_video(session, question.video_id)
     right = await _right(session, viewer, video) if video else None
-    if video is None or right is None or rules.is_hidden(video, right.via):
+    if video is None or right is None or rules.is_hidden(viewer, video, right.course, right.via):
         return AccessAnswer(allowed=False, reason="video_not_found", as_of=as_of)
     return AccessAnswer(
         allowed=right.via is not None,
