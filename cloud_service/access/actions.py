@@ -110,8 +110,12 @@ class Access:
         """
         if not video.replaces or video.status == "ready":
             return False
+        return not self.looks_after(viewer, video)
+
+    def looks_after(self, viewer: Viewer, video: StoredVideo) -> bool:
+        """Whether what is remembered says that this is its owner, or an admin."""
         grant = self._rights.grant_for(viewer.id, video)
-        return grant is None or grant.via not in ("owner", "review")
+        return grant is not None and grant.via in ("owner", "review")
 
     async def _learn(self, viewer: Viewer, video: StoredVideo) -> AccessAnswer | None:
         """Ask and remember in one flight: whoever comes right after finds it remembered. None when it is outdated."""

@@ -24,7 +24,10 @@ async def show_video(video_id: UUID, viewer: CurrentViewer, node: CurrentNode) -
     """For whoever may watch it."""
     video = await actions.video_for(node, viewer, video_id)
     captions = await languages_of(node.database, video.id)
-    return VideoOut.from_stored(video, await percent_done(node.database, video), captions)
+    shown = VideoOut.from_stored(video, await percent_done(node.database, video), captions)
+    if not node.access.looks_after(viewer, video):
+        shown.reason = None
+    return shown
 
 
 @router.delete(

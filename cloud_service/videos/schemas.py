@@ -23,7 +23,8 @@ class VideoOut(Out):
 
     `plays_original` says whether browsers play it as it was uploaded, which they can as long as nothing else is ready.
     Of a practice video `lesson_id` and `course_id` are null. `replaces` is the lesson's video that this one will take
-    the place of. `captions` are language tags. `reason` says why a video could not be processed.
+    the place of. `captions` are language tags. `reason` says to its owner and to admins why a video
+    could not be processed.
     """
 
     id: UUID

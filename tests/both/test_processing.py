@@ -123,6 +123,11 @@ def test_a_video_that_cannot_be_processed_says_why_and_still_plays(
     assert shown(teacher, video_id)["reason"] == "The video could not be converted."
     eventually(lambda: lesson_of(course)["status"] == "error")
     assert lesson_of(course)["reason"] == "The video could not be converted."
+    course.publish()
+    student = make_student(toptank)
+    done(student.vps.post(f"/courses/{course.id}/enroll"), 201)
+    assert (shown(student, video_id)["status"], shown(student, video_id)["reason"]) == ("error", None)
+    assert shown(make_admin(toptank), video_id)["reason"]
     assert teacher.watch(video_id).content == clips.film
 
 
