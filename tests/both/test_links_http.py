@@ -225,7 +225,7 @@ def test_one_connection_goes_on_whatever_was_answered(url: str, film: Film) -> N
         ("GET", film.beside("none"), {}, 404),
         ("GET", "/play/none/original", {}, 404),
         ("HEAD", film.path, {}, 200),
-        ("POST", film.path, {}, 405),
+        ("DELETE", film.path, {}, 405),
         ("GET", film.path, {"Range": "bytes=-4"}, 206),
     ]
     with Wire(url) as wire:

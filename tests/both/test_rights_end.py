@@ -135,22 +135,28 @@ def bought(toptank: TopTank, buyer: Person, course: Course) -> str:
     return str(payment["id"])
 
 
-END_PREVIEWS: dict[str, Callable[[Scene], None]] = {
-    "the course is taken out of the shop": lambda scene: done(
-        scene.admin.vps.post(f"/admin/courses/{scene.course.id}/unpublish")
+END_PREVIEWS: dict[str, tuple[Callable[[Scene], None], int]] = {
+    "the course is taken out of the shop": (
+        lambda scene: done(scene.admin.vps.post(f"/admin/courses/{scene.course.id}/unpublish")),
+        404,
     ),
-    "the lesson is made an ordinary one": lambda scene: done(
-        scene.course.teacher.vps.patch(f"/lessons/{scene.course.lessons[1]}", json={"is_preview": False})
+    "the lesson is made an ordinary one": (
+        lambda scene: done(
+            scene.course.teacher.vps.patch(f"/lessons/{scene.course.lessons[1]}", json={"is_preview": False})
+        ),
+        403,
     ),
 }
+"""And what a stranger is answered from then on."""
 
 
 @pytest.mark.parametrize("end", END_PREVIEWS)
 def test_a_preview_that_is_none_any_more_is_for_those_with_a_key(scene: Scene, end: str) -> None:
     stranger = make_student(scene.toptank)
     assert stranger.watch(scene.preview).status_code == 200
-    END_PREVIEWS[end](scene)
-    stops(stranger, scene.preview, 403)
+    end_it, refusal = END_PREVIEWS[end]
+    end_it(scene)
+    stops(stranger, scene.preview, refusal)
     assert scene.viewer.watch(scene.preview).status_code == 200
     assert scene.viewer.watch(scene.film).status_code == 200
 

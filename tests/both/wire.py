@@ -48,7 +48,10 @@ class Wire:
         return self
 
     def send(self, content: bytes) -> Self:
-        self.socket.sendall(content)
+        try:
+            self.socket.sendall(content)
+        except BrokenPipeError:
+            raise AssertionError(self.answer()) from None
         return self
 
     def send_chunk(self, content: bytes) -> Self:

@@ -15,7 +15,7 @@ from tests.both.toptank import eventually
 from tests.both.wire import Answer, Wire, upload_to
 from tests.clips import padded
 from tests.faults import damage
-from tests.faults.acts import Cast, attempt, written_down
+from tests.faults.acts import Cast, written_down
 from tests.faults.world import World
 
 pytestmark = pytest.mark.usefixtures("audited")
@@ -161,7 +161,7 @@ def test_an_upload_outlives_the_database_or_leaves_nothing(world: World, cast: C
         wire.send(film[LARGE // 2 :])
         answer = wire.answer()
     assert answer.status in (201, 503), answer.body
-    eventually(lambda: attempt(lambda: cast.teacher.cloud.get("/health/ready")) is not None)
+    eventually(lambda: cast.teacher.cloud.get("/health/ready").status_code == 200)
     if answer.status == 201:
         video = httpx.Response(201, content=answer.body).json()
         video_id = written_down(world, video, film)

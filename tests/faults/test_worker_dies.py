@@ -25,7 +25,10 @@ SETTINGS = {
     "TOPTANK_PROCESSING_LEASE_S": "2",
     "TOPTANK_PROCESSING_RETRY_S": "0",
     "TOPTANK_PROCESSING_STALLED_S": str(STALLED_S),
+    "TOPTANK_TRUST_WATCHING_S": "60",
+    "TOPTANK_TRUST_STARTING_S": "30",
 }
+"""What is known of rights is trusted for longer than a database is held."""
 pytestmark = pytest.mark.usefixtures("audited")
 
 
