@@ -77,7 +77,8 @@ class Answering:
         if path == contract.ACCESS:
             if UUID(body["user_id"]) not in self.paid:
                 return denied(epoch=self.epoch)
-            return allowed(epoch=self.epoch).model_copy(update={"may_download": self.may_download})
+            via: contract.Via = "owner" if UUID(body["user_id"]) == TEACHER else "key"
+            return allowed(via=via, epoch=self.epoch).model_copy(update={"may_download": self.may_download})
         if path == contract.EVENTS and (reason := self._refusal(body["about"])):
             return contract.EventAnswer(verdict="refused", reason=reason)
         if path == contract.UPLOAD_RIGHTS:
