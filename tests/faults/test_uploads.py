@@ -161,6 +161,7 @@ def test_an_upload_outlives_the_database_or_leaves_nothing(world: World, cast: C
         wire.send(film[LARGE // 2 :])
         answer = wire.answer()
     assert answer.status in (201, 503), answer.body
+    eventually(lambda: world.cloud.database.exists())  # the node has noticed, and is about to make itself another
     eventually(lambda: cast.teacher.cloud.get("/health/ready").status_code == 200)
     if answer.status == 201:
         video = httpx.Response(201, content=answer.body).json()
@@ -169,7 +170,7 @@ def test_an_upload_outlives_the_database_or_leaves_nothing(world: World, cast: C
         eventually(lambda: cast.teacher.watch(video_id).status_code == 200)
         assert cast.teacher.watch(video_id).content == film
     else:
-        eventually(lambda: world.cloud.database.exists() and is_gone(world))
+        eventually(lambda: is_gone(world))
         assert course.video_ids() == [None]
 
 
