@@ -4,6 +4,7 @@ import asyncio
 from array import array
 from bisect import bisect_right
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from cloud_service.playback.links import ORIGINAL
@@ -86,9 +87,8 @@ class Timelines:
 
 
 def _read(path: Path | None, size: int, duration_s: float) -> Timeline:
-    try:
-        if path:
+    """In proportion where it has no index, or is gone by now: what was sent of it, was sent."""
+    if path:
+        with suppress(NotFragmented, OSError):
             return Timeline.of_segments(read_fragmented(path).segments)
-    except (NotFragmented, OSError):
-        pass  # what was sent of it, was sent
     return Timeline([0, max(1, size)], [0.0, duration_s])

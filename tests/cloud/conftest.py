@@ -14,6 +14,7 @@ from cloud_service.settings import CloudSettings
 from cloud_service.vps import Vps
 from tests.clips import Clips
 from tests.cloud.made_up import VPS_URL, MadeUpVps, private_pem, public_pem
+from tests.cloud.running import Answering, RunningNode, eventually, running_node
 
 VPS_KEY, NODE_KEY = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
 
@@ -76,3 +77,12 @@ async def vps(settings: CloudSettings, clock: VpsClock, made_up: MadeUpVps) -> A
 @pytest.fixture(scope="session")
 def clips(tmp_path_factory: pytest.TempPathFactory) -> Clips:
     return Clips(tmp_path_factory.mktemp("clips"))
+
+
+@pytest.fixture
+async def running(settings: CloudSettings, made_up: MadeUpVps) -> AsyncIterator[RunningNode]:
+    """A node that has heard of the VPS; a module whose VPS answers otherwise makes its own."""
+    Answering(made_up)
+    async with running_node(settings) as running:
+        await eventually(lambda: running.node and running.node.rights.position)
+        yield running

@@ -1,26 +1,15 @@
 """Tokens that were checked before: nothing of that makes good what is not."""
 
-from collections.abc import AsyncIterator
 from secrets import token_bytes
 from urllib.parse import urlsplit
 
 import pytest
 
 from cloud_service.playback.tokens import Secret, read
-from cloud_service.settings import CloudSettings
-from tests.cloud.made_up import MadeUpVps
-from tests.cloud.running import Answering, RunningNode, a_video, eventually, running_node, store
+from tests.cloud.running import RunningNode, a_video, store
 from tests.cloud.things import USER
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-async def running(settings: CloudSettings, made_up: MadeUpVps) -> AsyncIterator[RunningNode]:
-    Answering(made_up)
-    async with running_node(settings) as running:
-        await eventually(lambda: running.node and running.node.rights.position)
-        yield running
 
 
 @pytest.fixture

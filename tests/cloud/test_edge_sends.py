@@ -1,7 +1,6 @@
 """What a node leaves to an edge before it, and what it sends itself all the same."""
 
 import os
-from collections.abc import AsyncIterator
 from email.utils import formatdate
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -11,11 +10,9 @@ import pytest
 
 from cloud_service.playback.conditions import Validators
 from cloud_service.playback.edge import EDGE_BYTES, Edge, is_plain
-from cloud_service.settings import CloudSettings
 from cloud_service.videos.models import StoredVideo
 from shared.problems import InternalError
-from tests.cloud.made_up import MadeUpVps
-from tests.cloud.running import FILM, Answering, RunningNode, a_video, eventually, running_node, store
+from tests.cloud.running import FILM, RunningNode, a_video, store
 from tests.cloud.things import USER
 
 pytestmark = [pytest.mark.anyio, pytest.mark.settings(edge_sends=True)]
@@ -23,14 +20,6 @@ pytestmark = [pytest.mark.anyio, pytest.mark.settings(edge_sends=True)]
 MODIFIED = 1_700_000_000
 ETAG = f'"{MODIFIED:x}-{len(FILM):x}"'
 DATE = formatdate(MODIFIED, usegmt=True)
-
-
-@pytest.fixture
-async def running(settings: CloudSettings, made_up: MadeUpVps) -> AsyncIterator[RunningNode]:
-    Answering(made_up)
-    async with running_node(settings) as running:
-        await eventually(lambda: running.node and running.node.rights.position)
-        yield running
 
 
 @pytest.fixture

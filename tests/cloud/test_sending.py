@@ -1,7 +1,6 @@
 """How a node sends a file itself: what it says of it, what comes of a file that is not as its row says."""
 
 import os
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -10,24 +9,14 @@ from pathlib import Path
 import httpx
 import pytest
 
-from cloud_service.settings import CloudSettings
 from cloud_service.videos.models import Rendition, StoredVideo
-from tests.cloud.made_up import MadeUpVps
-from tests.cloud.running import FILM, Answering, RunningNode, a_video, eventually, running_node, store
+from tests.cloud.running import FILM, RunningNode, a_video, store
 
 pytestmark = pytest.mark.anyio
 
 MODIFIED = 1_700_000_000
 VALIDATORS = {"etag": f'"{MODIFIED:x}-{len(FILM):x}"', "last-modified": "Tue, 14 Nov 2023 22:13:20 GMT"}
 SD = Rendition("sd", width=160, height=90, frame_rate=10.0, size=2, bitrate=1000, codecs="avc1.42c00a")
-
-
-@pytest.fixture
-async def running(settings: CloudSettings, made_up: MadeUpVps) -> AsyncIterator[RunningNode]:
-    Answering(made_up)
-    async with running_node(settings) as running:
-        await eventually(lambda: running.node and running.node.rights.position)
-        yield running
 
 
 @pytest.fixture
