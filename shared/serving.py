@@ -2,6 +2,7 @@
 
 import asyncio
 import ctypes
+import os
 import signal
 import socket
 import sys
@@ -12,7 +13,7 @@ from typing import Any
 import uvicorn
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from uvicorn._types import ASGIReceiveEvent, ASGISendEvent
+from uvicorn._types import ASGIReceiveEvent
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from shared.problems import TooLarge, problem_response
@@ -21,6 +22,9 @@ from shared.settings import stop
 GRACE_S = 5
 LINGER_S = 2
 HEAD_BYTES = 64 * 1024
+ZERO_COPY = "http.response.zerocopysend"
+"""Answers part of an open file by its descriptor (https://asgi.readthedocs.io/en/latest/extensions.html)."""
+FIRST_BYTES = 16 * 1024
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 """Parameters of glibc's mallopt(3)."""
 KEPT_BYTES = 16 * 2**20
@@ -52,23 +56,81 @@ class Lingering(asyncio.Transport):
     def is_closing(self) -> bool:
         return self._transport.is_closing()
 
+    def get_extra_info(self, name: str, default: object = None) -> Any:
+        return self._transport.get_extra_info(name, default)
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        self._transport.set_write_buffer_limits(high, low)
+
     def close(self) -> None:
         self._linger()
 
 
-class WholeBody(RequestResponseCycle):
+class Cycle(RequestResponseCycle):
     """Hands on the end of a body whose sender has left right behind it, and only then tells of the leaving.
 
-    `linger` ends a connection whose answer came before the end of the body.
+    `linger` ends a connection whose answer came before the end of the body. Understands ZERO_COPY.
     """
 
     linger: Callable[[], None]
     _is_told = False
 
-    def send(self, message: ASGISendEvent) -> Coroutine[Any, Any, None]:
+    def send(self, message: Any) -> Coroutine[Any, Any, None]:
         if self.more_body and not isinstance(self.transport, Lingering):
             self.transport = Lingering(self.transport, self.linger)
+        if message["type"] == ZERO_COPY:
+            return self._send_of_file(message["file"], message["offset"], message["count"], message["more_body"])
         return super().send(message)
+
+    async def _send_of_file(self, file: int, start: int, count: int, more_body: bool) -> None:
+        """From file to socket within the system, as much as that takes (sendfile(2)).
+
+        Whenever it takes no more, a little is written in the ordinary way, and with that the transport waits, and looks
+        after connections that stall. Raises EOFError when the file ends before, ConnectionError when the client has
+        gone.
+        """
+        stop = start + count
+        self._check_open()
+        self.transport.set_write_buffer_limits(0)  # what is written goes out at once, or is waited for
+        try:
+            while start < stop:
+                piece = os.pread(file, min(FIRST_BYTES, stop - start), start)
+                if not piece:
+                    raise EOFError("the file has become shorter")
+                await super().send({"type": "http.response.body", "body": piece, "more_body": True})
+                start += len(piece)
+                if self.flow.write_paused:
+                    await self.flow.drain()
+                sent = self._send_at_once(file, start, stop)
+                start += sent
+                self.expected_content_length -= sent
+        finally:
+            if not self.transport.is_closing():
+                self.transport.set_write_buffer_limits()
+        if not more_body:
+            await super().send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    def _send_at_once(self, file: int, start: int, stop: int) -> int:
+        """How many bytes the socket took."""
+        self._check_open()  # the number of a socket that is closed may be another's already
+        socket_number, sent = self.transport.get_extra_info("socket").fileno(), 0
+        try:
+            while start + sent < stop:
+                taken = os.sendfile(socket_number, file, start + sent, stop - start - sent)
+                if not taken:
+                    raise EOFError("the file has become shorter")
+                sent += taken
+        except BlockingIOError:
+            pass
+        except ConnectionError:
+            self.disconnected = True
+            self.transport.close()
+            raise
+        return sent
+
+    def _check_open(self) -> None:
+        if self.disconnected or self.transport.is_closing():
+            raise ConnectionResetError
 
     async def receive(self) -> ASGIReceiveEvent:
         message = await super().receive()
@@ -149,9 +211,10 @@ class BoundedHead(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._went_on = True
+        self.scope["extensions"] = {ZERO_COPY: {}}
         super().on_headers_complete()
-        self.cycle.__class__ = WholeBody
-        assert isinstance(self.cycle, WholeBody)
+        self.cycle.__class__ = Cycle
+        assert isinstance(self.cycle, Cycle)
         self.cycle.linger = self.linger
 
     def on_body(self, body: bytes) -> None:

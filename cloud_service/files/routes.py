@@ -107,9 +107,9 @@ class FileAnswer(Response):
         self._representation = Representation(node.store.path(file), file.media_type)
         self._may_go_on: MayGoOn = lambda: may_go_on(node.catalogue, node.access, viewer, file)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, _: Receive, send: Send) -> None:
         also = [
             (b"content-disposition", content_disposition(self._file.title).encode()),
             (b"content-security-policy", b"sandbox; default-src 'none'"),
         ]
-        await send_file(scope, receive, send, self._representation, also=also, may_go_on=self._may_go_on)
+        await send_file(scope, send, self._representation, also=also, may_go_on=self._may_go_on)

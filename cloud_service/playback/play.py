@@ -58,7 +58,7 @@ class Play:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await answer_or_refuse(self._answer, scope, receive, send, "link refused")
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
+    async def _answer(self, scope: Scope, send: Send, request_id: str) -> None:
         if scope["method"] not in ("GET", "HEAD"):
             raise MethodNotAllowed(headers={"Allow": "GET, HEAD"})
         node = self._node
@@ -90,7 +90,7 @@ class Play:
             await node.playbacks.sends(playback, name, start, stop)
 
         shown = noted if is_moving_picture(name) else None
-        await send_file(scope, receive, send, file, also=also, may_go_on=goes_on, edge=self._edge, noted=shown)
+        await send_file(scope, send, file, also=also, may_go_on=goes_on, edge=self._edge, noted=shown)
 
     def _file(self, playback: Playback, video: StoredVideo, name: str) -> Representation:
         """Raises LinkNotFound."""

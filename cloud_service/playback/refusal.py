@@ -13,7 +13,7 @@ from shared.problems import AppError, InternalError, problem_response
 
 log = logging.getLogger(__name__)
 
-Answering = Callable[[Scope, Receive, Send, str], Awaitable[None]]
+Answering = Callable[[Scope, Send, str], Awaitable[None]]
 """With the request's id."""
 
 
@@ -23,7 +23,7 @@ async def answer_or_refuse(
     """`event` and what it is `about` are logged when it is refused."""
     request_id = incoming_request_id(scope)
     try:
-        await answering(scope, receive, send, request_id)
+        await answering(scope, send, request_id)
         return
     except AppError as error:
         refused = error

@@ -1,23 +1,24 @@
 """Sending a file by byte ranges as RFC 9110 has it, for as long as somebody may go on receiving it."""
 
-import asyncio
 import logging
 import os
 import stat
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import NamedTuple
 
-from starlette.types import Receive, Scope, Send
+from starlette.types import Scope, Send
 
-from cloud_service.playback.blocks import BLOCK_BYTES, blocks, read_cached
 from cloud_service.playback.conditions import Validators, validators_of
 from cloud_service.playback.edge import EDGE_BYTES, Edge, is_plain
+from cloud_service.playback.memory import bring_in
 from cloud_service.playback.negotiation import OF_A_RIGHT, Answer, Headers, negotiated
 from shared.problems import AppError, InternalError
+from shared.serving import ZERO_COPY
 
 log = logging.getLogger(__name__)
 
 PARTIAL = 206
+PART_BYTES = 2**20
 
 MayGoOn = Callable[[], Awaitable[bool]]
 Noted = Callable[[int, int], Awaitable[None]]
@@ -35,7 +36,6 @@ class Representation(NamedTuple):
 
 async def send_file(
     scope: Scope,
-    receive: Receive,
     send: Send,
     file: Representation,
     *,
@@ -44,7 +44,7 @@ async def send_file(
     edge: Edge | None = None,
     noted: Noted | None = None,
 ) -> None:
-    """Answer a GET or HEAD, with the headers `also`. `may_go_on` is asked before every block of a long answer.
+    """Answer a GET or HEAD, with the headers `also`. `may_go_on` is asked before each further part of a long answer.
 
     With an edge, a short answer is left to that. What the node sends is the file that it opened and looked at, whatever
     takes its place meanwhile. Raises what `negotiated` does, and `file.absence`, before anything is sent.
@@ -54,15 +54,9 @@ async def send_file(
     handle = _open(file)
     try:
         answer, _ = _answered(scope, file, os.fstat(handle))
-        at_once = _read_at_once(handle, answer)
-        if at_once is not None:
-            await _note(noted, answer)
         headers = answer.headers + answer.framing + also
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-        if at_once is None:
-            await _send_blocks(handle, answer, receive, send, may_go_on, noted)
-        else:
-            await send({"type": "http.response.body", "body": at_once})
+        await _send_body(handle, answer, send, may_go_on, noted)
     finally:
         os.close(handle)
 
@@ -80,7 +74,9 @@ async def _leave(
         return False
     if not is_plain(scope["headers"], now, is_part=answer.status == PARTIAL):
         return False
-    await _note(noted, answer)
+    for piece in answer.body:
+        if noted and isinstance(piece, range):
+            await noted(piece.start, piece.stop)
     address = [(b"content-length", b"0"), (b"x-accel-redirect", edge.address_of(file.path))]
     await send({"type": "http.response.start", "status": 200, "headers": answer.headers + also + address})
     await send({"type": "http.response.body", "body": b""})
@@ -114,56 +110,35 @@ def _unusable(file: Representation, reason: str) -> AppError:
     return InternalError()
 
 
-async def _note(noted: Noted | None, answer: Answer) -> None:
-    """Of an answer that is sent at once, in one piece or none."""
-    for piece in answer.body:
-        if noted and isinstance(piece, range):
-            await noted(piece.start, piece.stop)
-
-
-def _read_at_once(handle: int, answer: Answer) -> bytes | bytearray | memoryview | None:
-    """The whole body, if that is short and in memory."""
-    if not answer.body:
-        return b""
-    (first, *rest) = answer.body
-    if rest or isinstance(first, bytes) or len(first) > BLOCK_BYTES:
-        return None
-    block = read_cached(handle, first.start, len(first))
-    return block if block is not None and len(block) == len(first) else None
-
-
-async def _send_blocks(
-    handle: int, answer: Answer, receive: Receive, send: Send, may_go_on: MayGoOn, noted: Noted | None
-) -> None:
+async def _send_body(handle: int, answer: Answer, send: Send, may_go_on: MayGoOn, noted: Noted | None) -> None:
     """Until everything is sent, the client has gone, or it may not go on: the server cuts what is left unfinished."""
-    gone = asyncio.ensure_future(_disconnected(receive))
+    if not answer.body:
+        await send({"type": "http.response.body", "body": b""})
     left = answer.length
     try:
-        async for block, start in _blocks_of(handle, answer):
-            if gone.done() or not await may_go_on():
+        for part in _parts(answer):
+            if left < answer.length and not await may_go_on():
                 return
-            if noted and start is not None:
-                await noted(start, start + len(block))
-            left -= len(block)
-            await send({"type": "http.response.body", "body": block, "more_body": left > 0})
+            left -= len(part)
+            if isinstance(part, bytes):
+                await send({"type": "http.response.body", "body": part, "more_body": left > 0})
+                continue
+            await bring_in(handle, part)
+            if noted:
+                await noted(part.start, part.stop)
+            of_file = {"file": handle, "offset": part.start, "count": len(part)}
+            await send({"type": ZERO_COPY, **of_file, "more_body": left > 0})
+    except ConnectionError:
+        pass
     except (EOFError, OSError) as error:
         log.error("a file could not be read to its end", extra={"reason": str(error)})
-    finally:
-        gone.cancel()
 
 
-async def _blocks_of(handle: int, answer: Answer) -> AsyncIterator[tuple[bytes | bytearray | memoryview, int | None]]:
-    """Each with where in the file it begins, if it is of the file."""
+def _parts(answer: Answer) -> Iterator[bytes | range]:
+    """Its pieces, and of the file at most PART_BYTES at once."""
     for piece in answer.body:
         if isinstance(piece, bytes):
-            yield piece, None
-            continue
-        start = piece.start
-        async for block in blocks(handle, piece.start, piece.stop):
-            yield block, start
-            start += len(block)
-
-
-async def _disconnected(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
+            yield piece
+        else:
+            for start in range(piece.start, piece.stop, PART_BYTES):
+                yield range(start, min(start + PART_BYTES, piece.stop))

@@ -80,7 +80,7 @@ class Stream:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await answer_or_refuse(self._answer, scope, receive, send, "stream refused", path=scope["path"])
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
+    async def _answer(self, scope: Scope, send: Send, request_id: str) -> None:
         node = self._node
         if scope["method"] not in ("GET", "HEAD"):
             raise MethodNotAllowed(headers={"Allow": "GET, HEAD"})
@@ -94,7 +94,6 @@ class Stream:
         is_original = asks_original(video, rendition) and (not is_kept or node.access.may_download(viewer, video))
         await send_file(
             scope,
-            receive,
             send,
             original(node.store, video) if is_original else made(node.store, video, rendition),
             also=[(b"x-request-id", request_id.encode())],

@@ -51,5 +51,5 @@ class PosterAnswer(Response):
         self._poster = Representation(path, JPEG, absence=PosterNotFound, cache_control=FOR_EVERYBODY)
         self._edge = edge_of(node.settings)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await send_file(scope, receive, send, self._poster, also=[], may_go_on=_always, edge=self._edge)
+    async def __call__(self, scope: Scope, _: Receive, send: Send) -> None:
+        await send_file(scope, send, self._poster, also=[], may_go_on=_always, edge=self._edge)

@@ -1,15 +1,13 @@
-"""Bytes on their way to disk and back: scratch files, the video store, reading in blocks."""
+"""Bytes on their way to disk and back: scratch files, the video store."""
 
 import asyncio
 import hashlib
 import os
 import resource
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from cloud_service.playback import blocks as reading
 from cloud_service.uploads.scratch import BLOCK_BYTES, UPLOADS_AT_ONCE, ScratchFile
 from cloud_service.videos.models import StoredVideo
 from cloud_service.videos.store import VideoStore
@@ -251,42 +249,3 @@ def test_a_row_that_cannot_be_read_for_a_moment_stops_whoever_reads_and_loses_no
     row.with_name("kept").rename(row)
     assert store.read_rows() == [stored("omar", "v1")]
     assert store.original("omar", "v1").read_bytes() == b"bytes"
-
-
-# --- reading --------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def handle(tmp_path: Path) -> Iterator[int]:
-    (tmp_path / "film").write_bytes(CONTENT)
-    handle = os.open(tmp_path / "film", os.O_RDONLY)
-    yield handle
-    os.close(handle)
-
-
-async def read(handle: int, start: int, stop: int) -> tuple[bytes, list[int]]:
-    parts = [bytes(block) async for block in reading.blocks(handle, start, stop)]
-    return b"".join(parts), [len(part) for part in parts]
-
-
-@pytest.mark.anyio
-@pytest.mark.parametrize(
-    ("start", "stop"), [(0, len(CONTENT)), (0, 1), (5, 5), (2**20 - 1, 2**20 + 1), (len(CONTENT) - 1, len(CONTENT))]
-)
-async def test_a_stretch_is_read_exactly_in_blocks_of_at_most_a_mebibyte(handle: int, start: int, stop: int) -> None:
-    content, sizes = await read(handle, start, stop)
-    assert content == CONTENT[start:stop]
-    assert max(sizes, default=0) <= reading.BLOCK_BYTES
-
-
-@pytest.mark.anyio
-async def test_what_is_not_in_memory_is_read_from_disk(handle: int) -> None:
-    os.fsync(handle)
-    os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_DONTNEED)
-    assert (await read(handle, 0, len(CONTENT)))[0] == CONTENT
-
-
-@pytest.mark.anyio
-async def test_a_file_that_is_shorter_than_its_row_says_is_an_error(handle: int) -> None:
-    with pytest.raises(EOFError):
-        await read(handle, 0, len(CONTENT) + 1)

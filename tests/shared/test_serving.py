@@ -1,9 +1,12 @@
 """What our server does otherwise than the one it is made from."""
 
+import os
 import socket
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
+from queue import SimpleQueue
 
 import pytest
 import uvicorn
@@ -11,14 +14,38 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from shared.serving import BoundedHead, bind
+from shared.serving import ZERO_COPY, BoundedHead, bind
 
 PIECES = (b"a" * 70_000, b"b", b"c" * 200_000)
+FILM = os.urandom(2**20 + 17) * 24
+PART_BYTES = 2**20
+endings = SimpleQueue[type[Exception]]()
+"""Of films that could not be sent to their end."""
+
+
+async def film(scope: Scope, send: Send, path: str, range_: str) -> None:
+    """A part after the other."""
+    first, last = map(int, range_.split("-"))
+    length = [(b"content-length", str(last + 1 - first).encode())]
+    await send({"type": "http.response.start", "status": 206, "headers": length})
+    assert ZERO_COPY in scope["extensions"]
+    file = os.open(path, os.O_RDONLY)
+    try:
+        for start in range(first, last + 1, PART_BYTES):
+            part = {"file": file, "offset": start, "count": min(PART_BYTES, last + 1 - start)}
+            await send({"type": ZERO_COPY, **part, "more_body": start + PART_BYTES <= last})
+    except (EOFError, ConnectionError) as error:
+        endings.put(type(error))
+    finally:
+        os.close(file)
 
 
 async def echo(scope: Scope, receive: Receive, send: Send) -> None:
     """The body, once all of it may have arrived before it is asked for."""
     request = Request(scope, receive)
+    if "film" in request.headers:
+        await film(scope, send, request.headers["film"], request.headers["part"])
+        return
     if "refused" in request.headers:
         await Response(b"no", 403, headers={"Connection": "close"})(scope, receive, send)
         return
@@ -113,3 +140,86 @@ def test_what_comes_after_a_refusal_is_no_request(port: int) -> None:
         sock.sendall(b"abcPOST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
         said = b"".join(iter(lambda: sock.recv(65536), b""))
     assert said.count(b"HTTP/1.1") == 1
+
+
+# --- files by their descriptor --------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("films") / "film"
+    path.write_bytes(FILM)
+    return path
+
+
+def asking(path: Path, first: int, last: int, *more: str) -> bytes:
+    lines = ("GET / HTTP/1.1", "Host: x", f"Film: {path}", f"Part: {first}-{last}", *more)
+    return "\r\n".join([*lines, "", ""]).encode()
+
+
+def body_of(sock: socket.socket, count: int, pause_s: float = 0) -> bytes:
+    """The next answer's, of `count` bytes or as many as come."""
+    received = bytearray()
+    while b"\r\n\r\n" not in received:
+        received += sock.recv(1) or pytest.fail("the answer has no end of its head")
+    received.clear()
+    while len(received) < count and (piece := sock.recv(min(2**20, count - len(received)))):
+        received += piece
+        time.sleep(pause_s)
+    return bytes(received)
+
+
+@pytest.mark.parametrize("size", [1, 16 * 1024, 16 * 1024 + 1, PART_BYTES, PART_BYTES + 1, len(FILM)])
+def test_a_part_of_a_file_arrives_as_it_is_and_the_connection_goes_on(port: int, path: Path, size: int) -> None:
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as sock:
+        for first in (0, len(FILM) - size, (len(FILM) - size) // 3):
+            sock.sendall(asking(path, first, first + size - 1))
+            assert body_of(sock, size) == FILM[first : first + size]
+
+
+def test_several_that_are_asked_for_at_once_come_one_after_the_other(port: int, path: Path) -> None:
+    parts = [(number * 3_000_000, (number + 1) * 3_000_000 - 1) for number in range(5)]
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as sock:
+        sock.sendall(b"".join(asking(path, *part) for part in parts))
+        time.sleep(0.2)
+        for first, last in parts:
+            assert body_of(sock, last + 1 - first) == FILM[first : last + 1]
+
+
+def test_a_file_reaches_those_who_take_it_slowly_and_by_little(port: int, path: Path) -> None:
+    with socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
+        sock.settimeout(30)
+        sock.connect(("127.0.0.1", port))
+        sock.sendall(asking(path, 0, 4 * PART_BYTES - 1))
+        assert body_of(sock, 4 * PART_BYTES, 0.0005) == FILM[: 4 * PART_BYTES]
+
+
+def test_a_file_reaches_who_still_sends_a_body(port: int, path: Path) -> None:
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as sock:
+        sock.sendall(asking(path, 5, len(FILM) - 1, "Content-Length: 1000") + b"half of it")
+        assert body_of(sock, len(FILM) - 5) == FILM[5:]
+
+
+def test_who_leaves_amid_a_file_is_not_sent_to_any_more(port: int, path: Path) -> None:
+    for taken in (1, 3 * PART_BYTES):
+        with socket.create_connection(("127.0.0.1", port), timeout=30) as sock:
+            sock.sendall(asking(path, 0, len(FILM) - 1))
+            body_of(sock, taken)
+        assert issubclass(endings.get(timeout=30), ConnectionError)
+
+
+def test_who_takes_nothing_more_of_a_file_is_broken_off(port: int, path: Path) -> None:
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as sock:
+        sock.sendall(asking(path, 0, len(FILM) - 1))
+        assert body_of(sock, 1)
+        assert issubclass(endings.get(timeout=30), ConnectionError)
+
+
+@pytest.mark.parametrize("there", [0, 5, 16 * 1024, 3 * PART_BYTES])
+def test_an_answer_from_a_file_that_becomes_shorter_is_cut(port: int, tmp_path: Path, there: int) -> None:
+    (short := tmp_path / "short").write_bytes(FILM[:there])
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as sock:
+        sock.sendall(asking(short, 0, len(FILM) - 1))
+        assert body_of(sock, len(FILM)) == FILM[:there]
+    assert endings.get(timeout=30) is EOFError
