@@ -12,8 +12,8 @@ from cloud_service.playback.conditions import Validators, validators_of
 from cloud_service.playback.edge import EDGE_BYTES, Edge, is_plain
 from cloud_service.playback.memory import bring_in
 from cloud_service.playback.negotiation import OF_A_RIGHT, Answer, Headers, negotiated
+from shared.connections import ZERO_COPY
 from shared.problems import AppError, InternalError
-from shared.serving import ZERO_COPY
 
 log = logging.getLogger(__name__)
 

@@ -20,8 +20,8 @@ from cloud_service.opening import open_node
 from cloud_service.settings import CloudSettings
 from cloud_service.videos.models import StoredVideo
 from shared import contract
+from shared.connections import ZERO_COPY
 from shared.posters import POSTERS, PostersAnswer
-from shared.serving import ZERO_COPY
 from shared.tokens import public_jwk, sign_access
 from tests.cloud.made_up import MadeUpVps, response_of
 from tests.cloud.things import COURSE, EPOCH, TEACHER, USER, allowed, denied, position

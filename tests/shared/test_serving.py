@@ -2,6 +2,7 @@
 
 import os
 import socket
+import struct
 import threading
 import time
 from collections.abc import Iterator
@@ -10,17 +11,18 @@ from queue import SimpleQueue
 
 import pytest
 import uvicorn
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from shared.serving import ZERO_COPY, BoundedHead, bind
+from shared.connections import LARGE_BYTES, PIECE_BYTES, ZERO_COPY, BoundedHead
+from shared.serving import bind
 
 PIECES = (b"a" * 70_000, b"b", b"c" * 200_000)
 FILM = os.urandom(2**20 + 17) * 24
 PART_BYTES = 2**20
 endings = SimpleQueue[type[Exception]]()
-"""Of films that could not be sent to their end."""
+"""Of what could not be sent or received to its end."""
 
 
 async def film(scope: Scope, send: Send, path: str, range_: str) -> None:
@@ -40,6 +42,17 @@ async def film(scope: Scope, send: Send, path: str, range_: str) -> None:
         os.close(file)
 
 
+async def refuse_after(request: Request, taken: int, send: Send) -> None:
+    """So many bytes of a body."""
+    try:
+        async for piece in request.stream():
+            if (taken := taken - len(piece)) <= 0:
+                break
+        await Response(b"enough", 403)(request.scope, request.receive, send)
+    except ClientDisconnect as error:
+        endings.put(type(error))
+
+
 async def echo(scope: Scope, receive: Receive, send: Send) -> None:
     """The body, once all of it may have arrived before it is asked for."""
     request = Request(scope, receive)
@@ -48,6 +61,9 @@ async def echo(scope: Scope, receive: Receive, send: Send) -> None:
         return
     if "refused" in request.headers:
         await Response(b"no", 403, headers={"Connection": "close"})(scope, receive, send)
+        return
+    if taken := int(request.headers.get("taken", "0")):
+        await refuse_after(request, taken, send)
         return
     late_s = float(request.headers.get("late", "0"))
     time.sleep(late_s)  # noqa: ASYNC251 - nothing is received meanwhile, so the pieces come together
@@ -140,6 +156,69 @@ def test_what_comes_after_a_refusal_is_no_request(port: int) -> None:
         sock.sendall(b"abcPOST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
         said = b"".join(iter(lambda: sock.recv(65536), b""))
     assert said.count(b"HTTP/1.1") == 1
+
+
+# --- large bodies ---------------------------------------------------------------------------------------
+
+SMUGGLED = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+def posting(body: bytes, *more: str) -> bytes:
+    lines = ("POST / HTTP/1.1", "Host: x", f"Content-Length: {len(body)}", *more)
+    return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+@pytest.mark.parametrize("size", [LARGE_BYTES - 1, LARGE_BYTES, LARGE_BYTES + PIECE_BYTES + 1, len(FILM)])
+@pytest.mark.parametrize("first", [0, 1, 70_000])
+def test_large_bodies_arrive_as_they_were_sent_and_what_comes_after_them_too(port: int, size: int, first: int) -> None:
+    """Whatever of it comes together with its head, whatever together with the next."""
+    bodies = [FILM[:size], b"small", FILM[-size:], b""]
+    sent = b"".join(map(posting, bodies))
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as sock:
+        head = sent.index(b"\r\n\r\n") + 4 + first
+        sock.sendall(sent[:head])
+        time.sleep(0.05)
+        rest = threading.Thread(target=sock.sendall, args=(sent[head:],))
+        rest.start()
+        for body in bodies:
+            assert body_of(sock, len(body)) == body
+        rest.join()
+
+
+def test_a_large_body_that_is_waited_for_with_100_continue_arrives(port: int) -> None:
+    whole = posting(FILM, "Expect: 100-continue")
+    head = whole.index(b"\r\n\r\n") + 4
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as sock:
+        sock.sendall(whole[:head])
+        assert sock.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        rest = threading.Thread(target=sock.sendall, args=(whole[head:],))
+        rest.start()
+        assert body_of(sock, len(FILM)) == FILM
+        rest.join()
+
+
+@pytest.mark.parametrize("taken", [2 * PIECE_BYTES, LARGE_BYTES])
+def test_nothing_in_a_large_body_is_a_request_when_it_is_refused_amid(port: int, taken: int) -> None:
+    body = SMUGGLED * (4 * LARGE_BYTES // len(SMUGGLED))
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as sock:
+        sock.sendall(posting(body, f"Taken: {taken}")[: 2 * LARGE_BYTES])
+        sock.sendall(SMUGGLED * 1000)
+        said = b"".join(iter(lambda: sock.recv(65536), b""))
+    assert said.count(b"HTTP/1.1") == 1
+    assert said.startswith(b"HTTP/1.1 403")
+    assert b"connection: close" in said
+    assert said.endswith(b"enough")
+
+
+@pytest.mark.parametrize("sent", [0, 10, LARGE_BYTES, 3 * LARGE_BYTES])
+@pytest.mark.parametrize("is_reset", [False, True])
+def test_it_is_known_at_once_that_the_sender_of_a_large_body_has_left(port: int, sent: int, is_reset: bool) -> None:
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as sock:
+        head = len(posting(b"", f"Taken: {4 * LARGE_BYTES}"))
+        sock.sendall(posting(FILM[: 4 * LARGE_BYTES], f"Taken: {4 * LARGE_BYTES}")[: head + 6 + sent])
+        if is_reset:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    assert endings.get(timeout=30) is ClientDisconnect
 
 
 # --- files by their descriptor --------------------------------------------------------------------------
