@@ -197,6 +197,8 @@ async def to_its_end(step: Awaitable[Any]) -> None:
         await asyncio.shield(running)
     except asyncio.CancelledError:
         await asyncio.wait([running])
+        if not running.cancelled():
+            running.exception()  # nobody else will ask for it
         raise
 
 

@@ -17,7 +17,7 @@ ZERO_COPY = "http.response.zerocopysend"
 FIRST_BYTES = 16 * 1024
 LARGE_BYTES = 2**20
 """Of a body from which on it is worth while to have it past the parser."""
-PIECE_BYTES = 2**18
+PIECE_BYTES = 2**19
 
 
 class Lingering(asyncio.Transport):
