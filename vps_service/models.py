@@ -7,6 +7,7 @@ from vps_service.courses.models import Course, Lesson, Section, Video
 from vps_service.db import Base
 from vps_service.followers.models import Follow, Teacher
 from vps_service.keys.models import Key
+from vps_service.mail.models import Mail
 from vps_service.nodes.models import Node, NodeKey, ReceivedEvent, SpentToken
 from vps_service.payments.models import LedgerEntry, Payment
 from vps_service.playbacks.models import Playback
@@ -20,6 +21,7 @@ __all__ = [
     "Key",
     "LedgerEntry",
     "Lesson",
+    "Mail",
     "Node",
     "NodeKey",
     "Payment",

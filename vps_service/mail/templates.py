@@ -1,0 +1,74 @@
+"""What mails say, in each language: a subject, and paragraphs of plain text from which the HTML is made.
+
+Nothing in a mail to an address that nobody has confirmed is anybody's own text: a name would carry a stranger's
+message to whomever they like.
+"""
+
+from string import Formatter
+
+TEMPLATES: dict[str, dict[str, tuple[str, str]]] = {
+    "verify_email": {
+        "en": (
+            "Confirm your e-mail address",
+            "Somebody, probably you, gave this address to TopTank. To confirm that it is yours, open this link:\n\n"
+            "{link}\n\n"
+            "It works once, until {until}. If it was not you, nothing needs to be done.",
+        ),
+        "ar": (
+            "تأكيد عنوان بريدك الإلكتروني",
+            "سُجّل هذا العنوان في TopTank، وغالبًا أنت من سجّله. لتأكيد أنه لك افتح هذا الرابط:\n\n"
+            "{link}\n\n"
+            "يعمل الرابط مرة واحدة حتى {until}. إن لم تكن أنت فلا يلزمك فعل شيء.",
+        ),
+    },
+    "reset_password": {
+        "en": (
+            "Choose a new password",
+            "Somebody, probably you, asked for a new password for your TopTank account. To choose one, open this"
+            " link:\n\n"
+            "{link}\n\n"
+            "It works once, until {until}. If it was not you, nothing needs to be done: your password stays.",
+        ),
+        "ar": (
+            "اختيار كلمة مرور جديدة",
+            "طُلبت كلمة مرور جديدة لحسابك في TopTank، وغالبًا أنت من طلبها. لاختيارها افتح هذا الرابط:\n\n"
+            "{link}\n\n"
+            "يعمل الرابط مرة واحدة حتى {until}. إن لم تكن أنت فلا يلزمك فعل شيء: تبقى كلمة مرورك كما هي.",
+        ),
+    },
+    "password_changed": {
+        "en": (
+            "Your password was changed",
+            "The password of your TopTank account was just changed, and everybody who was signed in to it was signed"
+            " out.\n\n"
+            "If it was not you, choose another now: {link}",
+        ),
+        "ar": (
+            "تم تغيير كلمة مرورك",
+            "غُيّرت كلمة مرور حسابك في TopTank الآن، وأُنهيت كل جلسات الدخول إليه.\n\n"
+            "إن لم تكن أنت فاختر كلمة مرور أخرى الآن: {link}",
+        ),
+    },
+}
+
+PAGES = {
+    "verify_email": "verify-email",
+    "reset_password": "reset-password",
+    "password_changed": "forgot-password",
+}
+"""The page that a template's {link} leads to; where the mail's values name a `proof`, with the token for it."""
+
+FILLED_IN = {"link", "until"}
+"""Known only when the mail is sent; whoever queues it gives the rest."""
+
+
+def wording(template: str, language: str) -> tuple[str, str]:
+    """Subject and text; in English where the language is not known. Raises KeyError for an unknown template."""
+    by_language = TEMPLATES[template]
+    return by_language.get(language.partition("-")[0].lower(), by_language["en"])
+
+
+def wanted_values(template: str) -> set[str]:
+    """The names that whoever queues the mail has to give."""
+    named = (name for part in wording(template, "en") for _, name, _, _ in Formatter().parse(part) if name)
+    return set(named) - FILLED_IN
