@@ -1,18 +1,21 @@
 """Every table, so that migrations and the metadata see them all."""
 
 from vps_service.accounts.models import RefreshToken, User
+from vps_service.audit.models import AuditEvent
 from vps_service.changes import ChangeCounter, ChangeRow
 from vps_service.community.models import VideoShare
 from vps_service.courses.models import Course, Lesson, Section, Video
 from vps_service.db import Base
 from vps_service.followers.models import Follow, Teacher
 from vps_service.keys.models import Key
+from vps_service.limits.models import RateLimit
 from vps_service.mail.models import Mail
 from vps_service.nodes.models import Node, NodeKey, ReceivedEvent, SpentToken
 from vps_service.payments.models import LedgerEntry, Payment
 from vps_service.playbacks.models import Playback
 
 __all__ = [
+    "AuditEvent",
     "Base",
     "ChangeCounter",
     "ChangeRow",
@@ -26,6 +29,7 @@ __all__ = [
     "NodeKey",
     "Payment",
     "Playback",
+    "RateLimit",
     "ReceivedEvent",
     "RefreshToken",
     "Section",

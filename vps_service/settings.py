@@ -9,6 +9,7 @@ from sqlalchemy.exc import ArgumentError
 
 from shared.cors import Origins
 from shared.settings import HttpUrl, PrivateKey, PublicUrl, Secret, Settings
+from vps_service.clients import TrustedProxies
 
 
 def _postgresql(url: str) -> str:
@@ -47,6 +48,7 @@ class VpsSettings(DatabaseSettings):
     vps_port: int = Field(8000, ge=1, le=65535)
     vps_url: PublicUrl = "http://localhost:8000"
     cors_origins: Origins = ()
+    trusted_proxies: TrustedProxies = ()
 
     access_key: PrivateKey
     vps_key: PrivateKey
