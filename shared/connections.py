@@ -70,6 +70,8 @@ class Cycle(RequestResponseCycle):
         after connections that stall. Raises EOFError when the file ends before, ConnectionError when the client has
         gone.
         """
+        if self.chunked_encoding or count > self.expected_content_length:
+            raise RuntimeError("not as much as the answer's Content-Length says")
         stop = start + count
         self._check_open()
         self.transport.set_write_buffer_limits(0)  # what is written goes out at once, or is waited for
