@@ -19,7 +19,7 @@ from shared.problems import AppError, InternalError
 log = logging.getLogger(__name__)
 
 PARTIAL = 206
-LEAST_BYTES, FIRST_BYTES, MOST_BYTES = 2**16, 2**18, 2**20
+LEAST_BYTES, FIRST_BYTES, MOST_BYTES = 2**16, 2**20, 2**22
 QUICK_S = 0.3
 
 MayGoOn = Callable[[], Awaitable[bool]]

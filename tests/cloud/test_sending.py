@@ -120,8 +120,8 @@ async def test_an_empty_file_is_an_answer_too(running: RunningNode, video: Store
 def test_who_takes_a_film_slowly_is_sent_little_at_a_time() -> None:
     stretch = Stretch()
     sizes = []
-    for seconds in (0, 0, 0, QUICK_S, QUICK_S, QUICK_S, 0):
+    for seconds in (0, QUICK_S, QUICK_S, QUICK_S, QUICK_S, 0):
         sizes.append(stretch.size)
         stretch.took(seconds)
-    assert sizes == [FIRST_BYTES, MOST_BYTES, MOST_BYTES, MOST_BYTES, MOST_BYTES // 4, LEAST_BYTES, LEAST_BYTES]
+    assert sizes == [FIRST_BYTES, MOST_BYTES, MOST_BYTES // 4, MOST_BYTES // 16, LEAST_BYTES, LEAST_BYTES]
     assert stretch.size == 4 * LEAST_BYTES
