@@ -14,7 +14,7 @@ LINGER_S = 2
 HEAD_BYTES = 64 * 1024
 ZERO_COPY = "http.response.zerocopysend"
 """Answers part of an open file by its descriptor (https://asgi.readthedocs.io/en/latest/extensions.html)."""
-FIRST_BYTES = 16 * 1024
+LITTLE_BYTES = 16 * 1024
 LARGE_BYTES = 2**20
 """Of a body from which on it is worth while to have it past the parser."""
 PIECE_BYTES = 2**19
@@ -34,6 +34,9 @@ class Lingering(asyncio.Transport):
 
     def get_extra_info(self, name: str, default: object = None) -> Any:
         return self._transport.get_extra_info(name, default)
+
+    def get_write_buffer_size(self) -> int:
+        return self._transport.get_write_buffer_size()
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
         self._transport.set_write_buffer_limits(high, low)
@@ -70,21 +73,26 @@ class Cycle(RequestResponseCycle):
         after connections that stall. Raises EOFError when the file ends before, ConnectionError when the client has
         gone.
         """
+        if self.chunked_encoding or count > self.expected_content_length:
+            raise RuntimeError("not as much as the answer's Content-Length says")
         stop = start + count
         self._check_open()
         self.transport.set_write_buffer_limits(0)  # what is written goes out at once, or is waited for
         try:
             while start < stop:
-                piece = os.pread(file, min(FIRST_BYTES, stop - start), start)
+                if not self.transport.get_write_buffer_size():  # else what is in there goes first, the head above all
+                    sent = self._send_at_once(file, start, stop)
+                    start += sent
+                    self.expected_content_length -= sent
+                if start == stop:
+                    break
+                piece = os.pread(file, min(LITTLE_BYTES, stop - start), start)
                 if not piece:
                     raise EOFError("the file has become shorter")
                 await super().send({"type": "http.response.body", "body": piece, "more_body": True})
                 start += len(piece)
                 if self.flow.write_paused:
                     await self.flow.drain()
-                sent = self._send_at_once(file, start, stop)
-                start += sent
-                self.expected_content_length -= sent
         finally:
             if not self.transport.is_closing():
                 self.transport.set_write_buffer_limits()

@@ -3,6 +3,7 @@
 import logging
 import os
 import stat
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from typing import NamedTuple
 
@@ -18,7 +19,8 @@ from shared.problems import AppError, InternalError
 log = logging.getLogger(__name__)
 
 PARTIAL = 206
-PART_BYTES = 2**20
+LEAST_BYTES, FIRST_BYTES, MOST_BYTES = 2**16, 2**20, 2**22
+QUICK_S = 0.3
 
 MayGoOn = Callable[[], Awaitable[bool]]
 Noted = Callable[[int, int], Awaitable[None]]
@@ -112,11 +114,11 @@ def _unusable(file: Representation, reason: str) -> AppError:
 
 async def _send_body(handle: int, answer: Answer, send: Send, may_go_on: MayGoOn, noted: Noted | None) -> None:
     """Until everything is sent, the client has gone, or it may not go on: the server cuts what is left unfinished."""
-    if not answer.body:
+    left, stretch = answer.length, Stretch()
+    if not left:
         await send({"type": "http.response.body", "body": b""})
-    left = answer.length
     try:
-        for part in _parts(answer):
+        for part in _parts(answer, stretch):
             if left < answer.length and not await may_go_on():
                 return
             left -= len(part)
@@ -127,18 +129,36 @@ async def _send_body(handle: int, answer: Answer, send: Send, may_go_on: MayGoOn
             if noted:
                 await noted(part.start, part.stop)
             of_file = {"file": handle, "offset": part.start, "count": len(part)}
+            began = time.monotonic()
             await send({"type": ZERO_COPY, **of_file, "more_body": left > 0})
+            stretch.took(time.monotonic() - began)
     except ConnectionError:
         pass
     except (EOFError, OSError) as error:
         log.error("a file could not be read to its end", extra={"reason": str(error)})
 
 
-def _parts(answer: Answer) -> Iterator[bytes | range]:
-    """Its pieces, and of the file at most PART_BYTES at once."""
+class Stretch:
+    """How many bytes of a file to send before it is asked again whether it may go on.
+
+    Few to who takes them slowly, so that a right's end cuts them off as soon as others.
+    """
+
+    def __init__(self) -> None:
+        self.size = FIRST_BYTES
+
+    def took(self, seconds: float) -> None:
+        """To send the last."""
+        self.size = min(MOST_BYTES, self.size * 4) if seconds < QUICK_S else max(LEAST_BYTES, self.size // 4)
+
+
+def _parts(answer: Answer, stretch: Stretch) -> Iterator[bytes | range]:
+    """Its pieces, those of the file in parts as long as may be sent at the time."""
     for piece in answer.body:
         if isinstance(piece, bytes):
             yield piece
-        else:
-            for start in range(piece.start, piece.stop, PART_BYTES):
-                yield range(start, min(start + PART_BYTES, piece.stop))
+            continue
+        start = piece.start
+        while start < piece.stop:
+            yield (part := range(start, min(start + stretch.size, piece.stop)))
+            start = part.stop

@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from cloud_service.playback.send import FIRST_BYTES, LEAST_BYTES, MOST_BYTES, QUICK_S, Stretch
 from cloud_service.videos.models import Rendition, StoredVideo
 from tests.cloud.running import FILM, RunningNode, a_video, store
 
@@ -107,3 +108,20 @@ async def test_a_file_that_is_not_there_is_an_error_and_the_log_says_which(
     answer = await watch(running, video)
     assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")
     assert str(place) in {getattr(record, "file", "") for record in caplog.records if record.levelname == "ERROR"}
+
+
+async def test_an_empty_file_is_an_answer_too(running: RunningNode, video: StoredVideo) -> None:
+    assert running.node
+    Path(running.node.store.path(video)).write_bytes(b"")
+    answer = await watch(running, video)
+    assert (answer.status_code, answer.content, answer.headers["content-length"]) == (200, b"", "0")
+
+
+def test_who_takes_a_film_slowly_is_sent_little_at_a_time() -> None:
+    stretch = Stretch()
+    sizes = []
+    for seconds in (0, QUICK_S, QUICK_S, QUICK_S, QUICK_S, 0):
+        sizes.append(stretch.size)
+        stretch.took(seconds)
+    assert sizes == [FIRST_BYTES, MOST_BYTES, MOST_BYTES // 4, MOST_BYTES // 16, LEAST_BYTES, LEAST_BYTES]
+    assert stretch.size == 4 * LEAST_BYTES
