@@ -10,6 +10,7 @@ from pathlib import Path
 from cloud_service.access.actions import Access
 from cloud_service.access.published import Published
 from cloud_service.access.rights import Rights
+from cloud_service.access.sessions import ended_by
 from cloud_service.access.viewers import Viewers
 from cloud_service.captions.files import list_as_on_disk
 from cloud_service.clock import VpsClock
@@ -83,6 +84,8 @@ class Hearing:
             await self._catalogue.take_place_of(str(change.video_id))
         if change.kind == "playback_moved":
             await self._playbacks.move(str(change.playback_id))
+        for session_id in ended_by([change]):
+            await self._playbacks.end_session(str(change.user_id), session_id)
 
     async def was_reset(self, transaction: Transaction) -> None:
         """Deletions may have been missed, but of no video that the VPS has just let in."""
@@ -170,7 +173,8 @@ async def _loaded(settings: CloudSettings, database: Database) -> Node:
     vps = Vps(settings, clock)
     store = VideoStore(settings.media)
     catalogue = await _load_catalogue(database, store)
-    rights, viewers, freshness = Rights(database), Viewers(database, vps, clock), Freshness(database)
+    rights, freshness = Rights(database), Freshness(database)
+    viewers = Viewers(database, vps, clock, rights.sessions)
     await rights.load()
     await viewers.load()
     await freshness.load()

@@ -191,7 +191,11 @@ CREATE TABLE positions (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX positions_video ON positions (video_id);
 """
-MIGRATIONS = (FIRST, SECOND, THIRD, FOURTH, FIFTH, SIXTH)
+SEVENTH = """
+CREATE TABLE ended_sessions (id TEXT PRIMARY KEY, ended_at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+ALTER TABLE playbacks ADD COLUMN session_id TEXT NOT NULL DEFAULT ''; -- of the token that it was begun with
+"""
+MIGRATIONS = (FIRST, SECOND, THIRD, FOURTH, FIFTH, SIXTH, SEVENTH)
 """Each brings the file from one schema version (PRAGMA user_version) to the next. None that was released may change."""
-CACHE_TABLES = ("grants", "teachers", "deleted_courses")
+CACHE_TABLES = ("grants", "teachers", "deleted_courses", "ended_sessions")
 """What the VPS told us, and can be asked again."""

@@ -56,10 +56,11 @@ class Position(Out):
 
 
 class Asker(Body):
-    """On whose behalf a node asks. `generation` is their token's: the VPS refuses one that was signed out since."""
+    """On whose behalf a node asks, by the claims of their token: the VPS refuses one that was signed out since."""
 
     user_id: UUID
     generation: int
+    session_id: UUID | None = None  # a node or a token of an earlier release names none
 
 
 # --- node -> VPS: may this user watch this video? ---------------------------------------------------
@@ -252,7 +253,7 @@ class EventAnswer(Out):
 
 
 class Change(Out):
-    """A change of a right, or a playback that has moved elsewhere; numbered without gaps in the order of commits."""
+    """A change of a right, or the end of a session, or of a playback; numbered without gaps in the order of commits."""
 
     number: int
     kind: str
@@ -260,6 +261,7 @@ class Change(Out):
     course_id: UUID | None = None
     video_id: UUID | None = None
     playback_id: UUID | None = None
+    session_id: UUID | None = None
 
 
 class Changes(Out):

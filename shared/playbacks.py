@@ -8,7 +8,7 @@ from pydantic import Field
 from shared.intervals import MOST_STRETCHES
 from shared.schemas import Body, Moment, Seconds
 
-PlaybackEnd = Literal["expired", "moved", "video_gone", "lost"]
+PlaybackEnd = Literal["expired", "moved", "video_gone", "signed_out", "lost"]
 
 
 class PlaybackTold(Body):

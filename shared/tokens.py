@@ -24,6 +24,8 @@ ALGORITHM = "EdDSA"
 ISSUER = "toptank"
 ACCESS_TYP, ACCESS_AUDIENCE = "at+jwt", "toptank"
 CLOCK_LEEWAY_S = 10
+ACCESS_LIFE_AT_MOST_S = 24 * 3600
+"""No access token may live longer: for so long nodes remember which sessions have ended."""
 PEM_END = "-----END PUBLIC KEY-----"
 
 Role = Literal["student", "teacher", "admin"]
@@ -148,7 +150,8 @@ def checked_header(token: str, typ: str) -> str:
 class AccessClaims:
     """Who is asking, as an access token says; `expires_at` in Unix seconds.
 
-    `generation` counts how often the user's sessions were ended: a token of an earlier one is signed out.
+    `generation` counts how often the user's sessions were ended: a token of an earlier one is signed out. So is one of
+    a `session_id` that has ended; tokens of a release before have none.
     """
 
     user_id: UUID
@@ -156,10 +159,18 @@ class AccessClaims:
     role: Role
     generation: int
     expires_at: int
+    session_id: UUID | None = None
 
 
 def sign_access(
-    key: Ed25519PrivateKey, user_id: UUID, username: str, role: str, life_s: int, *, generation: int = 0
+    key: Ed25519PrivateKey,
+    user_id: UUID,
+    username: str,
+    role: str,
+    life_s: int,
+    *,
+    generation: int = 0,
+    session_id: UUID | None = None,
 ) -> str:
     """An access token for one user, valid for `life_s` seconds."""
     now = int(time.time())
@@ -174,6 +185,8 @@ def sign_access(
         "exp": now + life_s,
         "jti": secrets.token_hex(8),
     }
+    if session_id:
+        claims["sid"] = str(session_id)
     return sign(key, ACCESS_TYP, claims)
 
 
@@ -190,7 +203,12 @@ def verify_access(
         if claims["role"] not in ("student", "teacher", "admin"):
             raise InvalidToken("unknown role")
         return AccessClaims(
-            UUID(claims["sub"]), str(claims["username"]), claims["role"], int(claims["gen"]), claims["exp"]
+            UUID(claims["sub"]),
+            str(claims["username"]),
+            claims["role"],
+            int(claims["gen"]),
+            claims["exp"],
+            UUID(claims["sid"]) if "sid" in claims else None,
         )
-    except (KeyError, ValueError, TypeError):
+    except (AttributeError, KeyError, ValueError, TypeError):
         raise InvalidToken("claims are missing") from None

@@ -85,6 +85,7 @@ def create_app(settings: VpsSettings) -> FastAPI:
             vps.listener.run(),
             jobs.tidy(sessions),
             jobs.trim_changes(sessions, settings.changes_kept_days),
+            jobs.forget_expired_sessions(sessions),
             jobs.forget_unseen_playbacks(sessions),
             jobs.recheck_payments(sessions, vps),
             jobs.recheck_paid_payments(sessions, vps),

@@ -34,7 +34,7 @@ class ChangeRow(Base):
             " 'course_published', 'course_unpublished', 'course_deleted',"
             " 'video_deleted', 'lesson_preview_changed',"
             " 'video_shared', 'video_unshared', 'video_visibility_changed', 'practice_videos_hidden',"
-            " 'course_downloads_changed', 'playback_moved')",
+            " 'course_downloads_changed', 'playback_moved', 'session_ended')",
             name="kind",
         ),
     )
@@ -47,6 +47,7 @@ class ChangeRow(Base):
     course_id: Mapped[UUID | None]
     video_id: Mapped[UUID | None]
     playback_id: Mapped[UUID | None]
+    session_id: Mapped[UUID | None]
 
 
 class ChangeCounter(Base):
@@ -83,6 +84,7 @@ Kind = Literal[
     "practice_videos_hidden",
     "course_downloads_changed",
     "playback_moved",
+    "session_ended",
 ]
 
 
@@ -94,9 +96,11 @@ def record(
     course_id: UUID | None = None,
     video_id: UUID | None = None,
     playback_id: UUID | None = None,
+    session_id: UUID | None = None,
 ) -> None:
     """Announce a change with this transaction. It is numbered at the commit, so that the counter is locked last."""
-    change = ChangeRow(kind=kind, user_id=user_id, course_id=course_id, video_id=video_id, playback_id=playback_id)
+    about = {"user_id": user_id, "course_id": course_id, "video_id": video_id, "playback_id": playback_id}
+    change = ChangeRow(kind=kind, session_id=session_id, **about)
     session.info.setdefault(PENDING, []).append(change)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 from vps_service import changes
+from vps_service.accounts.sessions import forget_expired
 from vps_service.db import Sessions
 from vps_service.nodes.actions import forget_spent_tokens
 from vps_service.payments.actions import recheck_paid, recheck_pending
@@ -50,6 +51,18 @@ async def trim_changes(sessions: Sessions, kept_days: float) -> None:
                 log.info("old changes forgotten", extra={"changes": gone})
 
     await every(HOUR_S, trim)
+
+
+async def forget_expired_sessions(sessions: Sessions) -> None:
+    """Until cancelled; some at a time, until none is left."""
+
+    async def forget() -> None:
+        gone = 1
+        while gone:
+            async with sessions() as session, session.begin():
+                gone = await forget_expired(session)
+
+    await every(HOUR_S, forget)
 
 
 async def forget_unseen_playbacks(sessions: Sessions) -> None:

@@ -1,6 +1,6 @@
 """Every table, so that migrations and the metadata see them all."""
 
-from vps_service.accounts.models import RefreshToken, User
+from vps_service.accounts.models import RefreshToken, SignIn, User
 from vps_service.audit.models import AuditEvent
 from vps_service.changes import ChangeCounter, ChangeRow
 from vps_service.community.models import VideoShare
@@ -33,6 +33,7 @@ __all__ = [
     "ReceivedEvent",
     "RefreshToken",
     "Section",
+    "SignIn",
     "SpentToken",
     "Teacher",
     "User",

@@ -9,6 +9,7 @@ from sqlalchemy.exc import ArgumentError
 
 from shared.cors import Origins
 from shared.settings import HttpUrl, PrivateKey, PublicUrl, Secret, Settings
+from shared.tokens import ACCESS_LIFE_AT_MOST_S
 from vps_service.clients import TrustedProxies
 
 
@@ -59,7 +60,7 @@ class VpsSettings(DatabaseSettings):
     simulator_secret: Secret | None = None
 
     followers_required: int = Field(15_000, ge=0)
-    access_token_s: int = Field(15 * 60, ge=1)
+    access_token_s: int = Field(15 * 60, ge=1, le=ACCESS_LIFE_AT_MOST_S)
     refresh_token_s: int = Field(30 * 24 * 3600, ge=1)
     bcrypt_cost: int = Field(12, ge=4, le=16)
     currency: str = Field("EGP", pattern="^[A-Z]{3}$")

@@ -59,10 +59,14 @@ class Access:
         """Whether what is remembered lets this viewer watch.
 
         Raises RightsUnknown when it is too old to be trusted, which it is sooner for somebody who only starts, and
-        NotAuthenticated when a later token of the same user was let in since: this one was signed out.
+        NotAuthenticated when the token's session has ended, or a later token of the same user was let in since: this
+        one was signed out.
         """
+        sessions = self._rights.sessions
+        if sessions.have_ended(viewer.session_id):
+            raise NotAuthenticated
         grant = self._rights.grant_for(viewer.id, video)
-        if grant is None:
+        if grant is None or sessions.doubts(viewer.session_id):
             return False
         if grant.generation > viewer.generation:
             raise NotAuthenticated
@@ -84,9 +88,11 @@ class Access:
         answer = self._rights.refusal(viewer.id, viewer.generation, video.id, after=after)
         for attempt in range(ATTEMPTS):
             if answer is None:
-                about = (viewer.id, viewer.generation, video.id)
+                about = (viewer.id, viewer.generation, viewer.session_id, video.id)
                 answer = await self._questions.run(about, lambda: self._learn(viewer, video))
             if answer and answer.allowed:
+                if self._rights.sessions.have_ended(viewer.session_id):  # meanwhile
+                    raise NotAuthenticated
                 return
             # The first may be one that others had asked for before this viewer came.
             if answer and (attempt or answer.as_of.number >= after):
@@ -124,6 +130,10 @@ class Access:
         killpoint("access.answered")
         if not self._rights.believes(answer.as_of, viewer.id, [video.course_id], video.id):
             return None
+        if answer.reason == "signed_out" and viewer.session_id:
+            self._rights.sessions.end([viewer.session_id])
+            return answer
+        self._rights.lets_in(viewer, answer.as_of)
         if not answer.allowed:
             scope = Scope(viewer.id, video.course_id, video.id)
             return answer if self._rights.remember_refusal(scope, viewer.generation, answer) else None
@@ -152,7 +162,7 @@ class Access:
             if self._freshness.age_s() <= self._trust_starting_s:
                 return known
             raise RightsUnknown
-        about = (viewer.id, viewer.generation)
+        about = (viewer.id, viewer.generation, viewer.session_id)
         answer = await self._standings.run(about, lambda: self._learn_standing(viewer))
         if answer.signed_out:
             raise NotAuthenticated
@@ -161,6 +171,10 @@ class Access:
     async def _learn_standing(self, viewer: Viewer) -> StandingAnswer:
         question = StandingQuestion(**viewer.asker().model_dump())
         answer = await self._vps.post(STANDING, question, StandingAnswer)
+        if answer.signed_out:
+            self._rights.sessions.end([viewer.session_id])
+            return answer
+        self._rights.lets_in(viewer, answer.as_of)
         if answer.is_teacher:
             await self._rights.remember_standing(viewer, answer)
         return answer

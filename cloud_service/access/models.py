@@ -11,19 +11,24 @@ ANY = ""
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """Who is asking, as their access token says. `id` is the user's id as text, as all ids are on a node."""
+    """Who is asking, as their access token says. `id` is the user's id as text, as all ids are on a node.
+
+    `session_id` is empty for a token of an earlier release, which names none.
+    """
 
     id: str
     generation: int
     expires_at: int
     username: str = ""
+    session_id: str = ""
 
     @classmethod
     def from_claims(cls, claims: AccessClaims) -> "Viewer":
-        return cls(str(claims.user_id), claims.generation, claims.expires_at, claims.username)
+        return cls(str(claims.user_id), claims.generation, claims.expires_at, claims.username, _text(claims.session_id))
 
     def asker(self) -> Asker:
-        return Asker(user_id=UUID(self.id), generation=self.generation)
+        session_id = UUID(self.session_id) if self.session_id else None
+        return Asker(user_id=UUID(self.id), generation=self.generation, session_id=session_id)
 
 
 class Scope(NamedTuple):

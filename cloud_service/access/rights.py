@@ -12,6 +12,7 @@ from cloud_service.access.grants import Grants
 from cloud_service.access.marks import Marks
 from cloud_service.access.models import ANY, EVERYTHING, Grant, Scope, Viewer
 from cloud_service.access.refusals import Refusals
+from cloud_service.access.sessions import ENDED, Sessions, ended_by
 from cloud_service.db import Database, Transaction
 from cloud_service.schema import CACHE_TABLES
 from cloud_service.videos.models import StoredVideo
@@ -20,8 +21,8 @@ from shared.killpoints import killpoint
 
 EPOCH, NUMBER, MARK = "feed_epoch", "feed_position", "feed_mark"
 GRANTED = "key_granted"
-ADDS_ONLY = (GRANTED, "course_published", "user_activated", "video_shared", "playback_moved")
-"""Changes that end no right; a new one is asked for when its holder first watches.
+ADDS_ONLY = (GRANTED, "course_published", "user_activated", "video_shared", "playback_moved", ENDED)
+"""Changes that end no right; a new one is asked for when its holder first watches. A session's end ends its tokens.
 
 A key is worth more than the previews that its holder had before, which make room for it.
 """
@@ -38,6 +39,7 @@ class Rights:
         self._standings: dict[str, tuple[int, StandingAnswer]] = {}
         self._ended, self._changed = Marks(), Marks()
         self._refusals = Refusals()
+        self.sessions = Sessions()
         self.position: Position | None = None
         self.mark: UUID | None = None
 
@@ -53,12 +55,20 @@ class Rights:
         if EPOCH in remembered:
             self.position = Position(epoch=UUID(remembered[EPOCH]), number=int(remembered[NUMBER]))
             self.mark = UUID(remembered[MARK])
+            self.sessions.load(row["id"] for row in await self._database.fetch("SELECT id FROM ended_sessions"))
+        else:
+            self.sessions.doubt_all()
 
     def __len__(self) -> int:
         return len(self._grants)
 
     def all_grants(self) -> list[Grant]:
         return list(self._grants)
+
+    def lets_in(self, viewer: Viewer, as_of: Position) -> None:
+        """The VPS has answered who came with this session; unless it is an answer of before, they go on with it."""
+        if self.believes(as_of, viewer.id, (), ANY):
+            self.sessions.confirm(viewer.session_id)
 
     # --- grants -----------------------------------------------------------------------------------
 
@@ -152,7 +162,9 @@ class Rights:
     def standing(self, viewer: Viewer) -> StandingAnswer | None:
         """What is remembered of a teacher, if it was told to a token of this generation."""
         generation, standing = self._standings.get(viewer.id, (None, None))
-        return standing if generation == viewer.generation else None
+        if generation != viewer.generation or self.sessions.doubts(viewer.session_id):
+            return None
+        return standing
 
     async def remember_standing(self, viewer: Viewer, answer: StandingAnswer) -> None:
         """Unless a change newer than the answer is about this teacher or one of their courses."""
@@ -193,11 +205,13 @@ class Rights:
             await _end_in(transaction, [Scope.of_change(one) for one in changes if ends_rights(one)], teachers)
             await _end_previews_in(transaction, _keys(changes))
             await _bury(transaction, {str(one.course_id) for one in changes if one.kind == "course_deleted"})
+            await self.sessions.end_in(transaction, ended_by(changes))
             killpoint("feed.half_applied")
             await self._store_position(transaction, position, mark)
 
     def hear(self, changes: Sequence[Change]) -> set[str]:
         """From now on memory allows nothing that these have ended; the teachers who have to be asked about anew."""
+        self.sessions.end(ended_by(changes))
         self._changed.mark((Scope.of_change(change), change.number) for change in changes)
         keys = _keys(changes)
         self._ended.mark(keys)  # or a preview's answer that is on its way would hide the key
@@ -217,6 +231,7 @@ class Rights:
             self._ended.mark_everything(position.number)
             self._changed.mark_everything(position.number)
             self._refusals.clear()
+            self.sessions.doubt_all()
             self._grants = Grants()
             self._standings = {}
 

@@ -6,6 +6,7 @@ import sqlite3
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from cloud_service.access.models import Viewer
+from cloud_service.access.sessions import Sessions
 from cloud_service.access.single_flight import SingleFlight
 from cloud_service.clock import VpsClock, uptime
 from cloud_service.db import Database
@@ -22,8 +23,8 @@ REMEMBERED_AS = "jwks"
 
 
 class Viewers:
-    def __init__(self, database: Database, vps: Vps, clock: VpsClock) -> None:
-        self._database, self._vps, self._clock = database, vps, clock
+    def __init__(self, database: Database, vps: Vps, clock: VpsClock, sessions: Sessions) -> None:
+        self._database, self._vps, self._clock, self._sessions = database, vps, clock, sessions
         self._keys: dict[str, Ed25519PublicKey] = {}
         self._verified: dict[str, Viewer] = {}
         self._refreshing: SingleFlight[None] = SingleFlight()
@@ -47,7 +48,10 @@ class Viewers:
         scheme, _, token = authorization.partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise NotAuthenticated
-        return self.known(token) or await self._verify(token)
+        viewer = self.known(token) or await self._verify(token)
+        if self._sessions.have_ended(viewer.session_id):
+            raise NotAuthenticated
+        return viewer
 
     async def _verify(self, token: str) -> Viewer:
         try:

@@ -149,6 +149,11 @@ class Playbacks:
         async with self._telling.transaction([playback]) as transaction:
             await update_rows(transaction, [playback])
 
+    async def end_session(self, user_id: str, session_id: str) -> None:
+        """Whatever they began with it ends. Raises sqlite3.Error; then say it again."""
+        if over := [one for one in self._of_user.get(user_id, ()) if one.viewer.session_id == session_id]:
+            await self._end(self._over(over, "signed_out"))
+
     def tell_again(self) -> None:
         """Of all that go on, to a VPS that may have been set back."""
         going_on = [one for one in self._by_id.values() if not one.has_moved]

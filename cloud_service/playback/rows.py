@@ -17,8 +17,8 @@ from cloud_service.playback.watched import Run
 from shared.playbacks import PlaybackTold
 
 INSERT = """
-INSERT INTO playbacks (id, video_id, user_id, generation, has_original, boot, began_at, began_unix)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO playbacks (id, video_id, user_id, generation, session_id, has_original, boot, began_at, began_unix)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 UPDATE = "UPDATE playbacks SET used_at = ?, viewed_at = ?, has_moved = ?, watched = ?, run = ? WHERE id = ?"
 
@@ -27,7 +27,7 @@ def playback_of(row: aiosqlite.Row) -> Playback:
     return Playback(
         row["id"],
         row["video_id"],
-        Viewer(row["user_id"], row["generation"], 0),
+        Viewer(row["user_id"], row["generation"], 0, session_id=row["session_id"]),
         row["began_at"],
         row["used_at"],
         bool(row["has_original"]),
@@ -40,7 +40,8 @@ def playback_of(row: aiosqlite.Row) -> Playback:
 
 
 async def insert_row(transaction: Transaction, one: Playback) -> None:
-    values = (one.id, one.video_id, one.viewer.id, one.viewer.generation, one.has_original)
+    viewer = one.viewer
+    values = (one.id, one.video_id, viewer.id, viewer.generation, viewer.session_id, one.has_original)
     await transaction.execute(INSERT, (*values, boot(), one.began_at, one.began_unix))
 
 

@@ -112,6 +112,7 @@ async def _write_down(node: Node, video: StoredVideo, admission: Admission, with
         if await node.catalogue.was_deleted(transaction, video.course_id):
             raise LessonNotFound("The course was deleted meanwhile.")
         if uptime() - admission.asked_at < marks.KEPT_S:
+            node.rights.lets_in(admission.viewer, admission.as_of)
             await node.rights.remember_in(transaction, _owner_grant(admission), admission.as_of.epoch)
         try:
             await node.catalogue.add(transaction, video)

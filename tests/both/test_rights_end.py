@@ -20,6 +20,7 @@ from tests.both.people import (
     refused,
     signed_in,
 )
+from tests.both.playing import link_of
 from tests.both.toptank import TopTank, eventually
 from tests.clips import Clips
 
@@ -76,6 +77,23 @@ def test_signing_out_everywhere_ends_watching_until_one_signs_in_again(scene: Sc
     refused(scene.viewer.watch(scene.film), 401, "not_authenticated")
     refused(scene.viewer.cloud.get("/uploads/permission"), 401, "not_authenticated")
     assert scene.other.watch(scene.film).status_code == 200
+
+
+def test_signing_out_on_one_device_ends_watching_there_and_nowhere_else(scene: Scene, clips: Clips) -> None:
+    phone, laptop = scene.viewer, sign_in(scene.toptank, scene.viewer)
+    assert laptop.watch(scene.film).status_code == 200
+    links = [link_of(scene.toptank, one, scene.film) for one in (phone, laptop)]
+    assert [link.follow().status for link in links] == [200, 200]
+    (there,) = [one for one in done(laptop.vps.get("/auth/sessions"))["items"] if not one["is_current"]]
+    done(laptop.vps.delete(f"/auth/sessions/{there['id']}"), 204)
+    eventually(lambda: links[0].follow().status == 410, within_s=BOUND_S)
+    stops(phone, scene.film, 401)
+    assert laptop.watch(scene.film).content == clips.film
+    assert links[1].follow().status == 200
+    assert scene.other.watch(scene.film).status_code == 200
+    again = sign_in(scene.toptank, phone)
+    assert again.watch(scene.film).status_code == 200
+    refused(phone.cloud.get("/uploads/permission"), 401, "not_authenticated")
 
 
 def test_once_a_new_token_was_let_in_the_old_one_needs_no_question(scene: Scene) -> None:

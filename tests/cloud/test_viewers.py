@@ -9,6 +9,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from cloud_service.access import viewers as module
+from cloud_service.access.sessions import Sessions
 from cloud_service.access.viewers import Viewers
 from cloud_service.clock import VpsClock
 from cloud_service.db import Database
@@ -57,7 +58,7 @@ def jwks(made_up: MadeUpVps) -> Jwks:
 
 @pytest.fixture
 async def viewers(database: Database, vps: Vps, clock: VpsClock, jwks: Jwks) -> Viewers:
-    viewers = Viewers(database, vps, clock)
+    viewers = Viewers(database, vps, clock, Sessions())
     await viewers.load()
     return viewers
 
@@ -95,7 +96,7 @@ async def test_while_the_keys_cannot_be_fetched_nobody_is_called_a_forger(
     viewers: Viewers, database: Database, vps: Vps, clock: VpsClock, jwks: Jwks
 ) -> None:
     await viewers.identify(bearer())
-    again = Viewers(database, vps, clock)
+    again = Viewers(database, vps, clock, Sessions())
     await again.load()
     jwks.says = httpx.ConnectError("down")
     for _ in range(3):
@@ -138,7 +139,7 @@ async def test_a_restarted_node_knows_the_keys_of_last_time(
 ) -> None:
     await viewers.identify(bearer())
     jwks.says = httpx.ConnectError("down")
-    again = Viewers(database, vps, clock)
+    again = Viewers(database, vps, clock, Sessions())
     await again.load()
     assert (await again.identify(bearer())).id == str(USER)
 

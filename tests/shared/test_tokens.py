@@ -35,6 +35,20 @@ def test_an_access_token_says_who_it_is_of() -> None:
     assert claims.expires_at == pytest.approx(time.time() + 60, abs=3)
 
 
+def test_an_access_token_names_its_session_and_one_of_the_release_before_none() -> None:
+    session_id = UUID("019a0000-0000-7000-8000-00000000000a")
+    token = tokens.sign_access(KEY, USER, "sara", "student", 60, session_id=session_id)
+    assert verify_access(token, known(KEY)).session_id == session_id
+    assert verify_access(access(), known(KEY)).session_id is None
+
+
+@pytest.mark.parametrize("odd", ["", "1", 1, None, ["a"]])
+def test_a_session_that_is_no_id_is_refused(odd: object) -> None:
+    claims = jwt.decode(access(), options={"verify_signature": False}) | {"sid": odd}
+    with pytest.raises(InvalidToken):
+        verify_access(tokens.sign(KEY, tokens.ACCESS_TYP, claims), known(KEY))
+
+
 def test_no_two_access_tokens_are_alike() -> None:
     assert len({access() for _ in range(10)}) == 10
 

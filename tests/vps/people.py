@@ -260,7 +260,7 @@ async def verify_teacher(vps: Vps, teacher: Person) -> None:
 
 async def announced(vps: Vps, *kinds: str) -> list[dict[str, str]]:
     """The changes so far, of these kinds if any are named, each with what it is about."""
-    rows = await vps.rows("SELECT kind, user_id, course_id, video_id FROM changes ORDER BY number")
+    rows = await vps.rows("SELECT kind, user_id, course_id, video_id, session_id FROM changes ORDER BY number")
     shown = [{name: str(value) for name, value in row.items() if value is not None} for row in rows]
     return [change for change in shown if not kinds or change["kind"] in kinds]
 

@@ -1,6 +1,5 @@
 """Signing in, staying signed in, and every way in which a token is not good enough."""
 
-import asyncio
 import base64
 import hmac
 import json
@@ -259,64 +258,3 @@ async def test_an_access_token_is_no_refresh_token(vps: Vps) -> None:
     student = await make_student(vps)
     refused(await refresh(vps, student.access_token), 422, "validation_failed")
     refused(await refresh(vps, student.access_token[:200]), 401, "bad_refresh_token")
-
-
-# --- refresh tokens ------------------------------------------------------------------------------------
-
-
-async def test_a_refresh_token_is_exchanged_for_new_tokens(vps: Vps) -> None:
-    student = await make_student(vps)
-    answer = done(await refresh(vps, student.refresh_token))
-    assert answer["user"] == student.user
-    assert answer["refresh_token"] != student.refresh_token
-    done(await refresh(vps, answer["refresh_token"]))
-
-
-async def test_using_a_refresh_token_again_ends_its_whole_family(vps: Vps) -> None:
-    student = await make_student(vps)
-    newest = done(await refresh(vps, student.refresh_token))["refresh_token"]
-    other_device = done(await log_in(vps, "sara"))["refresh_token"]
-    refused(await refresh(vps, student.refresh_token), 401, "bad_refresh_token")
-    refused(await refresh(vps, newest), 401, "bad_refresh_token")
-    done(await refresh(vps, other_device))
-
-
-async def test_of_twenty_parallel_uses_of_a_refresh_token_one_is_the_first(vps: Vps) -> None:
-    student = await make_student(vps)
-    answers = await asyncio.gather(*(refresh(vps, student.refresh_token) for _ in range(20)))
-    assert sorted(answer.status_code for answer in answers) == [200, *[401] * 19]
-    assert await vps.rows("SELECT 1 FROM refresh_tokens") == []
-    (winner,) = [answer.json() for answer in answers if answer.status_code == 200]
-    refused(await refresh(vps, winner["refresh_token"]), 401, "bad_refresh_token")
-
-
-async def test_a_second_use_ends_the_family_while_its_newest_token_is_being_exchanged(vps: Vps) -> None:
-    for number in range(20):
-        student = await make_student(vps, f"student{number}")
-        newest = done(await refresh(vps, student.refresh_token))["refresh_token"]
-        exchanged, again = await asyncio.gather(refresh(vps, newest), refresh(vps, student.refresh_token))
-        refused(again, 401, "bad_refresh_token")
-        assert await vps.rows("SELECT 1 FROM refresh_tokens") == []
-        if exchanged.status_code == 200:
-            refused(await refresh(vps, exchanged.json()["refresh_token"]), 401, "bad_refresh_token")
-
-
-@pytest.mark.settings(refresh_token_s=1)
-async def test_a_refresh_token_has_its_day(vps: Vps) -> None:
-    student = await make_student(vps)
-    await vps.rows("UPDATE refresh_tokens SET expires_at = now()")
-    refused(await refresh(vps, student.refresh_token), 401, "bad_refresh_token")
-
-
-async def test_signing_out_ends_the_family_and_always_succeeds(vps: Vps) -> None:
-    student = await make_student(vps)
-    for token in (student.refresh_token, student.refresh_token, "unknown"):
-        assert (await vps.http.post("/api/auth/logout", json={"refresh_token": token})).status_code == 204
-    refused(await refresh(vps, student.refresh_token), 401, "bad_refresh_token")
-
-
-async def test_only_a_hash_of_a_refresh_token_is_kept(vps: Vps) -> None:
-    student = await make_student(vps)
-    (stored,) = await vps.rows("SELECT * FROM refresh_tokens")
-    assert student.refresh_token not in str(stored)
-    assert len(stored["token_hash"]) == 32

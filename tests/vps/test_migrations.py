@@ -97,6 +97,36 @@ def test_videos_of_before_are_to_be_processed_and_going_back_keeps_them_and_no_o
         assert connection.execute("SELECT * FROM videos").fetchall() == before
 
 
+SIGNED_IN = """
+INSERT INTO users (id, role, name, username, phone, password_hash)
+    VALUES ('{id}', 'student', 'Sara', 'sara', '+201001234567', '');
+INSERT INTO refresh_tokens (id, user_id, family, token_hash, expires_at, used_at) VALUES
+    ('{id}', '{id}', '{other}', 'a', now() + interval '29 days', now()),
+    ('{other}', '{id}', '{other}', 'b', now() + interval '30 days', NULL),
+    ('{third}', '{id}', '{third}', 'c', now() - interval '1 day', NULL);
+"""
+
+
+def test_who_was_signed_in_stays_so_and_going_back_too(empty: VpsSettings) -> None:
+    command.upgrade(alembic_config(empty), "0008")
+    tokens = "SELECT user_id, family, token_hash, expires_at, used_at FROM refresh_tokens ORDER BY id"
+    with psycopg.connect(empty.database_url) as connection:
+        connection.execute(SIGNED_IN.format(**IDS).encode())
+        before = connection.execute(tokens).fetchall()
+    migrate(empty)
+    with psycopg.connect(empty.database_url) as connection:
+        assert connection.execute(tokens).fetchall() == before
+        rows = connection.execute("SELECT id::text, expires_at > now(), device FROM sign_ins ORDER BY id").fetchall()
+        assert rows == [(IDS["other"], True, ""), (IDS["third"], False, "")]
+        columns = "number, mark, kind, user_id, session_id"
+        ended = f"INSERT INTO changes ({columns}) VALUES (1, '{{id}}', 'session_ended', '{{id}}', '{{id}}')"
+        connection.execute(ended.format(**IDS).encode())
+    command.downgrade(alembic_config(empty), "0008")
+    with psycopg.connect(empty.database_url) as connection:
+        assert connection.execute(tokens).fetchall() == before
+        assert connection.execute("SELECT number, kind FROM changes").fetchall() == [(1, "user_activated")]
+
+
 def test_migrating_twice_changes_nothing(empty: VpsSettings) -> None:
     migrate(empty)
     with psycopg.connect(empty.database_url) as connection:

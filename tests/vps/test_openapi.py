@@ -20,6 +20,8 @@ WHO_MAY = {
     "POST /api/auth/refresh": ANYONE,
     "POST /api/auth/logout": ANYONE,
     "GET /api/auth/me": SIGNED_IN,
+    "GET /api/auth/sessions": SIGNED_IN,
+    "DELETE /api/auth/sessions/{session_id}": SIGNED_IN,
     "GET /api/images/{image_id}/{size}": ANYONE,
     "GET /.well-known/jwks.json": ANYONE,
     "PUT /api/teachers/{username}/follow": LEARNER,

@@ -83,4 +83,6 @@ async def test_signing_out_on_one_device_leaves_the_others(vps: Vps) -> None:
     done(await vps.http.post("/api/auth/logout", json={"refresh_token": phone.refresh_token}), 204)
     assert await refresh(vps, phone.refresh_token) == 401
     assert await refresh(vps, laptop.refresh_token) == 200
-    assert await announced(vps) == []
+    await is_signed_out(vps, phone)
+    (ended,) = await announced(vps)
+    assert (ended["kind"], ended["user_id"]) == ("session_ended", str(phone.id))

@@ -16,7 +16,7 @@ from vps_service.accounts.errors import AlreadyTaken
 from vps_service.accounts.images import ImageStore
 from vps_service.accounts.models import User
 from vps_service.accounts.passwords import Hasher
-from vps_service.accounts.sessions import issue_refresh_token
+from vps_service.accounts.sessions import Device, SignedIn, begin_session
 from vps_service.db import Sessions
 from vps_service.followers.actions import recount_followed
 from vps_service.followers.models import Teacher
@@ -58,21 +58,28 @@ async def store_user(session: AsyncSession, user: User) -> None:
     await session.refresh(user)
 
 
-async def sign_up(sessions: Sessions, user: User, refresh_life_s: int) -> str:
-    """Store the user and sign them in, both or neither; the refresh token. Raises AlreadyTaken."""
+async def sign_up(sessions: Sessions, user: User, refresh_life_s: int, device: Device) -> SignedIn:
+    """Store the user and sign them in, both or neither. Raises AlreadyTaken."""
     async with sessions() as session, session.begin():
         await store_user(session, user)
-        return await issue_refresh_token(session, user, refresh_life_s)
+        return await begin_session(session, user, refresh_life_s, device)
 
 
 async def sign_up_teacher(
-    sessions: Sessions, images: ImageStore, user: User, raw_image: bytes, *, max_pixels: int, refresh_life_s: int
-) -> str:
+    sessions: Sessions,
+    images: ImageStore,
+    user: User,
+    raw_image: bytes,
+    *,
+    max_pixels: int,
+    refresh_life_s: int,
+    device: Device,
+) -> SignedIn:
     """As `sign_up`, with the image on disk before the user is, and gone again if the user comes to nothing."""
     user.image_id = uuid7()
     try:
         await images.add(user.image_id, raw_image, max_pixels)
-        return await sign_up(sessions, user, refresh_life_s)
+        return await sign_up(sessions, user, refresh_life_s, device)
     except BaseException:
         images.remove(user.image_id)
         raise

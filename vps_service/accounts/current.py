@@ -1,6 +1,7 @@
 """Who is asking: the dependencies that routes name to say who may call them."""
 
 from typing import Annotated
+from uuid import UUID
 
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
@@ -9,6 +10,8 @@ from shared.problems import NotAuthenticated
 from shared.tokens import InvalidToken, Role, verify_access
 from vps_service.accounts.errors import WrongRole
 from vps_service.accounts.models import User
+from vps_service.accounts.queries import signed_in_user
+from vps_service.accounts.sessions import Device
 from vps_service.db import Transactions
 from vps_service.vps import CurrentVps
 
@@ -30,9 +33,10 @@ async def maybe_user(
         raise NotAuthenticated from None
     # A transaction of its own: a route that calls a payment provider must not hold one meanwhile.
     async with sessions() as session:
-        user = await session.get(User, claims.user_id)
-    if user is None or not user.is_active or user.generation != claims.generation:
+        user = await signed_in_user(session, claims)
+    if user is None:
         raise NotAuthenticated
+    request.state.session_id = claims.session_id
     return user
 
 
@@ -46,6 +50,15 @@ async def current_user(user: MaybeUser) -> User:
 
 
 CurrentUser = Annotated[User, Depends(current_user)]
+
+
+async def current_session(request: Request, _: CurrentUser) -> UUID | None:
+    session_id: UUID | None = request.state.session_id
+    return session_id
+
+
+CurrentSession = Annotated[UUID | None, Depends(current_session)]
+"""The session that the access token is of; None for one that a release before this signed."""
 
 
 class HasRole:
@@ -64,3 +77,16 @@ CurrentTeacher = Annotated[User, Depends(HasRole("teacher"))]
 CurrentAdmin = Annotated[User, Depends(HasRole("admin"))]
 CurrentLearner = Annotated[User, Depends(HasRole("student", "teacher"))]
 """Students, and teachers who learn from others; an admin neither buys nor enrols."""
+
+
+MOST_OF_A_NAME = 200
+
+
+async def current_device(request: Request) -> Device:
+    """As it says itself (User-Agent), and where its request comes from."""
+    said = request.headers.get("user-agent", "")
+    name = "".join(letter for letter in said[:MOST_OF_A_NAME] if letter.isprintable())
+    return Device(name, request.client.host if request.client else "")
+
+
+CurrentDevice = Annotated[Device, Depends(current_device)]

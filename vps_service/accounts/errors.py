@@ -13,6 +13,10 @@ class BadRefreshToken(NotAuthenticated):
     code, title = "bad_refresh_token", "Sign in again"
 
 
+class SessionNotFound(NotFound):
+    code, title = "session_not_found", "You are not signed in there"
+
+
 class WrongRole(Forbidden):
     code, title = "wrong_role", "This kind of account may not do that"
 

@@ -1,7 +1,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, func
 from sqlalchemy.orm import Mapped, mapped_column
 
 from shared.tokens import Role
@@ -42,13 +42,33 @@ class User(Row):
         return self.role in roles
 
 
+class SignIn(Row):
+    """A session: somebody signed in on one device. Its end is that the row goes, and its refresh tokens with it.
+
+    `device` is what the User-Agent said, `address` where from, both as of the last use, which is the last refresh.
+    It expires with the newest of its tokens.
+    """
+
+    __tablename__ = "sign_ins"
+
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    device: Mapped[str]
+    address: Mapped[str]
+    last_used_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+
+
 class RefreshToken(Row):
-    """One use of a sign-in; the tokens that replaced each other are one family. Only the hash is kept."""
+    """One use of a sign-in; the tokens that replaced each other are one family. Only the hash is kept.
+
+    One that was used has a `salt`, of which with the token itself the next is made, and made again for who asks twice.
+    """
 
     __tablename__ = "refresh_tokens"
 
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
-    family: Mapped[UUID] = mapped_column(index=True)
+    family: Mapped[UUID] = mapped_column(ForeignKey("sign_ins.id", ondelete="CASCADE"), index=True)
     token_hash: Mapped[bytes] = mapped_column(unique=True)
-    expires_at: Mapped[datetime]
+    expires_at: Mapped[datetime] = mapped_column(index=True)
     used_at: Mapped[datetime | None]
+    salt: Mapped[bytes | None]

@@ -1,11 +1,13 @@
+from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import or_, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.contract import Asker
+from shared.tokens import AccessClaims
 from vps_service.accounts.errors import UserNotFound
-from vps_service.accounts.models import RefreshToken, User
+from vps_service.accounts.models import RefreshToken, SignIn, User
 from vps_service.accounts.schemas import PHONE_FILLING
 
 
@@ -17,9 +19,12 @@ async def user_by_login(session: AsyncSession, login: str) -> User | None:
     return (await session.scalars(select(User).where(wanted))).one_or_none()
 
 
-async def signed_in_user(session: AsyncSession, asker: Asker) -> User | None:
-    """The user, unless banned, or signed out everywhere since the token was made."""
-    user = await session.get(User, asker.user_id)
+async def signed_in_user(session: AsyncSession, asker: Asker | AccessClaims) -> User | None:
+    """The user, unless banned, or signed out since the token was made: everywhere, or where it was made."""
+    wanted = select(User).where(User.id == asker.user_id)
+    if asker.session_id:
+        wanted = wanted.join(SignIn, SignIn.user_id == User.id).where(SignIn.id == asker.session_id)
+    user = (await session.scalars(wanted)).one_or_none()
     return user if user and user.is_active and user.generation == asker.generation else None
 
 
@@ -59,14 +64,23 @@ async def teacher_by_username(session: AsyncSession, username: str, *, banned_to
     return (await session.scalars(wanted)).one_or_none()
 
 
-async def owner_of_refresh_token(session: AsyncSession, token_hash: bytes) -> UUID | None:
-    wanted = select(RefreshToken.user_id).where(RefreshToken.token_hash == token_hash)
-    return (await session.scalars(wanted)).one_or_none()
-
-
 async def refresh_token(session: AsyncSession, token_hash: bytes) -> RefreshToken | None:
-    """The token's row, its whole family locked: of parallel uses one is first, and no new token slips past an end."""
-    found = select(RefreshToken.family).where(RefreshToken.token_hash == token_hash)
-    query = select(RefreshToken).where(RefreshToken.family.in_(found)).order_by(RefreshToken.id).with_for_update()
-    family = await session.scalars(query)
-    return next((row for row in family if row.token_hash == token_hash), None)
+    """As it was just now, perhaps."""
+    wanted = select(RefreshToken).where(RefreshToken.token_hash == token_hash)
+    return (await session.scalars(wanted.execution_options(populate_existing=True))).one_or_none()
+
+
+async def locked_sign_in(session: AsyncSession, sign_in_id: UUID) -> SignIn | None:
+    """Of parallel uses of its tokens one is first, and no new token slips past its end."""
+    wanted = select(SignIn).where(SignIn.id == sign_in_id).with_for_update(key_share=True)
+    return (await session.scalars(wanted.execution_options(populate_existing=True))).one_or_none()
+
+
+async def sign_ins_of(
+    session: AsyncSession, user_id: UUID, *, after: UUID | None = None, limit: int = 20
+) -> Sequence[SignIn]:
+    """Those that have not expired, the newest first; one more than `limit`."""
+    wanted = select(SignIn).where(SignIn.user_id == user_id, SignIn.expires_at > func.now())
+    if after:
+        wanted = wanted.where(SignIn.id < after)
+    return (await session.scalars(wanted.order_by(SignIn.id.desc()).limit(limit + 1))).all()

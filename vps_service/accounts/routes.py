@@ -6,22 +6,25 @@ from fastapi.responses import FileResponse
 
 from shared.contract import JWKS, Jwks
 from shared.problems import Invalid, NotAuthenticated, TooLarge, responses
+from shared.schemas import Page
 from shared.tokens import public_jwk, sign_access
-from vps_service.accounts import actions, errors
+from vps_service import paging
+from vps_service.accounts import actions, errors, queries
 from vps_service.accounts import sessions as signing
-from vps_service.accounts.current import CurrentUser
+from vps_service.accounts.current import CurrentDevice, CurrentSession, CurrentUser
 from vps_service.accounts.images import MEDIA_TYPE
-from vps_service.accounts.models import User
 from vps_service.accounts.schemas import (
     AuthOut,
     Login,
     Refresh,
     RegisterStudent,
     RegisterTeacher,
+    SessionOut,
     TeacherOut,
     UserOut,
 )
-from vps_service.accounts.views import own_view
+from vps_service.accounts.sessions import SignedIn
+from vps_service.accounts.views import own_view, session_view
 from vps_service.db import Session, Sessions, Transactions
 from vps_service.vps import CurrentVps, Vps
 
@@ -29,9 +32,9 @@ router = APIRouter(prefix="/api", tags=["accounts"])
 public = APIRouter(tags=["accounts"])
 
 
-async def signed_in(vps: Vps, sessions: Sessions, user: User, refresh_token: str) -> AuthOut:
+async def signed_in(vps: Vps, sessions: Sessions, signed: SignedIn) -> AuthOut:
     """The answer to everything that signs somebody in."""
-    settings = vps.settings
+    settings, user = vps.settings, signed.user
     async with sessions() as session:
         shown = await own_view(session, user, settings)
     access = sign_access(
@@ -41,8 +44,14 @@ async def signed_in(vps: Vps, sessions: Sessions, user: User, refresh_token: str
         user.role,
         settings.access_token_s,
         generation=user.generation,
+        session_id=signed.session_id,
     )
-    return AuthOut(user=shown, access_token=access, refresh_token=refresh_token, expires_in=settings.access_token_s)
+    return AuthOut(
+        user=shown,
+        access_token=access,
+        refresh_token=signed.refresh_token,
+        expires_in=settings.access_token_s,
+    )
 
 
 @router.post(
@@ -51,10 +60,10 @@ async def signed_in(vps: Vps, sessions: Sessions, user: User, refresh_token: str
     summary="Register as a student",
     responses=responses(errors.AlreadyTaken, Invalid),
 )
-async def register(body: RegisterStudent, sessions: Transactions, vps: CurrentVps) -> AuthOut:
+async def register(body: RegisterStudent, sessions: Transactions, vps: CurrentVps, device: CurrentDevice) -> AuthOut:
     user = await actions.new_user(vps.hasher, role="student", **body.model_dump())
-    token = await actions.sign_up(sessions, user, vps.settings.refresh_token_s)
-    return await signed_in(vps, sessions, user, token)
+    signed = await actions.sign_up(sessions, user, vps.settings.refresh_token_s, device)
+    return await signed_in(vps, sessions, signed)
 
 
 @router.post(
@@ -64,40 +73,72 @@ async def register(body: RegisterStudent, sessions: Transactions, vps: CurrentVp
     responses=responses(errors.AlreadyTaken, errors.NotAnImage, TooLarge),
 )
 async def register_teacher(
-    form: Annotated[RegisterTeacher, Form(media_type="multipart/form-data")], sessions: Transactions, vps: CurrentVps
+    form: Annotated[RegisterTeacher, Form(media_type="multipart/form-data")],
+    sessions: Transactions,
+    vps: CurrentVps,
+    device: CurrentDevice,
 ) -> AuthOut:
     """The image is decoded, cropped square and stored anew in two sizes; nothing of the file itself is kept."""
     user = await actions.new_user(vps.hasher, role="teacher", **form.model_dump(exclude={"image"}))
-    token = await actions.sign_up_teacher(
+    signed = await actions.sign_up_teacher(
         sessions,
         vps.images,
         user,
         await form.image.read(),
         max_pixels=vps.settings.image_pixels,
         refresh_life_s=vps.settings.refresh_token_s,
+        device=device,
     )
-    return await signed_in(vps, sessions, user, token)
+    return await signed_in(vps, sessions, signed)
 
 
 @router.post("/auth/login", summary="Sign in", responses=responses(errors.BadCredentials))
-async def login(body: Login, sessions: Transactions, vps: CurrentVps) -> AuthOut:
+async def login(body: Login, sessions: Transactions, vps: CurrentVps, device: CurrentDevice) -> AuthOut:
     """`login` is the username, the e-mail or the phone."""
     life_s = vps.settings.refresh_token_s
-    user, token = await signing.sign_in(sessions, vps.hasher, body.login, body.password, life_s)
-    return await signed_in(vps, sessions, user, token)
+    signed = await signing.sign_in(sessions, vps.hasher, body.login, body.password, life_s, device)
+    return await signed_in(vps, sessions, signed)
 
 
 @router.post("/auth/refresh", summary="Get new tokens", responses=responses(errors.BadRefreshToken))
-async def refresh(body: Refresh, sessions: Transactions, vps: CurrentVps) -> AuthOut:
-    """The old refresh token is spent; spending it twice signs out everybody who holds one of its family."""
-    user, token = await signing.rotate_refresh_token(sessions, body.refresh_token, vps.settings.refresh_token_s)
-    return await signed_in(vps, sessions, user, token)
+async def refresh(body: Refresh, sessions: Transactions, vps: CurrentVps, device: CurrentDevice) -> AuthOut:
+    """The old refresh token is spent, and spending it twice ends the session.
+
+    Whom the answer did not reach may ask once more within 10 seconds, and is given the very same next token.
+    """
+    life_s = vps.settings.refresh_token_s
+    signed = await signing.rotate_refresh_token(sessions, body.refresh_token, life_s, device)
+    return await signed_in(vps, sessions, signed)
 
 
 @router.post("/auth/logout", status_code=204, summary="Sign out", responses=responses())
 async def logout(body: Refresh, session: Session) -> None:
-    """Ends the refresh token's family; always 204."""
+    """Ends the session that the refresh token is of, its access tokens too; always 204."""
     await signing.sign_out(session, body.refresh_token)
+
+
+@router.get("/auth/sessions", summary="Where I am signed in", responses=responses(NotAuthenticated))
+async def list_sessions(
+    user: CurrentUser,
+    current: CurrentSession,
+    session: Session,
+    limit: paging.Limit = 20,
+    cursor: paging.Cursor = None,
+) -> Page[SessionOut]:
+    """The newest first; `is_current` is the one of this request."""
+    rows = await queries.sign_ins_of(session, user.id, after=paging.after(cursor), limit=limit)
+    return paging.page(rows, limit, lambda row: session_view(row, current))
+
+
+@router.delete(
+    "/auth/sessions/{session_id}",
+    status_code=204,
+    summary="Sign out on one device",
+    responses=responses(NotAuthenticated, errors.SessionNotFound),
+)
+async def end_session(session_id: UUID, user: CurrentUser, session: Session) -> None:
+    """Its tokens are void at once; nodes end within 2 seconds what is watched with them."""
+    await signing.end_own_session(session, user, session_id)
 
 
 @router.delete("/auth/sessions", status_code=204, summary="Sign out everywhere", responses=responses(NotAuthenticated))

@@ -77,6 +77,17 @@ class Refresh(Body):
     refresh_token: Annotated[str, Field(max_length=200)]
 
 
+class SessionOut(Out):
+    """Where somebody is signed in: on which device, as it names itself, and from where, the last time it was used."""
+
+    id: UUID
+    device: str
+    address: str
+    created_at: Moment
+    last_used_at: Moment
+    is_current: bool
+
+
 class ImageOut(Out):
     square: str
     thumbnail: str

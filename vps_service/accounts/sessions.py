@@ -1,24 +1,51 @@
-"""Signing in, staying signed in, and ending that: here, or everywhere at once."""
+"""Signing in, staying signed in, and ending that: on one device, on all others, or everywhere at once.
+
+A session is a row (`SignIn`), which its access tokens name and its refresh tokens belong to. When it ends, the row
+goes, and nodes are told.
+"""
 
 import hashlib
+import hmac
 import secrets
+from base64 import urlsafe_b64encode
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import delete
+from sqlalchemy import ColumnElement, delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from uuid_utils.compat import uuid7
 
 from vps_service import changes
 from vps_service.accounts import queries
-from vps_service.accounts.errors import BadCredentials, BadRefreshToken
-from vps_service.accounts.models import RefreshToken, User
+from vps_service.accounts.errors import BadCredentials, BadRefreshToken, SessionNotFound
+from vps_service.accounts.models import RefreshToken, SignIn, User
 from vps_service.accounts.passwords import Hasher
 from vps_service.db import Sessions
 
+GRACE = timedelta(seconds=10)
+"""For so long a spent refresh token gives its successor again: to a double submit, or whom no answer reached."""
+TOKEN_BYTES = 32
+FORGOTTEN_AT_ONCE = 5_000
 
-async def sign_in(sessions: Sessions, hasher: Hasher, login: str, password: str, life_s: int) -> tuple[User, str]:
-    """The user and a token. Raises BadCredentials, alike for unknown users, wrong passwords, banned accounts."""
+
+class Device(NamedTuple):
+    """What somebody signs in with: the `name` that it gives itself, and the address that it comes from."""
+
+    name: str
+    address: str
+
+
+class SignedIn(NamedTuple):
+    user: User
+    session_id: UUID
+    refresh_token: str
+
+
+async def sign_in(
+    sessions: Sessions, hasher: Hasher, login: str, password: str, life_s: int, device: Device
+) -> SignedIn:
+    """Raises BadCredentials, alike for unknown users, wrong passwords, banned accounts."""
     async with sessions() as session:
         user = await queries.user_by_login(session, login)
     fits = await hasher.fits(password, user.password_hash if user else None)
@@ -29,43 +56,107 @@ async def sign_in(sessions: Sessions, hasher: Hasher, login: str, password: str,
         now = await queries.unchanging_user(session, user.id)
         if now is None or not now.is_active or now.password_hash != user.password_hash:
             raise BadCredentials
-        return now, await issue_refresh_token(session, now, life_s)
+        return await begin_session(session, now, life_s, device)
+
+
+async def begin_session(session: AsyncSession, user: User, life_s: int, device: Device) -> SignedIn:
+    """For a user who has just proved to be who they say; its refresh tokens live for `life_s` from their last use."""
+    began = SignIn(id=uuid7(), user_id=user.id, device=device.name, address=device.address)
+    began.expires_at = datetime.now(UTC) + timedelta(seconds=life_s)
+    session.add(began)
+    await session.flush()
+    token = secrets.token_urlsafe(TOKEN_BYTES)
+    await _store(session, began, token)
+    return SignedIn(user, began.id, token)
 
 
 def _hash(token: str) -> bytes:
     return hashlib.sha256(token.encode()).digest()
 
 
-async def issue_refresh_token(session: AsyncSession, user: User, life_s: int, family: UUID | None = None) -> str:
-    """A new opaque token; a new family unless it replaces one."""
-    token = secrets.token_urlsafe(32)
-    expires_at = datetime.now(UTC) + timedelta(seconds=life_s)
-    row = RefreshToken(user_id=user.id, family=family or uuid7(), token_hash=_hash(token), expires_at=expires_at)
+def _successor(token: str, salt: bytes) -> str:
+    """The next token; neither the token alone nor the database alone is enough to make it."""
+    return urlsafe_b64encode(hmac.digest(salt, token.encode(), "sha256")).rstrip(b"=").decode()
+
+
+async def _store(session: AsyncSession, sign_in: SignIn, token: str) -> None:
+    row = RefreshToken(user_id=sign_in.user_id, family=sign_in.id, token_hash=_hash(token))
+    row.expires_at = sign_in.expires_at
     session.add(row)
     await session.flush()
-    return token
 
 
-async def rotate_refresh_token(sessions: Sessions, token: str, life_s: int) -> tuple[User, str]:
-    """The user and the next token. Raises BadRefreshToken; a token used twice ends its whole family (RFC 9700)."""
+async def rotate_refresh_token(sessions: Sessions, token: str, life_s: int, device: Device) -> SignedIn:
+    """The next token. Raises BadRefreshToken; a token used twice ends its session (RFC 9700).
+
+    But for a moment after the first use, as long as the next token was not used itself, it is given once more: all of
+    many who use a token at once get the same.
+    """
     async with sessions() as session, session.begin():
-        # The user before the tokens, in the order in which `end_sessions` locks them.
-        owner = await queries.owner_of_refresh_token(session, _hash(token))
-        user = await queries.unchanging_user(session, owner) if owner else None
-        row = await queries.refresh_token(session, _hash(token))
-        if user and user.is_active and row and row.used_at is None and row.expires_at > datetime.now(UTC):
-            row.used_at = datetime.now(UTC)
-            return user, await issue_refresh_token(session, user, life_s, row.family)
-        if row:
-            await session.execute(delete(RefreshToken).where(RefreshToken.family == row.family))
+        found = await queries.refresh_token(session, _hash(token))
+        # The user before the session, in the order in which `end_sessions` locks them.
+        user = await queries.unchanging_user(session, found.user_id) if found else None
+        sign_in = await queries.locked_sign_in(session, found.family) if found else None
+        spent = await queries.refresh_token(session, _hash(token)) if sign_in else None
+        if user and sign_in and spent:
+            usable = user.is_active and spent.expires_at > datetime.now(UTC)
+            following = await _follow(session, sign_in, spent, token, life_s, device) if usable else None
+            if following:
+                return SignedIn(user, sign_in.id, following)
+            await end_session(session, user.id, sign_in.id)
     raise BadRefreshToken
 
 
+async def _follow(
+    session: AsyncSession, sign_in: SignIn, spent: RefreshToken, token: str, life_s: int, device: Device
+) -> str | None:
+    """The token that takes the place of this one; None when this one is replayed."""
+    now = datetime.now(UTC)
+    if spent.used_at is None:
+        spent.used_at, spent.salt = now, secrets.token_bytes(TOKEN_BYTES)
+        sign_in.device, sign_in.address = device
+        sign_in.last_used_at, sign_in.expires_at = now, now + timedelta(seconds=life_s)
+        following = _successor(token, spent.salt)
+        await _store(session, sign_in, following)
+        return following
+    if spent.salt is None or now - spent.used_at > GRACE:
+        return None
+    following = _successor(token, spent.salt)
+    row = await queries.refresh_token(session, _hash(following))
+    return following if row and row.used_at is None else None
+
+
+# --- ending it ------------------------------------------------------------------------------------------------
+
+
 async def sign_out(session: AsyncSession, token: str) -> None:
-    """End the token's family. An unknown token is no error: the caller is signed out either way."""
-    row = await queries.refresh_token(session, _hash(token))
-    if row:
-        await session.execute(delete(RefreshToken).where(RefreshToken.family == row.family))
+    """End the token's session. An unknown token is no error: the caller is signed out either way."""
+    if row := await queries.refresh_token(session, _hash(token)):
+        await end_session(session, row.user_id, row.family)
+
+
+async def end_own_session(session: AsyncSession, user: User, session_id: UUID) -> None:
+    """Raises SessionNotFound, for somebody else's too."""
+    if not await end_session(session, user.id, session_id):
+        raise SessionNotFound
+
+
+async def end_session(session: AsyncSession, user_id: UUID, session_id: UUID) -> bool:
+    """False when there is none. Nodes refuse its access tokens, and end what was begun with them."""
+    return bool(await _end(session, user_id, SignIn.id == session_id))
+
+
+async def end_other_sessions(session: AsyncSession, user: User, kept: UUID | None) -> None:
+    """All of a locked user but the one that is `kept`."""
+    await _end(session, user.id, SignIn.id.is_distinct_from(kept))
+
+
+async def _end(session: AsyncSession, user_id: UUID, which: ColumnElement[bool]) -> list[UUID]:
+    gone = await session.scalars(delete(SignIn).where(SignIn.user_id == user_id, which).returning(SignIn.id))
+    ended = list(gone)
+    for session_id in ended:
+        changes.record(session, "session_ended", user_id=user_id, session_id=session_id)
+    return ended
 
 
 async def sign_out_everywhere(session: AsyncSession, asker: User) -> None:
@@ -79,5 +170,19 @@ async def sign_out_everywhere(session: AsyncSession, asker: User) -> None:
 async def end_sessions(session: AsyncSession, user: User) -> None:
     """Void every access and refresh token of a locked user; the caller records why."""
     user.generation += 1
-    await session.execute(delete(RefreshToken).where(RefreshToken.user_id == user.id))
+    await session.execute(delete(SignIn).where(SignIn.user_id == user.id))
     await session.flush()
+
+
+async def forget_expired(session: AsyncSession) -> int:
+    """Some of the sessions and spent tokens that have expired, passing over those in use; how many of both.
+
+    A spent token is kept until then: its being used again is how a theft is noticed.
+    """
+    now, gone = datetime.now(UTC), 0
+    tables: tuple[type[RefreshToken] | type[SignIn], ...] = (RefreshToken, SignIn)
+    for table in tables:
+        expired = select(table.id).where(table.expires_at < now).limit(FORGOTTEN_AT_ONCE)
+        some = delete(table).where(table.id.in_(expired.with_for_update(skip_locked=True))).returning(table.id)
+        gone += len((await session.scalars(some)).all())
+    return gone

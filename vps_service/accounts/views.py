@@ -1,9 +1,11 @@
 """How accounts are shown."""
 
+from uuid import UUID
+
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from vps_service.accounts.models import User
-from vps_service.accounts.schemas import CourseBrief, ImageOut, TeacherOut, UserOut
+from vps_service.accounts.models import SignIn, User
+from vps_service.accounts.schemas import CourseBrief, ImageOut, SessionOut, TeacherOut, UserOut
 from vps_service.courses.queries import courses_of
 from vps_service.followers.models import Teacher
 from vps_service.payments.ledger import balance
@@ -33,4 +35,16 @@ async def own_view(session: AsyncSession, user: User, settings: VpsSettings) -> 
         balance=await balance(session, user.id, settings.currency),
         verified=teacher.is_verified,
         courses=[CourseBrief.model_validate(course) for course in courses],
+    )
+
+
+def session_view(row: SignIn, current: UUID | None) -> SessionOut:
+    """To whom the session belongs, whose request is of the `current` one."""
+    return SessionOut(
+        id=row.id,
+        device=row.device,
+        address=row.address,
+        created_at=row.created_at,
+        last_used_at=row.last_used_at,
+        is_current=row.id == current,
     )

@@ -20,7 +20,7 @@ class Playback(Row):
 
     __tablename__ = "playbacks"
     __table_args__ = (
-        CheckConstraint("\"end\" IN ('expired', 'moved', 'video_gone', 'lost')", name="end"),
+        CheckConstraint("\"end\" IN ('expired', 'moved', 'video_gone', 'signed_out', 'lost')", name="end"),
         CheckConstraint('(ended_at IS NULL) = ("end" IS NULL)', name="ended"),
         Index("ix_playbacks_views", "video_id", postgresql_where="viewed_at IS NOT NULL"),
         Index("ix_playbacks_unseen", "ends_at", postgresql_where="viewed_at IS NULL"),
