@@ -42,7 +42,8 @@ async def test_what_the_vps_grants_is_asked_once(node: DecidingNode, made_up: Ma
         await node.watches()
     await node.watches(what=video(video_id=uuid4()))
     assert route.call_count == 1
-    assert bodies(route) == [{"user_id": str(USER), "generation": 0, "video_id": video().id}]
+    asked = {"user_id": str(USER), "generation": 0, "session_id": None, "video_id": video().id}
+    assert bodies(route) == [asked]
 
 
 async def test_of_what_is_to_take_anothers_place_a_key_holder_hears_from_the_vps_until_it_is_ready(

@@ -82,7 +82,8 @@ async def begin(running: RunningNode, session: UUID | None) -> str:
     """The path of its link."""
     began = await running.send("POST", f"/videos/{VIDEO.id}/playback", USER, headers=bearer(session))
     assert began.status_code == 201, began.text
-    return urlsplit(began.json()["mp4"][0]["url"]).path
+    path: str = urlsplit(began.json()["mp4"][0]["url"]).path
+    return path
 
 
 async def follow(running: RunningNode, link: str) -> int:
