@@ -18,6 +18,7 @@ from vps_service import health, jobs, metrics
 from vps_service.accounts import routes as accounts
 from vps_service.accounts.images import ImageStore
 from vps_service.accounts.passwords import Hasher
+from vps_service.accounts.verified import VerifiedTokens
 from vps_service.admin import routes as admin
 from vps_service.community import routes as community
 from vps_service.courses import routes as courses
@@ -63,11 +64,13 @@ def make_provider(settings: VpsSettings) -> Provider | None:
 
 def create_vps(settings: VpsSettings) -> Vps:
     access_key = settings.access_key.public_key()
+    access_keys = {public_jwk(access_key)["kid"]: access_key}
     return Vps(
         settings=settings,
         hasher=Hasher(settings.bcrypt_cost),
         images=ImageStore(settings.data_dir / "images"),
-        access_keys={public_jwk(access_key)["kid"]: access_key},
+        access_keys=access_keys,
+        access_tokens=VerifiedTokens(access_keys),
         provider=make_provider(settings),
         listener=Listener(settings),
     )

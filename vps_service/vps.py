@@ -9,6 +9,7 @@ from fastapi import Depends, Request
 
 from vps_service.accounts.images import ImageStore
 from vps_service.accounts.passwords import Hasher
+from vps_service.accounts.verified import VerifiedTokens
 from vps_service.listener import Listener
 from vps_service.payments.providers import Provider
 from vps_service.settings import VpsSettings
@@ -20,6 +21,7 @@ class Vps:
     hasher: Hasher
     images: ImageStore
     access_keys: Mapping[str, Ed25519PublicKey]
+    access_tokens: VerifiedTokens
     provider: Provider | None
     listener: Listener
 

@@ -7,7 +7,7 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from shared.problems import NotAuthenticated
-from shared.tokens import InvalidToken, Role, verify_access
+from shared.tokens import InvalidToken, Role
 from vps_service.accounts.errors import WrongRole
 from vps_service.accounts.models import User
 from vps_service.accounts.queries import signed_in_user
@@ -28,7 +28,7 @@ async def maybe_user(
             raise NotAuthenticated
         return None
     try:
-        claims = verify_access(credentials.credentials, vps.access_keys)
+        claims = vps.access_tokens.claims(credentials.credentials)
     except InvalidToken:
         raise NotAuthenticated from None
     # A transaction of its own: a route that calls a payment provider must not hold one meanwhile.
