@@ -20,8 +20,9 @@ soak: MINUTES ?= 10
 soak: .venv/ready
 	@TOPTANK_TEST_SOAK_MINUTES=$(or $(TOPTANK_SOAK_MINUTES),$(MINUTES)) TOPTANK_TEST_SOAK_SEED=$(SEED) $(BIN)/python -m pytest -s -q -p no:xdist tests/faults/test_model.py
 
+# Everything, or PART: videos, nodes, accounts, courses.
 bench: .venv/ready
-	@$(BIN)/python -m tests.bench
+	@$(BIN)/python -m tests.bench $(PART)
 
 # Only tests need this; where there is no npm, they are skipped.
 tests/node_modules/.ready: tests/package-lock.json

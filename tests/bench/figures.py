@@ -44,6 +44,10 @@ def compared(name: str, unit: str, target: str, ours: Callable[[], float], peer:
     return Figure(name, round(mine, 2), unit, round(theirs, 2), round(ratio, 3), target)
 
 
+def p99(waits: Sequence[float]) -> float:
+    return statistics.quantiles(waits, n=100)[98]
+
+
 def waits(name: str, ours: Sequence[float], theirs: Sequence[float] = ()) -> list[Figure]:
     """p50 and p99 of what was measured in seconds, against a peer's."""
     figures = []

@@ -3,11 +3,12 @@
 Large answers are received into one buffer, so that the client's own cost stays small and the same for every peer.
 """
 
+import json
 import selectors
 import socket
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import cycle
 from urllib.parse import urlsplit
 
@@ -18,11 +19,15 @@ CONNECTIONS = 16
 
 @dataclass(frozen=True)
 class Load:
-    """What one run gave; `received` are all bytes, those of answers that were not awaited too."""
+    """What one run gave; `received` are all bytes, those of answers that were not awaited too.
+
+    `waits` are the seconds from each request to the last byte of its answer.
+    """
 
     requests: int
     received: int
     seconds: float
+    waits: list[float] = field(default_factory=list, repr=False)
 
     @property
     def rate(self) -> float:
@@ -55,13 +60,16 @@ class _Connection:
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._requests, self._expect = requests, expect
         self._answer = Answer(expect)
-        self.done = self.received = 0
+        self.received = 0
+        self.waits: list[float] = []
+        self._asked_at = 0.0
 
     def ask(self) -> bool:
         """False when there is nothing more to ask."""
         wanted = next(self._requests, None)
         if wanted is None:
             return False
+        self._asked_at = time.perf_counter()
         self.socket.sendall(wanted)
         self._answer = Answer(self._expect)
         return True
@@ -74,7 +82,7 @@ class _Connection:
         self.received += count
         if not self._answer.take(buffer[:count]):
             return True
-        self.done += 1
+        self.waits.append(time.perf_counter() - self._asked_at)
         return self.ask()
 
 
@@ -83,25 +91,36 @@ def address_of(url: str) -> tuple[str, int]:
     return parts.hostname or "127.0.0.1", parts.port or 80
 
 
-def request(url: str, headers: dict[str, str]) -> bytes:
-    """A GET as it goes over the wire."""
+def request(url: str, headers: dict[str, str], method: str = "GET", body: object = None) -> bytes:
+    """As it goes over the wire, with a body in JSON if one is given."""
     parts = urlsplit(url)
-    lines = [f"GET {parts.path} HTTP/1.1", f"Host: {parts.netloc}", *(f"{k}: {v}" for k, v in headers.items())]
-    return ("\r\n".join(lines) + "\r\n\r\n").encode()
+    content = b"" if body is None else json.dumps(body).encode()
+    told = {"Content-Type": "application/json", "Content-Length": str(len(content))} if content else {}
+    target = f"{parts.path}?{parts.query}" if parts.query else parts.path
+    lines = [f"{method} {target} HTTP/1.1", f"Host: {parts.netloc}"]
+    lines += [f"{name}: {value}" for name, value in (headers | told).items()]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode() + content
 
 
-def run(url: str, requests: Sequence[bytes], *, status: int, seconds: float | None = 2.0) -> Load:
+def run(
+    url: str,
+    requests: Sequence[bytes],
+    *,
+    status: int,
+    seconds: float | None = 2.0,
+    connections: int = CONNECTIONS,
+) -> Load:
     """Connections share the requests out and go round them for `seconds`, or once each without a limit.
 
-    Each has those of every `CONNECTIONS`th place. Raises ValueError on any answer of another status.
+    Of n connections each has those of every nth place. Raises ValueError on any answer of another status.
     """
     address = address_of(url)
     buffer = memoryview(bytearray(BUFFER_BYTES))
     expect = f"HTTP/1.1 {status}".encode()
-    shares = [requests[number % len(requests) :: CONNECTIONS] for number in range(CONNECTIONS)]
-    connections = [_Connection(address, iter(share) if seconds is None else cycle(share), expect) for share in shares]
+    shares = [requests[number % len(requests) :: connections] for number in range(connections)]
+    opened = [_Connection(address, iter(share) if seconds is None else cycle(share), expect) for share in shares]
     with selectors.DefaultSelector() as selector:
-        for connection in connections:
+        for connection in opened:
             if connection.ask():
                 selector.register(connection.socket, selectors.EVENT_READ, connection)
         started = time.perf_counter()
@@ -110,7 +129,7 @@ def run(url: str, requests: Sequence[bytes], *, status: int, seconds: float | No
                 if not key.data.receive(buffer):
                     selector.unregister(key.fileobj)
         took = time.perf_counter() - started
-    for connection in connections:
+    for connection in opened:
         connection.socket.close()
-    done, received = (sum(getattr(one, what) for one in connections) for what in ("done", "received"))
-    return Load(done, received, took)
+    waits = [wait for one in opened for wait in one.waits]
+    return Load(len(waits), sum(one.received for one in opened), took, waits)

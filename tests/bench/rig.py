@@ -126,6 +126,7 @@ def running_rig(folder: Path, nodes: int = 1) -> Iterator[Rig]:
         "TOPTANK_UPLOADS_PER_USER": "1000",
         "TOPTANK_PLAYBACKS_PER_MINUTE": "1000000",
         "TOPTANK_LOG_LEVEL": "warning",
+        "TOPTANK_TRUSTED_PROXIES": "127.0.0.1/32",  # so that one machine can be many
     }
     with Stack(StackSettings(), nodes) as stack:
         stack.start()
