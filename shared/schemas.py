@@ -1,7 +1,7 @@
 """Base of every body, so that unknown input is refused and times are alike in both APIs."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Any, Generic, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -41,12 +41,14 @@ class Body(BaseModel):
 
 
 class Patch(Body):
-    """A change of some fields: one that is left out stays, and null is refused."""
+    """A change of some fields: one that is left out stays, and null is refused but for those in NULLABLE."""
+
+    NULLABLE: ClassVar[frozenset[str]] = frozenset()
 
     @model_validator(mode="after")
     def _names_what_changes(self) -> Self:
         for name, value in self.changes().items():
-            if value is None:
+            if value is None and name not in self.NULLABLE:
                 raise ValueError(f"{name} must not be null; leave it out to keep it")
         return self
 

@@ -32,6 +32,7 @@ from vps_service.nodes.calling import SignedAnswers
 from vps_service.payments import routes as payments
 from vps_service.payments.providers import Provider
 from vps_service.payments.simulator_provider import SimulatorProvider
+from vps_service.profiles import routes as profiles
 from vps_service.settings import VpsSettings
 from vps_service.vps import Vps
 
@@ -40,7 +41,7 @@ SENT_BY_PAGES = ("Authorization", "Content-Type", "Idempotency-Key", "X-Request-
 READ_BY_PAGES = ("Location", "Retry-After", "X-Request-ID")
 
 
-FEATURES = (accounts, followers, courses, community, payments, keys, nodes, admin)
+FEATURES = (accounts, profiles, followers, courses, community, payments, keys, nodes, admin)
 
 
 def _make_routes() -> list[BaseRoute]:
@@ -90,6 +91,7 @@ def create_app(settings: VpsSettings) -> FastAPI:
             jobs.trim_changes(sessions, settings.changes_kept_days),
             jobs.forget_expired_sessions(sessions),
             jobs.forget_unseen_playbacks(sessions),
+            jobs.remove_stray_images(sessions, vps.images),
             jobs.recheck_payments(sessions, vps),
             jobs.recheck_paid_payments(sessions, vps),
         ):

@@ -9,11 +9,13 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 from vps_service import changes
+from vps_service.accounts.images import ImageStore
 from vps_service.accounts.sessions import forget_expired
 from vps_service.db import Sessions
 from vps_service.nodes.actions import forget_spent_tokens
 from vps_service.payments.actions import recheck_paid, recheck_pending
 from vps_service.playbacks.actions import forget_unseen
+from vps_service.profiles import actions as profiles
 from vps_service.vps import Vps
 
 log = logging.getLogger(__name__)
@@ -74,6 +76,16 @@ async def forget_unseen_playbacks(sessions: Sessions) -> None:
                 log.info("playbacks that nobody saw forgotten", extra={"playbacks": gone})
 
     await every(HOUR_S, forget)
+
+
+async def remove_stray_images(sessions: Sessions, images: ImageStore) -> None:
+    """Until cancelled."""
+
+    async def remove() -> None:
+        if gone := await profiles.remove_stray_images(sessions, images, timedelta(hours=1)):
+            log.info("pictures that were nobody's removed", extra={"pictures": gone})
+
+    await every(HOUR_S, remove)
 
 
 async def recheck_payments(sessions: Sessions, vps: Vps) -> None:

@@ -13,6 +13,7 @@ from vps_service.mail.models import Mail
 from vps_service.nodes.models import Node, NodeKey, ReceivedEvent, SpentToken
 from vps_service.payments.models import LedgerEntry, Payment
 from vps_service.playbacks.models import Playback
+from vps_service.profiles.models import Profile
 
 __all__ = [
     "AuditEvent",
@@ -29,6 +30,7 @@ __all__ = [
     "NodeKey",
     "Payment",
     "Playback",
+    "Profile",
     "RateLimit",
     "ReceivedEvent",
     "RefreshToken",

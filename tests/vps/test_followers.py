@@ -65,7 +65,7 @@ async def test_a_banned_account_does_not_count(vps: Vps) -> None:
         *[await make_verified_student(vps, name) for name in ("b1n", "ali")],
     )
     done(await follow(banned, teacher))
-    await vps.rows("UPDATE users SET state = 'banned' WHERE id = :id", id=banned.id)
+    done(await (await make_admin(vps)).post(f"/api/admin/users/{banned.id}/ban"))
     assert done(await follow(other, teacher))["followers"] == 1
 
 

@@ -102,10 +102,11 @@ async def confirm_contact(sessions: Sessions, username: str, required: int) -> N
     Raises Invalid for an unknown user.
     """
     async with sessions() as session, session.begin():
-        user = await queries.user_by_login(session, username)
-        if user is None:
+        found = await queries.user_by_login(session, username)
+        if found is None:
             raise Invalid(f"there is no user {username}", field="username")
+        user = await queries.locked_user(session, found.id)
         now = datetime.now(UTC)
         user.email_verified_at = user.email_verified_at or (now if user.email else None)
         user.phone_verified_at = user.phone_verified_at or (now if user.phone else None)
-    await recount_followed(sessions, user, required)
+        await recount_followed(session, user, required)

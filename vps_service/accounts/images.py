@@ -3,6 +3,8 @@
 import asyncio
 import io
 import os
+from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from uuid import UUID
 
@@ -60,6 +62,15 @@ class ImageStore:
             with self.path(image_id, size).open("wb") as file:
                 file.write(content)
                 os.fsync(file.fileno())
+
+    def stored_before(self, moment: datetime) -> set[UUID]:
+        """The images of which nothing was written since."""
+        newest: dict[UUID, float] = {}
+        for path in self.folder.glob("*.webp"):
+            with suppress(FileNotFoundError, ValueError):  # removed meanwhile, or not one of ours
+                image_id = UUID(path.stem.rpartition("-")[0])
+                newest[image_id] = max(newest.get(image_id, 0), path.stat().st_mtime)
+        return {image_id for image_id, written in newest.items() if written < moment.timestamp()}
 
     def remove(self, image_id: UUID) -> None:
         for size in SIZES:

@@ -29,6 +29,7 @@ class User(Row):
     phone: Mapped[str | None]
     password_hash: Mapped[str]
     image_id: Mapped[UUID | None]
+    locale: Mapped[str | None]
     state: Mapped[str] = mapped_column(default="active", server_default="active")
     generation: Mapped[int] = mapped_column(default=0, server_default="0")
     email_verified_at: Mapped[datetime | None]

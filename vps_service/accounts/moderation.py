@@ -35,7 +35,7 @@ async def ban_user(sessions: Sessions, admin: User, user_id: UUID, required: int
             changes.record(session, "user_banned", user_id=user.id)
             if await has_practice_videos(session, user.id):
                 changes.record(session, "practice_videos_hidden", course_id=user.id)
-    await recount_followed(sessions, user, required)
+            await recount_followed(session, user, required)
     return user
 
 
@@ -46,7 +46,7 @@ async def activate_user(sessions: Sessions, user_id: UUID, required: int) -> Use
         if not user.is_active:
             user.state = "active"
             changes.record(session, "user_activated", user_id=user.id)
-    await recount_followed(sessions, user, required)
+            await recount_followed(session, user, required)
     return user
 
 

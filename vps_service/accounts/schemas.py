@@ -10,7 +10,7 @@ from shared.schemas import Body, Moment, Money, Out
 PHONE_FILLING = re.compile(r"[\s().-]")
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     if not text.isprintable():
         raise ValueError("must not contain control characters")
     return text
@@ -24,7 +24,7 @@ def _lower(text: object) -> object:
     return text.strip().lower() if isinstance(text, str) else text
 
 
-Name = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_printable)]
+Name = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(printable)]
 Username = Annotated[
     str,
     BeforeValidator(_lower),

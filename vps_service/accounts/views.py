@@ -12,9 +12,16 @@ from vps_service.payments.ledger import balance
 from vps_service.settings import VpsSettings
 
 
+def image_of(user: User, settings: VpsSettings) -> ImageOut | None:
+    """Where the user's picture is, in each size."""
+    if user.image_id is None:
+        return None
+    address = f"{settings.vps_url}/api/images/{user.image_id}"
+    return ImageOut(square=f"{address}/square", thumbnail=f"{address}/thumbnail")
+
+
 async def own_view(session: AsyncSession, user: User, settings: VpsSettings) -> TeacherOut | UserOut:
     """The user's view of themselves; a teacher's has their standing."""
-    address = f"{settings.vps_url}/api/images/{user.image_id}"
     shown = UserOut(
         id=user.id,
         role=user.role,
@@ -22,7 +29,7 @@ async def own_view(session: AsyncSession, user: User, settings: VpsSettings) -> 
         username=user.username,
         email=user.email,
         phone=user.phone,
-        image=ImageOut(square=f"{address}/square", thumbnail=f"{address}/thumbnail") if user.image_id else None,
+        image=image_of(user, settings),
         created_at=user.created_at,
     )
     if not user.has_role("teacher"):

@@ -1,32 +1,46 @@
+"""Following, being followed by enough, and what an admin says of a teacher.
+
+A count is changed only by the transaction that changes what is counted.
+"""
+
 from datetime import UTC, datetime
 from uuid import UUID
 
-from sqlalchemy import delete
+from sqlalchemy import delete, or_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from shared.problems import NotAuthenticated
 from vps_service import changes
 from vps_service.accounts.models import User
-from vps_service.accounts.queries import teacher_by_username
-from vps_service.db import Sessions
+from vps_service.accounts.queries import teacher_by_username, unchanging_user
 from vps_service.followers import queries, rules
 from vps_service.followers.errors import CannotFollowOneself, TeacherNotFound
 from vps_service.followers.models import Follow, Teacher
 
 
 async def follow(session: AsyncSession, follower: User, username: str, required: int) -> Teacher:
-    """Follow once; following again changes nothing. Reaching `required` verifies in the same transaction."""
+    """Follow once; following again changes nothing. Reaching `required` verifies in the same transaction.
+
+    Raises TeacherNotFound, CannotFollowOneself, NotAuthenticated for who was banned a moment ago.
+    """
     teacher_id = await _followable(session, follower, username)
-    row = insert(Follow).values(teacher_id=teacher_id, follower_id=follower.id).on_conflict_do_nothing()
-    await session.execute(row)
-    return await recount(session, teacher_id, required)
+    # As they are until the commit: who is banned or verified meanwhile waits, and then finds this follow.
+    now = await unchanging_user(session, follower.id)
+    if now is None or not now.is_active:
+        raise NotAuthenticated
+    row = insert(Follow).values(teacher_id=teacher_id, follower_id=now.id, counts=rules.follow_counts(now))
+    made = await session.execute(row.on_conflict_do_nothing().returning(Follow.counts))
+    return await _after(session, teacher_id, required, changed=bool(made.scalar_one_or_none()))
 
 
 async def unfollow(session: AsyncSession, follower: User, username: str, required: int) -> Teacher:
-    teacher_id = await _followable(session, follower, username)
+    """Also a teacher who was banned meanwhile. Raises TeacherNotFound, CannotFollowOneself."""
+    teacher_id = await _followable(session, follower, username, banned_too=True)
+    await unchanging_user(session, follower.id)
     gone = delete(Follow).where(Follow.teacher_id == teacher_id, Follow.follower_id == follower.id)
-    await session.execute(gone)
-    return await recount(session, teacher_id, required)
+    counted = (await session.execute(gone.returning(Follow.counts))).scalar_one_or_none()
+    return await _after(session, teacher_id, required, changed=bool(counted))
 
 
 async def recount(session: AsyncSession, teacher_id: UUID, required: int) -> Teacher:
@@ -42,16 +56,26 @@ async def recount(session: AsyncSession, teacher_id: UUID, required: int) -> Tea
     return teacher
 
 
-async def recount_followed(sessions: Sessions, follower: User, required: int) -> None:
-    """Count again whom this user follows, after the transaction that changed whether their follows count.
+async def recount_followed(session: AsyncSession, follower: User, required: int) -> None:
+    """Whoever bans, activates, confirms or otherwise changes whether a user's follows count calls this, in the same
+    transaction and with that user locked, so that no count is ever wrong.
 
-    Only then: a follow that is being made meanwhile is counted by itself or by this.
+    Teachers are locked in the order of their ids, and always after followers.
     """
-    async with sessions() as session:
-        teachers = await queries.followed_by(session, follower)
-    for teacher_id in teachers:
-        async with sessions() as session, session.begin():
-            await recount(session, teacher_id, required)
+    await session.flush()
+    counts = rules.follow_counts(follower)
+    changed = update(Follow).where(Follow.follower_id == follower.id, Follow.counts.is_not(counts))
+    teachers = await session.scalars(changed.values(counts=counts).returning(Follow.teacher_id))
+    for teacher_id in sorted(teachers):
+        await recount(session, teacher_id, required)
+
+
+async def end_follows(session: AsyncSession, user: User, required: int) -> None:
+    """For somebody who leaves for good, locked: they follow nobody, and nobody follows them."""
+    gone = delete(Follow).where(or_(Follow.follower_id == user.id, Follow.teacher_id == user.id))
+    teachers = {*await session.scalars(gone.returning(Follow.teacher_id))}
+    for teacher_id in sorted(teachers):
+        await recount(session, teacher_id, required)
 
 
 async def verify_teacher(session: AsyncSession, username: str) -> Teacher:
@@ -83,8 +107,16 @@ async def _locked(session: AsyncSession, username: str) -> Teacher:
     return teacher
 
 
-async def _followable(session: AsyncSession, follower: User, username: str) -> UUID:
-    teacher = await teacher_by_username(session, username)
+async def _after(session: AsyncSession, teacher_id: UUID, required: int, *, changed: bool) -> Teacher:
+    """The teacher, counted again where that changes anything: what does not waits for nobody's lock."""
+    teacher = await session.get_one(Teacher, teacher_id)
+    if changed or rules.becomes_verified(teacher, required):
+        return await recount(session, teacher_id, required)
+    return teacher
+
+
+async def _followable(session: AsyncSession, follower: User, username: str, *, banned_too: bool = False) -> UUID:
+    teacher = await teacher_by_username(session, username, banned_too=banned_too)
     if teacher is None:
         raise TeacherNotFound
     if teacher.id == follower.id:

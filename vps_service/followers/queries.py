@@ -1,11 +1,29 @@
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, literal_column, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from vps_service.accounts.models import User
+from vps_service.followers import rules
+from vps_service.followers.errors import TeacherNotFound
 from vps_service.followers.models import Follow, Teacher
-from vps_service.followers.rules import follow_counts
+from vps_service.profiles.models import Profile
+
+SEARCHED = literal_column("lower(users.name || ' ' || users.username)")
+"""As the migration wrote it into the index ix_users_teachers_by_name, where PostgreSQL has pg_trgm."""
+
+
+@dataclass(frozen=True)
+class ShownTeacher:
+    """What a teacher is shown by; `followed_at` by the one who looks, where that was asked."""
+
+    user: User
+    teacher: Teacher
+    profile: Profile
+    followed_at: datetime | None = None
 
 
 async def locked_teacher(session: AsyncSession, user_id: UUID) -> Teacher | None:
@@ -15,15 +33,54 @@ async def locked_teacher(session: AsyncSession, user_id: UUID) -> Teacher | None
 
 
 async def count_followers(session: AsyncSession, teacher_id: UUID) -> int:
-    counted = (
-        select(func.count())
-        .select_from(Follow)
-        .join(User, User.id == Follow.follower_id)
-        .where(Follow.teacher_id == teacher_id, follow_counts())
-    )
+    counted = select(func.count()).select_from(Follow).where(Follow.teacher_id == teacher_id, Follow.counts)
     return (await session.execute(counted)).scalar_one()
 
 
-async def followed_by(session: AsyncSession, user: User) -> list[UUID]:
-    wanted = select(Follow.teacher_id).where(Follow.follower_id == user.id).order_by(Follow.teacher_id)
-    return list(await session.scalars(wanted))
+def _active_teachers() -> Select[User, Teacher, Profile | None]:
+    return (
+        select(User, Teacher, Profile)
+        .select_from(Teacher)
+        .join(User, User.id == Teacher.user_id)
+        .outerjoin(Profile, Profile.user_id == Teacher.user_id)
+        .where(User.role == "teacher", User.state == "active")
+    )
+
+
+def _shown(user: User, teacher: Teacher, profile: Profile | None, followed_at: datetime | None = None) -> ShownTeacher:
+    return ShownTeacher(user, teacher, profile or Profile.of_nothing(user.id), followed_at)
+
+
+async def directory(
+    session: AsyncSession, *, q: str | None, after: tuple[int, UUID] | None, limit: int
+) -> Sequence[ShownTeacher]:
+    """Those with most followers first; one more than `limit`. `q` is part of the name or the username."""
+    wanted = _active_teachers()
+    if q:
+        wanted = wanted.where(SEARCHED.like(func.lower(rules.as_letters(q))))
+    if after:
+        wanted = wanted.where(tuple_(Teacher.followers, Teacher.user_id) < after)
+    ordered = wanted.order_by(Teacher.followers.desc(), Teacher.user_id.desc()).limit(limit + 1)
+    return [_shown(*row) for row in await session.execute(ordered)]
+
+
+async def shown_teacher(session: AsyncSession, username: str, viewer: User | None) -> ShownTeacher:
+    """An active teacher. Raises TeacherNotFound."""
+    found = (await session.execute(_active_teachers().where(User.username == username.lower()))).one_or_none()
+    if found is None:
+        raise TeacherNotFound
+    user, teacher, profile = found
+    followed = await session.get(Follow, (user.id, viewer.id)) if viewer else None
+    return _shown(user, teacher, profile, followed and followed.created_at)
+
+
+async def following(
+    session: AsyncSession, follower: User, *, after: tuple[datetime, UUID] | None, limit: int
+) -> Sequence[ShownTeacher]:
+    """Whom this user follows, the last one first; one more than `limit`."""
+    wanted = _active_teachers().add_columns(Follow.created_at).join(Follow, Follow.teacher_id == Teacher.user_id)
+    wanted = wanted.where(Follow.follower_id == follower.id)
+    if after:
+        wanted = wanted.where(tuple_(Follow.created_at, Follow.teacher_id) < after)
+    ordered = wanted.order_by(Follow.created_at.desc(), Follow.teacher_id.desc()).limit(limit + 1)
+    return [_shown(*row) for row in await session.execute(ordered)]

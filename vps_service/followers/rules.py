@@ -1,16 +1,22 @@
-"""Whose follow counts, and when a teacher is verified."""
-
-from sqlalchemy import ColumnElement, and_, or_
+"""Whose follow counts, when a teacher is verified, and what is looked for."""
 
 from vps_service.accounts.models import User
 from vps_service.followers.models import Teacher
 
 
-def follow_counts() -> ColumnElement[bool]:
+def follow_counts(follower: User) -> bool:
     """Only active accounts with a verified e-mail or phone count."""
-    return and_(User.state == "active", or_(User.email_verified_at.is_not(None), User.phone_verified_at.is_not(None)))
+    reached = follower.email_verified_at is not None or follower.phone_verified_at is not None
+    return follower.is_active and reached
 
 
 def becomes_verified(teacher: Teacher, required: int) -> bool:
     """Verified once the number is reached, and not taken away when it falls again; not after a demotion."""
     return not teacher.is_verified and not teacher.is_demoted and teacher.followers >= required
+
+
+def as_letters(words: str) -> str:
+    """A LIKE pattern for texts that contain these words: to a person %, _ and \\ are letters like any other."""
+    for special in ("\\", "%", "_"):
+        words = words.replace(special, f"\\{special}")
+    return f"%{words}%"

@@ -1,4 +1,5 @@
-from shared.schemas import Out
+from shared.schemas import Moment, Out
+from vps_service.profiles.schemas import PublicProfile
 
 
 class FollowOut(Out):
@@ -8,3 +9,20 @@ class FollowOut(Out):
     following: bool
     followers: int
     verified: bool
+
+
+class TeacherProfile(PublicProfile):
+    """A teacher as everybody sees them. `verified`: has reached the followers needed to upload."""
+
+    followers: int
+    verified: bool
+
+
+class TeacherPage(TeacherProfile):
+    """`following`: whether the caller does, null for somebody who is not signed in."""
+
+    following: bool | None
+
+
+class FollowedTeacher(TeacherProfile):
+    followed_at: Moment

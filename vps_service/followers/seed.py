@@ -39,7 +39,7 @@ async def seed(session: AsyncSession, teacher_id: UUID, count: int, required: in
         }
         for number, user_id in enumerate(ids)
     ]
-    follows = [{"teacher_id": teacher_id, "follower_id": user_id} for user_id in ids]
+    follows = [{"teacher_id": teacher_id, "follower_id": user_id, "counts": True} for user_id in ids]
     for start in range(0, count, 1000):
         await session.execute(insert(User), people[start : start + 1000])
         await session.execute(insert(Follow), follows[start : start + 1000])
