@@ -14,6 +14,7 @@ from sqlalchemy import text
 
 from tests.vps.people import (
     Person,
+    ask_to_teach,
     confirm,
     done,
     make_admin,
@@ -22,6 +23,8 @@ from tests.vps.people import (
     make_verified_student,
     refused,
     sign_in,
+    signed_in,
+    teacher_form,
 )
 from tests.vps.running import Vps
 from vps_service.accounts.queries import locked_user
@@ -176,3 +179,19 @@ async def test_a_follow_that_changes_no_count_waits_for_nobody(vps: Vps) -> None
         async with asyncio.timeout(4):  # less than anybody waits for a lock
             await follow(known, "omar")
             await follow(unknown, "omar")
+
+
+@pytest.mark.settings(followers_required=1)
+@pytest.mark.parametrize(("confirmed", "wanted", "mails"), [(True, True, 1), (False, True, 0), (True, False, 0)])
+async def test_who_becomes_verified_is_told_by_mail_once(vps: Vps, confirmed: bool, wanted: bool, mails: int) -> None:
+    form = teacher_form(email="omar@example.com")
+    teacher, student = signed_in(vps, done(await ask_to_teach(vps, form), 201)), await make_verified_student(vps)
+    done(await teacher.patch("/api/users/me", {"locale": "ar-EG", "notifications": {"email": wanted}}))
+    if confirmed:
+        await confirm(vps, teacher)
+    for _ in range(2):
+        await follow(student, "omar")
+        done(await student.delete("/api/teachers/omar/follow"))
+    told = await vps.rows("SELECT address, language FROM mails WHERE template = 'teacher_verified'")
+    assert told == [{"address": "omar@example.com", "language": "ar-EG"}] * mails
+    assert await kinds(vps) == ["teacher_verified"]

@@ -17,6 +17,8 @@ from vps_service.accounts.queries import teacher_by_username, unchanging_user
 from vps_service.followers import queries, rules
 from vps_service.followers.errors import CannotFollowOneself, TeacherNotFound
 from vps_service.followers.models import Follow, Teacher
+from vps_service.mail import actions as mail
+from vps_service.profiles.queries import profile_of
 
 
 async def follow(session: AsyncSession, follower: User, username: str, required: int) -> Teacher:
@@ -50,10 +52,19 @@ async def recount(session: AsyncSession, teacher_id: UUID, required: int) -> Tea
         raise TeacherNotFound
     teacher.followers = await queries.count_followers(session, teacher_id)
     if rules.becomes_verified(teacher, required):
-        teacher.verified_at = datetime.now(UTC)
-        changes.record(session, "teacher_verified", user_id=teacher_id)
+        await _verify(session, teacher)
     await session.flush()
     return teacher
+
+
+async def _verify(session: AsyncSession, teacher: Teacher) -> None:
+    """Nodes are told, and so are they, if they have an address that is surely theirs and want to be."""
+    teacher.verified_at, teacher.demoted_at = datetime.now(UTC), None
+    changes.record(session, "teacher_verified", user_id=teacher.user_id)
+    user = await session.get_one(User, teacher.user_id)
+    wants_mail = (await profile_of(session, user)).email_notifications
+    if user.email and user.email_verified_at and wants_mail:
+        await mail.queue(session, to=user.email, template="teacher_verified", language=user.locale or "en")
 
 
 async def recount_followed(session: AsyncSession, follower: User, required: int) -> None:
@@ -82,8 +93,7 @@ async def verify_teacher(session: AsyncSession, username: str) -> Teacher:
     """An admin's word, whatever the count; it takes a demotion back. Raises TeacherNotFound."""
     teacher = await _locked(session, username)
     if not teacher.is_verified:
-        teacher.verified_at, teacher.demoted_at = datetime.now(UTC), None
-        changes.record(session, "teacher_verified", user_id=teacher.user_id)
+        await _verify(session, teacher)
     await session.flush()
     return teacher
 

@@ -37,7 +37,7 @@ async def count_followers(session: AsyncSession, teacher_id: UUID) -> int:
     return (await session.execute(counted)).scalar_one()
 
 
-def _active_teachers() -> Select[User, Teacher, Profile | None]:
+def _active_teachers() -> Select[User, Teacher, Profile]:
     return (
         select(User, Teacher, Profile)
         .select_from(Teacher)
@@ -71,7 +71,7 @@ async def shown_teacher(session: AsyncSession, username: str, viewer: User | Non
         raise TeacherNotFound
     user, teacher, profile = found
     followed = await session.get(Follow, (user.id, viewer.id)) if viewer else None
-    return _shown(user, teacher, profile, followed and followed.created_at)
+    return _shown(user, teacher, profile, followed.created_at if followed else None)
 
 
 async def following(

@@ -52,4 +52,4 @@ def after_in_directory(cursor: str | None) -> Place | None:
 def after_among_followed(cursor: str | None) -> tuple[datetime, UUID] | None:
     """Raises Invalid."""
     place = after_place(cursor, LATEST_US)
-    return place and (EPOCH + place[0] * MICROSECOND, place[1])
+    return (EPOCH + place[0] * MICROSECOND, place[1]) if place else None

@@ -49,6 +49,19 @@ TEMPLATES: dict[str, dict[str, tuple[str, str]]] = {
             "إن لم تكن أنت فاختر كلمة مرور أخرى الآن: {link}",
         ),
     },
+    "teacher_verified": {
+        "en": (
+            "You are a verified teacher",
+            "Your TopTank account is that of a verified teacher now: you can upload videos to the lessons of your"
+            " courses.\n\n"
+            "It stays so, also should the number of your followers fall again.",
+        ),
+        "ar": (
+            "أصبحت معلّمًا موثّقًا",
+            "حسابك في TopTank موثّق الآن كمعلّم: يمكنك رفع مقاطع الفيديو إلى دروس دوراتك.\n\n"
+            "ويبقى كذلك حتى لو نقص عدد متابعيك لاحقًا.",
+        ),
+    },
 }
 
 PAGES = {
