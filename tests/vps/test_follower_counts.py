@@ -83,17 +83,16 @@ async def test_counts_are_exact_after_everything_at_once(vps: Vps, seed: int) ->
         person, path = chance.choice(people), "/api/teachers/omar/follow"
         path = path if person is huda else path.replace("omar", chance.choice(names))
         account = f"/api/admin/users/{person.id}"
-        await chance.choice(
-            [
-                lambda: at_last(lambda: person.put(path)),
-                lambda: at_last(lambda: person.put(path)),
-                lambda: at_last(lambda: person.delete(path)),
-                lambda: at_last(lambda: admin.post(f"{account}/ban")),
-                lambda: at_last(lambda: admin.post(f"{account}/activate")),
-                lambda: confirm(vps, person),
-                lambda: leave(vps, person),
-            ]
-        )()
+        acts: list[Callable[[], Awaitable[None]]] = [
+            lambda: at_last(lambda: person.put(path)),
+            lambda: at_last(lambda: person.put(path)),
+            lambda: at_last(lambda: person.delete(path)),
+            lambda: at_last(lambda: admin.post(f"{account}/ban")),
+            lambda: at_last(lambda: admin.post(f"{account}/activate")),
+            lambda: confirm(vps, person),
+            lambda: leave(vps, person),
+        ]
+        await chance.choice(acts)()
 
     for _ in range(6):
         await asyncio.gather(*(act() for _ in range(25)))

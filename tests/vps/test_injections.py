@@ -69,7 +69,7 @@ async def test_markup_comes_back_as_the_text_that_was_written(vps: Vps, script: 
     event = practice_stored(teacher)
     assert await told(vps.node, event) == "applied"
     done(await teacher.patch(f"/api/videos/{event.about.video_id}", {"title": script, "piece_name": script}))
-    shown = {
+    shown: dict[str, dict[str, Any]] = {
         "/api/users/omar": {"full_name": script, "bio": script, "instruments": [script]},
         "/api/teachers/omar": {"full_name": script, "bio": script, "instruments": [script]},
         "/api/auth/me": {"name": script},

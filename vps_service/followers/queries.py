@@ -3,7 +3,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Select, func, literal_column, select, tuple_
+from sqlalchemy import ColumnElement, Select, func, literal_column, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from vps_service.accounts.models import User
@@ -12,8 +12,9 @@ from vps_service.followers.errors import TeacherNotFound
 from vps_service.followers.models import Follow, Teacher
 from vps_service.profiles.models import Profile
 
-SEARCHED = literal_column("lower(users.name || ' ' || users.username)")
-"""As the migration wrote it into the index ix_users_teachers_by_name, where PostgreSQL has pg_trgm."""
+SEARCHED: ColumnElement[str] = literal_column("lower(users.name || ' ' || users.username)")
+"""As the migration wrote it into the index ix_users_teachers_by_name, where PostgreSQL has pg_trgm. Which letters beside
+A to Z are alike in lower case, the database's locale says."""
 
 
 @dataclass(frozen=True)
