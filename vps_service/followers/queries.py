@@ -13,8 +13,8 @@ from vps_service.followers.models import Follow, Teacher
 from vps_service.profiles.models import Profile
 
 SEARCHED: ColumnElement[str] = literal_column("lower(users.name || ' ' || users.username)")
-"""As the migration wrote it into the index ix_users_teachers_by_name, where PostgreSQL has pg_trgm. Which letters beside
-A to Z are alike in lower case, the database's locale says."""
+"""As the migration wrote it into the index ix_users_teachers_by_name, where PostgreSQL has pg_trgm. Which letters but
+A to Z are alike in capitals, the database's locale says."""
 
 
 @dataclass(frozen=True)
