@@ -15,6 +15,7 @@ COMMANDS = {
         "try videos of a Cloud node again that could not be processed",
     ),
     "simulator": (["vps_service.simulator"], "run the payment simulator"),
+    "catcher": (["vps_service.catcher"], "run the mail catcher, which sends no mail and shows all"),
     "migrate": (["vps_service.migrate"], "bring the database to this release's schema"),
     "make-secrets": (["shared.secrets"], "write the keys and secrets that are still missing into a folder"),
     "create-admin": (["vps_service.accounts.operator", "create-admin"], "make an admin"),

@@ -38,6 +38,9 @@ class StackSettings(Settings):
     cloud_port: int = Field(8001, ge=1, le=65535)
     simulator_host: str = "127.0.0.1"
     simulator_port: int = Field(8002, ge=1, le=65535)
+    catcher_host: str = "127.0.0.1"
+    catcher_port: int = Field(8003, ge=1, le=65535)
+    catcher_smtp_port: int = Field(8004, ge=1, le=65535)
     database_url: str | None = None
 
 
@@ -84,10 +87,13 @@ class Stack:
         self.simulator = Service(
             "simulator", "simulator", "payment simulator", settings.simulator_host, settings.simulator_port
         )
+        self.catcher = Service(
+            "catcher", "catcher", "mail catcher: nothing is sent", settings.catcher_host, settings.catcher_port
+        )
         self.vps = Service("vps", "vps", "users, courses, payments, keys", settings.vps_host, settings.vps_port)
         self.nodes = [self._node(number) for number in range(1, nodes + 1)]
         self.workers = [self._worker(number) for number in range(1, nodes + 1)]
-        self.services = [self.simulator, self.vps, *self.nodes]
+        self.services = [self.simulator, self.catcher, self.vps, *self.nodes]
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def _node(self, number: int) -> Service:
@@ -125,6 +131,12 @@ class Stack:
             "TOPTANK_SIMULATOR_URL": self.simulator.reach,
             "TOPTANK_SIMULATOR_PUBLIC_URL": self.simulator.url,
         }
+        if not os.environ.get("TOPTANK_SMTP_HOST"):
+            told |= {
+                "TOPTANK_SMTP_HOST": EVERYWHERE.get(self.settings.catcher_host, self.settings.catcher_host),
+                "TOPTANK_SMTP_PORT": str(self.settings.catcher_smtp_port),
+                "TOPTANK_SMTP_SECURITY": "none",
+            }
         for name in ("access_key", "vps_key", "vps_public_key", "node_key", "simulator_secret"):
             told[f"TOPTANK_{name.upper()}_FILE"] = str(self._secret(name))
         return {**os.environ, **{name: value for name, value in told.items() if not os.environ.get(name)}} | {
@@ -162,7 +174,8 @@ class Stack:
             stop(f"another toptank up is running in {self.folder}")
         except OSError as error:
             stop(f"{self.folder} cannot be used: {error.strerror}")
-        for service in self.services:
+        smtp = Service("mail", "catcher_smtp", "", self.settings.catcher_host, self.settings.catcher_smtp_port)
+        for service in (*self.services, smtp):
             self._check_free(service)
         try:
             make_secrets(self.folder / "secrets", nodes=len(self.nodes))
@@ -214,7 +227,7 @@ class Stack:
             )
 
     def _wait_until_ready(self, service: Service) -> None:
-        path = "/health/live" if service.name == "simulator" else "/health/ready"
+        path = "/health/live" if service in (self.simulator, self.catcher) else "/health/ready"
         deadline = time.monotonic() + READY_WITHIN_S
         while time.monotonic() < deadline and not self.fallen():
             try:
@@ -254,7 +267,7 @@ def main() -> None:
         try:
             stack.start()
             print(f"TopTank is running; its data is in {stack.folder}\n")
-            for service in (stack.vps, *stack.nodes, stack.simulator):
+            for service in (stack.vps, *stack.nodes, stack.simulator, stack.catcher):
                 print(f"  {service.url:24} {service.about}")
             for worker in stack.workers:
                 print(f"  {'':24} {worker.about}")

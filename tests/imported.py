@@ -9,6 +9,7 @@ import uvicorn.loops.uvloop
 import cloud_service.__main__
 import cloud_service.processing.__main__
 import vps_service.__main__
+import vps_service.catcher.__main__
 import vps_service.simulator.__main__
 from cloud_service.app import ROUTES as CLOUD_ROUTES
 from vps_service.app import ROUTES as VPS_ROUTES

@@ -116,7 +116,7 @@ def make_film(path: Path, bytes_wanted: int) -> Path:
 @contextmanager
 def running_rig(folder: Path, nodes: int = 1) -> Iterator[Rig]:
     folder.mkdir(parents=True)
-    ports = {name: str(free_port()) for name in ("VPS", "CLOUD", "SIMULATOR")}
+    ports = {name: str(free_port()) for name in ("VPS", "CLOUD", "SIMULATOR", "CATCHER", "CATCHER_SMTP")}
     os.environ |= {f"TOPTANK_{name}_PORT": port for name, port in ports.items()}
     os.environ |= {
         "TOPTANK_DATA_DIR": str(folder),

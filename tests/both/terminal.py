@@ -11,12 +11,13 @@ from tests.both.toptank import eventually
 from tests.processes import free_port
 
 TOPTANK = [sys.executable, "-m", "shared.cli"]
+PORTS = ("VPS", "CLOUD", "SIMULATOR", "CATCHER", "CATCHER_SMTP")
 RUNNING = "Ctrl-C stops it."
 
 
 def environment(folder: Path, **changes: str) -> dict[str, str]:
     """Of a terminal on this machine: free ports, a data folder of its own."""
-    ports = {f"TOPTANK_{name}_PORT": str(free_port()) for name in ("VPS", "CLOUD", "SIMULATOR")}
+    ports = {f"TOPTANK_{name}_PORT": str(free_port()) for name in PORTS}
     return {**os.environ, "TOPTANK_DATA_DIR": str(folder), "TOPTANK_BCRYPT_COST": "4", **ports, **changes}
 
 

@@ -72,7 +72,7 @@ def second_run(first_run: FirstRun) -> Iterator[Up]:
 
 
 def test_up_prints_where_everything_is(first_run: FirstRun) -> None:
-    for service in ("VPS", "CLOUD", "SIMULATOR"):
+    for service in ("VPS", "CLOUD", "SIMULATOR", "CATCHER"):
         assert f"http://localhost:{first_run.environment[f'TOPTANK_{service}_PORT']}" in first_run.said
     assert str(first_run.folder) in first_run.said
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from shared.stack import Stack, StackSettings
+from tests.both.terminal import PORTS
 from tests.processes import free_port
 
 ROOT = Path(__file__).parents[2]
@@ -43,7 +44,7 @@ def workplace(tmp_path: Path) -> Path:
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="the README's tour needs curl")
 def test_the_tour_prints_what_the_readme_says(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    ports = {name: str(free_port()) for name in ("VPS", "CLOUD", "SIMULATOR")}
+    ports = {name: str(free_port()) for name in PORTS}
     for name, port in ports.items():
         monkeypatch.setenv(f"TOPTANK_{name}_PORT", port)
     monkeypatch.setenv("TOPTANK_DATA_DIR", str(workplace / ".toptank"))
@@ -53,7 +54,8 @@ def test_the_tour_prints_what_the_readme_says(workplace: Path, monkeypatch: pyte
     with Stack(StackSettings()) as stack:
         stack.start()
         script = "\n".join(f"{command}\necho '{END}'" for command, _ in steps)
-        script = script.replace(":8000", f":{ports['VPS']}").replace(":8001", f":{ports['CLOUD']}")
+        for told, name in ((":8000", "VPS"), (":8001", "CLOUD"), (":8003", "CATCHER")):
+            script = script.replace(told, f":{ports[name]}")
         ran = subprocess.run(
             ["bash", "-c", script], cwd=workplace, capture_output=True, text=True, env=os.environ, check=False
         )

@@ -7,7 +7,7 @@ import httpx
 import psycopg
 import pytest
 
-from tests.both.terminal import Up, environment, one_line, processes_of, toptank
+from tests.both.terminal import PORTS, Up, environment, one_line, processes_of, toptank
 
 PASSWORD = "correct horse battery staple"
 
@@ -15,7 +15,7 @@ PASSWORD = "correct horse battery staple"
 def test_a_busy_port_is_one_line(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        for service in ("VPS", "CLOUD", "SIMULATOR"):
+        for service in PORTS:
             refused = toptank("up", environment=environment(tmp_path, **{f"TOPTANK_{service}_PORT": port}))
             assert refused.returncode == 1
             complaint = one_line(refused.stderr)
