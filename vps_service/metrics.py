@@ -7,12 +7,15 @@ from prometheus_client import CONTENT_TYPE_LATEST, Gauge, generate_latest
 
 from vps_service import changes
 from vps_service.db import Session
+from vps_service.mail import queries as mail
 from vps_service.nodes import queries
 from vps_service.nodes.models import Node
 
 router = APIRouter(tags=["service"])
 
 head = Gauge("toptank_feed_head", "Number of the newest change of a right")
+mails = Gauge("toptank_mails_waiting", "Mails that are still to be sent")
+mails_age = Gauge("toptank_mails_waiting_seconds", "Since the oldest of them was written")
 seen = Gauge("toptank_node_seen_seconds", "Since the node was last heard of", ["node"])
 lag = Gauge("toptank_node_feed_lag", "Changes that the node had not applied when it last reported", ["node"])
 REPORTED = {
@@ -40,6 +43,9 @@ def _show(node: Node, newest: int, now: datetime) -> None:
 async def show_metrics(session: Session) -> Response:
     newest = (await changes.position(session)).number
     head.set(newest)
+    waiting = await mail.waiting(session)
+    mails.set(waiting.mails)
+    mails_age.set(waiting.oldest_s)
     for node in await queries.nodes(session):
         _show(node, newest, datetime.now(UTC))
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

@@ -1,7 +1,10 @@
 """What the VPS can be told by its environment (TOPTANK_ + the name in capitals)."""
 
 import os
-from typing import Annotated
+from email.headerregistry import Address
+from email.utils import parseaddr
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 from sqlalchemy.engine import make_url
@@ -36,6 +39,14 @@ def _payment_provider() -> str:
     return os.environ.get("TOPTANK_PAYMENT_PROVIDER", "simulator")
 
 
+def _sender(address: str) -> str:
+    name, mailbox = parseaddr(address)
+    local, at, domain = mailbox.rpartition("@")
+    if not (at and local and domain and address.isprintable()):
+        raise ValueError("must be like no-reply@host or TopTank <no-reply@host>")
+    return str(Address(name, addr_spec=mailbox))
+
+
 class VpsSettings(DatabaseSettings):
     """`vps_url` is what clients see; pages of `cors_origins` may read what it answers, besides its own. Nodes are known
     by the database: `toptank add-node`.
@@ -43,6 +54,9 @@ class VpsSettings(DatabaseSettings):
     A user may keep `practice_quota_bytes` of practice videos and watch `playbacks_per_user` videos at once, on all
     nodes together. Changes are kept `changes_kept_days` for nodes that were away. `image_bytes` and `image_pixels`
     bound profile images.
+
+    Mail leaves by `smtp_host`, from `mail_from`; without a host it is not sent. Links in it lead to `links_url`, or to
+    the VPS itself, and are good for `email_link_s` and `reset_link_s`.
     """
 
     vps_host: str = "127.0.0.1"
@@ -59,6 +73,16 @@ class VpsSettings(DatabaseSettings):
     simulator_url: HttpUrl = "http://127.0.0.1:8002"
     simulator_secret: Secret | None = None
 
+    smtp_host: str | None = None
+    smtp_port: int | None = Field(None, ge=1, le=65535)
+    smtp_security: Literal["starttls", "tls", "none"] = "starttls"
+    smtp_username: str | None = None
+    smtp_password: SecretStr | None = None
+    mail_from: Annotated[str, AfterValidator(_sender)] | None = None
+    links_url: PublicUrl | None = None
+    email_link_s: int = Field(24 * 3600, ge=1)
+    reset_link_s: int = Field(3600, ge=1)
+
     followers_required: int = Field(15_000, ge=0)
     access_token_s: int = Field(15 * 60, ge=1, le=ACCESS_LIFE_AT_MOST_S)
     refresh_token_s: int = Field(30 * 24 * 3600, ge=1)
@@ -69,6 +93,28 @@ class VpsSettings(DatabaseSettings):
     playbacks_per_user: int = Field(2, ge=1)
     image_bytes: int = Field(8 * 2**20, ge=1)
     image_pixels: int = Field(24_000_000, ge=1)
+
+    @property
+    def pages_url(self) -> str:
+        return self.links_url or self.vps_url
+
+    @property
+    def sender(self) -> str:
+        """Of mails, as their From has it."""
+        host = urlsplit(self.vps_url).hostname or ""
+        return self.mail_from or f"TopTank <no-reply@{'localhost' if ':' in host else host}>"
+
+    @model_validator(mode="after")
+    def _mails_are_sent_in_private(self) -> "VpsSettings":
+        """Whoever reads a mail on its way has the link in it, and the account with that."""
+        is_private = self.smtp_security != "none" or self.smtp_host in (None, "localhost", "127.0.0.1", "::1")
+        if not is_private and (self.environment == "production" or self.smtp_password):
+            raise ValueError(
+                "TOPTANK_SMTP_SECURITY must be starttls or tls, but for a TOPTANK_SMTP_HOST on this machine"
+            )
+        if self.smtp_password and not self.smtp_username:
+            raise ValueError("TOPTANK_SMTP_PASSWORD needs TOPTANK_SMTP_USERNAME")
+        return self
 
     @model_validator(mode="after")
     def _fit_for_production(self) -> "VpsSettings":

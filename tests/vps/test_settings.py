@@ -155,6 +155,14 @@ def test_a_public_key_in_the_place_of_a_private_one_is_refused(
         ("DATABASE_URL", "mysql://root:hunter22@localhost/x", "TOPTANK_DATABASE_URL"),
         ("DATABASE_URL", "postgresql://root:hunter22@localhost:port/x", "TOPTANK_DATABASE_URL"),
         ("ENVIRONMENT", "production", "simulator refuses to run in production"),
+        ("SMTP_PORT", "0", "TOPTANK_SMTP_PORT"),
+        ("SMTP_SECURITY", "ssl", "TOPTANK_SMTP_SECURITY"),
+        ("SMTP_PASSWORD", "hunter22", "TOPTANK_SMTP_PASSWORD needs TOPTANK_SMTP_USERNAME"),
+        ("MAIL_FROM", "TopTank", "TOPTANK_MAIL_FROM: must be like no-reply@host"),
+        ("MAIL_FROM", "no-reply@", "TOPTANK_MAIL_FROM: must be like no-reply@host"),
+        ("MAIL_FROM", "a@b\nBcc: c@d", "TOPTANK_MAIL_FROM: must be like no-reply@host"),
+        ("LINKS_URL", "https://app.example/x", "TOPTANK_LINKS_URL: must be a URL like https://host, without"),
+        ("RESET_LINK_S", "0", "TOPTANK_RESET_LINK_S"),
     ],
 )
 def test_a_bad_setting_is_named(loading: Callable[..., str], name: str, value: str, said: str) -> None:
@@ -165,6 +173,14 @@ def test_a_bad_setting_is_named(loading: Callable[..., str], name: str, value: s
 
 def test_production_takes_no_cheap_hashes(loading: Callable[..., str]) -> None:
     assert "TOPTANK_BCRYPT_COST" in loading(ENVIRONMENT="production", PAYMENT_PROVIDER="", BCRYPT_COST="11")
+
+
+@pytest.mark.parametrize("told", [{"ENVIRONMENT": "production"}, {"SMTP_USERNAME": "x", "SMTP_PASSWORD": "hunter22"}])
+def test_links_and_passwords_cross_no_network_in_the_open(loading: Callable[..., str], told: dict[str, str]) -> None:
+    open_server = {"SMTP_HOST": "mail.example", "SMTP_SECURITY": "none", "PAYMENT_PROVIDER": "", "BCRYPT_COST": "12"}
+    line = loading(**open_server, **told)
+    assert "TOPTANK_SMTP_SECURITY must be starttls or tls" in line
+    assert "hunter22" not in line
 
 
 def test_production_does_not_start_where_a_test_would_have_it_die(environment: dict[str, str]) -> None:
