@@ -15,6 +15,7 @@ from shared.service_tokens import ServiceSigner
 from shared.serving import BodyLimit
 from shared.tokens import public_jwk
 from vps_service import health, jobs, metrics
+from vps_service.accounts import pages
 from vps_service.accounts import routes as accounts
 from vps_service.accounts.images import ImageStore
 from vps_service.accounts.passwords import Hasher
@@ -49,6 +50,7 @@ def _make_routes() -> list[BaseRoute]:
     for feature in (*FEATURES, internal, liveness, health, metrics):
         api.include_router(feature.router)
     api.include_router(accounts.public)
+    api.include_router(pages.router)
     return api.routes
 
 
@@ -94,6 +96,10 @@ def create_app(settings: VpsSettings) -> FastAPI:
             jobs.remove_stray_images(sessions, vps.images),
             jobs.recheck_payments(sessions, vps),
             jobs.recheck_paid_payments(sessions, vps),
+            jobs.send_mails(sessions, vps),
+            jobs.forget_useless_mails(sessions),
+            jobs.answer_forgotten_passwords(sessions, vps),
+            jobs.forget_old_proofs(sessions),
         ):
             yield
         if vps.provider:

@@ -9,9 +9,11 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 from vps_service import changes
+from vps_service.accounts import proofs
 from vps_service.accounts.images import ImageStore
 from vps_service.accounts.sessions import forget_expired
 from vps_service.db import Sessions
+from vps_service.mail import sending
 from vps_service.nodes.actions import forget_spent_tokens
 from vps_service.payments.actions import recheck_paid, recheck_pending
 from vps_service.playbacks.actions import forget_unseen
@@ -20,18 +22,24 @@ from vps_service.vps import Vps
 
 log = logging.getLogger(__name__)
 
+SOON_S = 1.0
+FAILED_S = 5.0
 MINUTE_S, HOUR_S, DAY_S = 60.0, 3600.0, 24 * 3600.0
 RECHECKED_AFTER_S = 120.0
 
 
 async def every(seconds: float, job: Callable[[], Awaitable[object]]) -> None:
     """Until cancelled, beginning at once; a failure is logged and the next time is another chance."""
+    has_failed = False
     while True:
         try:
             await job()
-        except Exception:
-            log.exception("job failed", extra={"job": getattr(job, "__name__", str(job))})
-        await asyncio.sleep(seconds)
+            has_failed = False
+        except Exception as error:
+            told = {"job": getattr(job, "__name__", str(job)), "reason": type(error).__name__}
+            log.error("job failed", exc_info=None if has_failed else error, extra=told)
+            has_failed = True
+        await asyncio.sleep(max(seconds, FAILED_S) if has_failed else seconds)
 
 
 async def tidy(sessions: Sessions) -> None:
@@ -114,3 +122,45 @@ async def recheck_paid_payments(sessions: Sessions, vps: Vps) -> None:
             log.warning("refunds and disputes that were missed", extra={"payments": moved})
 
     await every(DAY_S, recheck)
+
+
+async def send_mails(sessions: Sessions, vps: Vps) -> None:
+    """Until cancelled."""
+    if vps.settings.smtp_host is None:
+        log.warning("mails are queued and not sent: TOPTANK_SMTP_HOST is not set")
+        return
+
+    async def send() -> None:
+        if sent := await sending.send_due(sessions, vps.settings):
+            log.info("mails sent", extra={"mails": sent})
+
+    await every(SOON_S, send)
+
+
+async def forget_useless_mails(sessions: Sessions) -> None:
+    """Until cancelled."""
+
+    async def forget() -> None:
+        if gone := await sending.forget_useless(sessions):
+            log.warning("mails that could not be sent in time forgotten", extra={"mails": gone})
+
+    await every(HOUR_S, forget)
+
+
+async def answer_forgotten_passwords(sessions: Sessions, vps: Vps) -> None:
+    """Until cancelled."""
+
+    async def answer() -> None:
+        await proofs.answer_forgotten(sessions, vps.settings)
+
+    await every(SOON_S, answer)
+
+
+async def forget_old_proofs(sessions: Sessions) -> None:
+    """Until cancelled."""
+
+    async def forget() -> None:
+        async with sessions() as session, session.begin():
+            await proofs.forget_old(session)
+
+    await every(HOUR_S, forget)

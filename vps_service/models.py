@@ -1,6 +1,6 @@
 """Every table, so that migrations and the metadata see them all."""
 
-from vps_service.accounts.models import RefreshToken, SignIn, User
+from vps_service.accounts.models import ForgottenPassword, Proof, RefreshToken, SignIn, User
 from vps_service.audit.models import AuditEvent
 from vps_service.changes import ChangeCounter, ChangeRow
 from vps_service.community.models import VideoShare
@@ -22,6 +22,7 @@ __all__ = [
     "ChangeRow",
     "Course",
     "Follow",
+    "ForgottenPassword",
     "Key",
     "LedgerEntry",
     "Lesson",
@@ -31,6 +32,7 @@ __all__ = [
     "Payment",
     "Playback",
     "Profile",
+    "Proof",
     "RateLimit",
     "ReceivedEvent",
     "RefreshToken",

@@ -1,8 +1,10 @@
 from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 
+from tests.mail_server import MailServer
 from tests.settings import vps_settings
 from tests.simulator import Simulator
 from tests.vps.running import Vps, running
@@ -18,6 +20,12 @@ def simulator(tmp_path_factory: pytest.TempPathFactory, secrets_folder: Path) ->
 
 
 @pytest.fixture
+def mail_server() -> MailServer:
+    """Where the VPS of this test hands over its mail, for as long as that runs; without it, mails stay in the queue."""
+    return MailServer()
+
+
+@pytest.fixture
 async def vps(
     request: pytest.FixtureRequest, database_url: str, secrets_folder: Path, tmp_path: Path
 ) -> AsyncIterator[Vps]:
@@ -25,5 +33,11 @@ async def vps(
     changes = {name: value for mark in request.node.iter_markers("settings") for name, value in mark.kwargs.items()}
     if "simulator" in request.fixturenames:
         changes.setdefault("simulator_url", request.getfixturevalue("simulator").url)
-    async with running(vps_settings(database_url, secrets_folder, tmp_path, **changes), secrets_folder) as vps:
-        yield vps
+    async with AsyncExitStack() as stack:
+        if "mail_server" in request.fixturenames:
+            server: MailServer = request.getfixturevalue("mail_server")
+            await server.start()
+            stack.push_async_callback(server.stop)
+            changes = server.settings | changes
+        settings = vps_settings(database_url, secrets_folder, tmp_path, **changes)
+        yield await stack.enter_async_context(running(settings, secrets_folder))

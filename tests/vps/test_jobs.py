@@ -1,8 +1,6 @@
 """What the VPS does by itself, and the figures that it shows."""
 
-import asyncio
 import time
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,20 +13,10 @@ from tests.vps.feed import announce
 from tests.vps.nodes import another_node
 from tests.vps.people import announced, done, make_student, make_teacher, order, pay, published_course, refused, verify
 from tests.vps.running import NODE, Vps, running
+from tests.vps.waiting import comes_true
 from vps_service.nodes.actions import forget_spent_tokens
 
 pytestmark = pytest.mark.anyio
-
-SOON_S = 30
-
-
-async def comes_true(fact: Callable[[], Awaitable[bool]]) -> None:
-    for _ in range(SOON_S * 20):
-        if await fact():
-            return
-        await asyncio.sleep(0.05)
-    pytest.fail("it did not come true")
-
 
 # --- tidying ------------------------------------------------------------------------------------------------
 

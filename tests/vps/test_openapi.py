@@ -19,6 +19,10 @@ WHO_MAY = {
     "POST /api/auth/login": ANYONE,
     "POST /api/auth/refresh": ANYONE,
     "POST /api/auth/logout": ANYONE,
+    "POST /api/auth/verify-email": ANYONE,
+    "POST /api/auth/verify-email/resend": SIGNED_IN,
+    "POST /api/auth/forgot-password": ANYONE,
+    "POST /api/auth/reset-password": ANYONE,
     "GET /api/auth/me": SIGNED_IN,
     "GET /api/auth/sessions": SIGNED_IN,
     "DELETE /api/auth/sessions/{session_id}": SIGNED_IN,
@@ -192,6 +196,7 @@ async def test_no_answer_has_a_field_for_a_secret(vps: Vps) -> None:
     assert fields == asked | {
         *(("AuthOut", name) for name in ("access_token", "refresh_token", "token_type")),
         ("Refresh", "refresh_token"),
+        *(("VerifyEmail", "token"), ("ResetPassword", "token"), ("ResetPassword", "password")),
     }
 
 

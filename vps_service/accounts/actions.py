@@ -16,10 +16,12 @@ from vps_service.accounts.errors import AlreadyTaken
 from vps_service.accounts.images import ImageStore
 from vps_service.accounts.models import User
 from vps_service.accounts.passwords import Hasher
+from vps_service.accounts.proofs import mail_link
 from vps_service.accounts.sessions import Device, SignedIn, begin_session
 from vps_service.db import Sessions
 from vps_service.followers.actions import recount_followed
 from vps_service.followers.models import Teacher
+from vps_service.settings import VpsSettings
 
 
 async def new_user(
@@ -58,28 +60,26 @@ async def store_user(session: AsyncSession, user: User) -> None:
     await session.refresh(user)
 
 
-async def sign_up(sessions: Sessions, user: User, refresh_life_s: int, device: Device) -> SignedIn:
-    """Store the user and sign them in, both or neither. Raises AlreadyTaken."""
+async def sign_up(sessions: Sessions, user: User, settings: VpsSettings, device: Device) -> SignedIn:
+    """Store the user, sign them in, and have them mailed how to confirm their address, all or nothing.
+
+    Raises AlreadyTaken.
+    """
     async with sessions() as session, session.begin():
         await store_user(session, user)
-        return await begin_session(session, user, refresh_life_s, device)
+        if user.email:
+            await mail_link(session, settings, user, "verify_email", user.email)
+        return await begin_session(session, user, settings.refresh_token_s, device)
 
 
 async def sign_up_teacher(
-    sessions: Sessions,
-    images: ImageStore,
-    user: User,
-    raw_image: bytes,
-    *,
-    max_pixels: int,
-    refresh_life_s: int,
-    device: Device,
+    sessions: Sessions, images: ImageStore, user: User, raw_image: bytes, settings: VpsSettings, device: Device
 ) -> SignedIn:
     """As `sign_up`, with the image on disk before the user is, and gone again if the user comes to nothing."""
     user.image_id = uuid7()
     try:
-        await images.add(user.image_id, raw_image, max_pixels)
-        return await sign_up(sessions, user, refresh_life_s, device)
+        await images.add(user.image_id, raw_image, settings.image_pixels)
+        return await sign_up(sessions, user, settings, device)
     except BaseException:
         images.remove(user.image_id)
         raise

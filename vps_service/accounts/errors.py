@@ -1,4 +1,4 @@
-from shared.problems import Conflict, Forbidden, Invalid, NotAuthenticated, NotFound
+from shared.problems import BadRequest, Conflict, Forbidden, Invalid, NotAuthenticated, NotFound
 
 
 class AlreadyTaken(Conflict):
@@ -46,3 +46,15 @@ class NotAnImage(Invalid):
 
     def __init__(self, detail: str) -> None:
         super().__init__(detail, field="body.image")
+
+
+class LinkNotValid(BadRequest):
+    code, title = "link_not_valid", "The link is wrong, was used, is too old, or there is a newer one"
+
+
+class NoEmail(Conflict):
+    code, title = "no_email", "This account has no e-mail address"
+
+
+class AlreadyVerified(Conflict):
+    code, title = "already_verified", "The address is confirmed already"

@@ -73,3 +73,34 @@ class RefreshToken(Row):
     expires_at: Mapped[datetime] = mapped_column(index=True)
     used_at: Mapped[datetime | None]
     salt: Mapped[bytes | None]
+
+
+class Proof(Row):
+    """A mailed link: whoever comes with its token reads what is sent to `address`. Only the token's hash is kept.
+
+    It ended when it was used, or when a newer one of its kind was sent.
+    """
+
+    __tablename__ = "proofs"
+    __table_args__ = (
+        CheckConstraint("kind IN ('verify_email', 'reset_password', 'change_email')", name="kind"),
+        Index("uq_proofs_newest", "user_id", "kind", unique=True, postgresql_where="ended_at IS NULL"),
+        Index("ix_proofs_address", "address", "created_at"),
+    )
+
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    kind: Mapped[str]
+    address: Mapped[str]
+    token_hash: Mapped[bytes] = mapped_column(unique=True)
+    expires_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+
+
+class ForgottenPassword(Row):
+    """Somebody wants a link for a new password. Whether `login` is anybody's is found out later, so that asking takes
+    as long for a login that nobody has.
+    """
+
+    __tablename__ = "forgotten_passwords"
+
+    login: Mapped[str]

@@ -9,19 +9,23 @@ from shared.problems import Invalid, NotAuthenticated, TooLarge, responses
 from shared.schemas import Page
 from shared.tokens import public_jwk, sign_access
 from vps_service import paging
-from vps_service.accounts import actions, errors, queries
+from vps_service.accounts import actions, errors, proofs, queries
 from vps_service.accounts import sessions as signing
 from vps_service.accounts.current import CurrentDevice, CurrentSession, CurrentUser
 from vps_service.accounts.images import MEDIA_TYPE
 from vps_service.accounts.schemas import (
     AuthOut,
+    ForgotPassword,
     Login,
+    OnItsWay,
     Refresh,
     RegisterStudent,
     RegisterTeacher,
+    ResetPassword,
     SessionOut,
     TeacherOut,
     UserOut,
+    VerifyEmail,
 )
 from vps_service.accounts.sessions import SignedIn
 from vps_service.accounts.views import own_view, session_view
@@ -62,7 +66,7 @@ async def signed_in(vps: Vps, sessions: Sessions, signed: SignedIn) -> AuthOut:
 )
 async def register(body: RegisterStudent, sessions: Transactions, vps: CurrentVps, device: CurrentDevice) -> AuthOut:
     user = await actions.new_user(vps.hasher, role="student", **body.model_dump())
-    signed = await actions.sign_up(sessions, user, vps.settings.refresh_token_s, device)
+    signed = await actions.sign_up(sessions, user, vps.settings, device)
     return await signed_in(vps, sessions, signed)
 
 
@@ -85,9 +89,8 @@ async def register_teacher(
         vps.images,
         user,
         await form.image.read(),
-        max_pixels=vps.settings.image_pixels,
-        refresh_life_s=vps.settings.refresh_token_s,
-        device=device,
+        vps.settings,
+        device,
     )
     return await signed_in(vps, sessions, signed)
 
@@ -150,6 +153,48 @@ async def sign_out_everywhere(user: CurrentUser, session: Session) -> None:
 @router.get("/auth/me", summary="Who am I", responses=responses(NotAuthenticated))
 async def me(user: CurrentUser, session: Session, vps: CurrentVps) -> TeacherOut | UserOut:
     return await own_view(session, user, vps.settings)
+
+
+@router.post(
+    "/auth/verify-email",
+    status_code=204,
+    summary="Confirm an e-mail address by the link that was sent there",
+    responses=responses(errors.LinkNotValid),
+)
+async def verify_email(body: VerifyEmail, sessions: Transactions, vps: CurrentVps) -> None:
+    """From now on the account's follows count. Nobody has to be signed in: the link may be opened elsewhere."""
+    await proofs.verify_email(sessions, body.token, vps.settings.followers_required)
+
+
+@router.post(
+    "/auth/verify-email/resend",
+    status_code=202,
+    summary="Have another link sent",
+    responses=responses(NotAuthenticated, errors.NoEmail, errors.AlreadyVerified),
+)
+async def resend_verification(user: CurrentUser, session: Session, vps: CurrentVps) -> OnItsWay:
+    """The links before it are void."""
+    await proofs.mail_verification_again(session, vps.settings, user)
+    return OnItsWay()
+
+
+@router.post("/auth/forgot-password", status_code=202, summary="Ask for a link to choose a new password")
+async def forgot_password(body: ForgotPassword, session: Session) -> OnItsWay:
+    """Always 202, whether or not anybody has this login."""
+    await proofs.note_forgotten(session, body.login)
+    return OnItsWay()
+
+
+@router.post(
+    "/auth/reset-password",
+    status_code=204,
+    summary="Choose a new password by the link that was sent",
+    responses=responses(errors.LinkNotValid, Invalid),
+)
+async def reset_password(body: ResetPassword, sessions: Transactions, vps: CurrentVps) -> None:
+    """Everybody who was signed in to the account is signed out. A password that is refused does not spend the link."""
+    required = vps.settings.followers_required
+    await proofs.reset_password(sessions, vps.hasher, body.token, body.password, required)
 
 
 @router.get(

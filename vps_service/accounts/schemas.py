@@ -77,6 +77,28 @@ class Refresh(Body):
     refresh_token: Annotated[str, Field(max_length=200)]
 
 
+Token = Annotated[str, Field(max_length=200, description="What stands behind `#token=` in the link.")]
+
+
+class VerifyEmail(Body):
+    token: Token
+
+
+class ForgotPassword(Body):
+    login: Annotated[str, Field(max_length=254, description="Username, e-mail or phone.")]
+
+
+class ResetPassword(Body):
+    token: Token
+    password: Password
+
+
+class OnItsWay(Out):
+    """A mail, if there is anybody to send it to; at most so many an hour go to one address."""
+
+    status: Literal["accepted"] = "accepted"
+
+
 class SessionOut(Out):
     """Where somebody is signed in: on which device, as it names itself, and from where, the last time it was used."""
 
