@@ -44,7 +44,7 @@ def _make_known(database: str, teacher: str) -> None:
         cursor.execute("SELECT id FROM users WHERE username = %s", (teacher,))
         (teacher_id,) = cursor.fetchone() or ()
         cursor.executemany("UPDATE users SET email_verified_at = now() WHERE id = %s", people)
-        follows = "INSERT INTO follows (teacher_id, follower_id) VALUES (%s, %s)"
+        follows = "INSERT INTO follows (teacher_id, follower_id, counts) VALUES (%s, %s, true)"
         cursor.executemany(follows, [(teacher_id, follower) for (follower,) in people])
         cursor.execute("UPDATE teachers SET followers = %s WHERE user_id = %s", (ALREADY, teacher_id))
     with psycopg.connect(database, autocommit=True) as connection:
