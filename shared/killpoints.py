@@ -49,6 +49,10 @@ POINTS = (
     "refund.after_provider",
     "refund.after_commit",
     "webhook.before_answer",
+    "leaving.closed",
+    "leaving.video_deleted",
+    "leaving.image_gone",
+    "leaving.forgotten",
 )
 """Every place there is; the fault tests run each."""
 

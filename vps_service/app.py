@@ -27,6 +27,7 @@ from vps_service.db import make_engine, make_sessions
 from vps_service.followers import routes as followers
 from vps_service.internal import routes as internal
 from vps_service.keys import routes as keys
+from vps_service.leaving import routes as leaving
 from vps_service.listener import Listener
 from vps_service.nodes import routes as nodes
 from vps_service.nodes.calling import SignedAnswers
@@ -42,7 +43,7 @@ SENT_BY_PAGES = ("Authorization", "Content-Type", "Idempotency-Key", "X-Request-
 READ_BY_PAGES = ("Location", "Retry-After", "X-Request-ID")
 
 
-FEATURES = (accounts, profiles, followers, courses, community, payments, keys, nodes, admin)
+FEATURES = (accounts, profiles, followers, courses, community, payments, keys, leaving, nodes, admin)
 
 
 def _make_routes() -> list[BaseRoute]:
@@ -94,6 +95,7 @@ def create_app(settings: VpsSettings) -> FastAPI:
             jobs.forget_expired_sessions(sessions),
             jobs.forget_unseen_playbacks(sessions),
             jobs.remove_stray_images(sessions, vps.images),
+            jobs.delete_accounts(sessions, vps),
             jobs.recheck_payments(sessions, vps),
             jobs.recheck_paid_payments(sessions, vps),
             jobs.send_mails(sessions, vps),

@@ -1,4 +1,5 @@
-"""What the VPS does by itself: forget what is too old to matter, and ask about payments that nobody told of.
+"""What the VPS does by itself: forget what is too old to matter, delete who wanted to go, and ask about payments that
+nobody told of.
 
 Every VPS process does it; doing it twice changes nothing.
 """
@@ -13,6 +14,7 @@ from vps_service.accounts import proofs
 from vps_service.accounts.images import ImageStore
 from vps_service.accounts.sessions import forget_expired
 from vps_service.db import Sessions
+from vps_service.leaving.actions import finish_leavings
 from vps_service.mail import sending
 from vps_service.nodes.actions import forget_spent_tokens
 from vps_service.payments.actions import recheck_paid, recheck_pending
@@ -26,6 +28,7 @@ SOON_S = 1.0
 FAILED_S = 5.0
 MINUTE_S, HOUR_S, DAY_S = 60.0, 3600.0, 24 * 3600.0
 RECHECKED_AFTER_S = 120.0
+LEAVINGS_EVERY_S = 5.0
 
 
 async def every(seconds: float, job: Callable[[], Awaitable[object]]) -> None:
@@ -94,6 +97,15 @@ async def remove_stray_images(sessions: Sessions, images: ImageStore) -> None:
             log.info("pictures that were nobody's removed", extra={"pictures": gone})
 
     await every(HOUR_S, remove)
+
+
+async def delete_accounts(sessions: Sessions, vps: Vps) -> None:
+    """Until cancelled: of those who asked for it and did not come back."""
+
+    async def delete() -> None:
+        await finish_leavings(sessions, vps.images, vps.settings.followers_required)
+
+    await every(LEAVINGS_EVERY_S, delete)
 
 
 async def recheck_payments(sessions: Sessions, vps: Vps) -> None:

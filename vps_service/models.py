@@ -8,6 +8,7 @@ from vps_service.courses.models import Course, Lesson, Section, Video
 from vps_service.db import Base
 from vps_service.followers.models import Follow, Teacher
 from vps_service.keys.models import Key
+from vps_service.leaving.models import Leaving
 from vps_service.limits.models import RateLimit
 from vps_service.mail.models import Mail
 from vps_service.nodes.models import Node, NodeKey, ReceivedEvent, SpentToken
@@ -24,6 +25,7 @@ __all__ = [
     "Follow",
     "ForgottenPassword",
     "Key",
+    "Leaving",
     "LedgerEntry",
     "Lesson",
     "Mail",

@@ -52,8 +52,8 @@ class VpsSettings(DatabaseSettings):
     by the database: `toptank add-node`.
 
     A user may keep `practice_quota_bytes` of practice videos and watch `playbacks_per_user` videos at once, on all
-    nodes together. Changes are kept `changes_kept_days` for nodes that were away. `image_bytes` and `image_pixels`
-    bound profile images.
+    nodes together. Changes are kept `changes_kept_days` for nodes that were away. Who asks to be deleted may take that
+    back for `leaving_grace_days`. `image_bytes` and `image_pixels` bound profile images.
 
     Mail leaves by `smtp_host`, from `mail_from`; without a host it is not sent. Links in it lead to `links_url`, or to
     the VPS itself, and are good for `email_link_s` and `reset_link_s`.
@@ -89,6 +89,7 @@ class VpsSettings(DatabaseSettings):
     bcrypt_cost: int = Field(12, ge=4, le=16)
     currency: str = Field("EGP", pattern="^[A-Z]{3}$")
     platform_fee_percent: int = Field(0, ge=0, le=100)
+    leaving_grace_days: float = Field(14, ge=0, le=3650)
     practice_quota_bytes: int = Field(2 * 2**30, ge=0)
     playbacks_per_user: int = Field(2, ge=1)
     image_bytes: int = Field(8 * 2**20, ge=1)

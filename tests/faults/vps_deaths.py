@@ -6,9 +6,9 @@ and looks.
 
 from collections.abc import Callable, Iterator
 
-from tests.both.people import done, make_student, refused
+from tests.both.people import PASSWORD, done, draft_course, make_student, make_teacher, refused
 from tests.both.toptank import eventually
-from tests.faults.acts import PRICE, Cast, Order, attempt, order, pay, verify
+from tests.faults.acts import PRICE, Cast, Order, attempt, order, pay, verify, written_down
 from tests.faults.webhooks import send_webhook
 from tests.faults.world import World
 
@@ -116,6 +116,31 @@ def refunds_and_does_not_say_so(world: World, cast: Cast) -> Iterator[None]:
     cast.refund(purchase)
 
 
+def dies_over_somebody_who_leaves(world: World, cast: Cast) -> Iterator[None]:
+    """It goes on when it is back: not a row, not a file is left, and who holds a key keeps it."""
+    teacher, student = make_teacher(world), make_student(world)
+    course = draft_course(world, teacher)
+    course.publish()
+    video_id = written_down(world, done(teacher.upload(course.lesson_id, cast.film), 201), cast.film)
+    eventually(lambda: course.video_ids() == [video_id])
+    done(student.vps.post(f"/courses/{course.id}/enroll"), 201)
+    images = [image for (image,) in world.sql("SELECT image_id FROM users WHERE id = %s", teacher.id)]
+    done(teacher.vps.send("DELETE", "/users/me", json={"password": PASSWORD}), 202)
+    assert student.watch(video_id).status_code == 200
+    world.ledger.deleted.add(video_id)
+    yield
+    world.sql("UPDATE leavings SET due_at = now()")
+    yield
+    eventually(lambda: world.sql("SELECT 1 FROM leavings") == [], within_s=30)
+    left = world.sql("SELECT state, name, phone, image_id FROM users WHERE id = %s", teacher.id)
+    assert left == [("deleted", "", None, None)]
+    assert [path for image in images for path in (world.folder / "images").glob(f"{image}*")] == []
+    eventually(lambda: student.watch(video_id).status_code == 404)
+    eventually(lambda: (teacher.id, video_id) not in world.originals)
+    (key,) = done(student.vps.get("/keys"))["items"]
+    assert key["status"] == "active"
+
+
 SCENARIOS: dict[str, Scenario] = {
     "event.before_commit": does_not_answer_an_announcement,
     "deletion.before_commit": does_not_agree_to_a_deletion,
@@ -125,5 +150,9 @@ SCENARIOS: dict[str, Scenario] = {
     "refund.after_provider": dies_over_a_refund,
     "refund.after_commit": refunds_and_does_not_say_so,
     "webhook.before_answer": dies_over_a_webhook,
+    "leaving.closed": dies_over_somebody_who_leaves,
+    "leaving.video_deleted": dies_over_somebody_who_leaves,
+    "leaving.image_gone": dies_over_somebody_who_leaves,
+    "leaving.forgotten": dies_over_somebody_who_leaves,
 }
 """What brings the VPS to each point."""

@@ -75,6 +75,8 @@ WHO_MAY = {
     "GET /api/videos/{video_id}/shares": SIGNED_IN,
     "PUT /api/videos/{video_id}/shares/{username}": SIGNED_IN,
     "DELETE /api/videos/{video_id}/shares/{username}": SIGNED_IN,
+    "GET /api/users/me/export": SIGNED_IN,
+    "DELETE /api/users/me": SIGNED_IN,
     "GET /api/admin/nodes": ADMIN,
     "GET /internal/access-keys": NODE,
     "POST /internal/access": NODE,
@@ -153,6 +155,8 @@ async def test_every_route_has_a_summary_and_a_typed_answer(operations: dict[str
             assert "content" not in success, route
         elif "images" in route:
             assert set(success["content"]) == {"image/webp"}, route
+        elif "export" in route:
+            assert set(success["content"]) == {"application/zip"}, route
         else:
             schema = success["content"]["application/json"]["schema"]
             assert {"$ref", "anyOf"} & (schema["items"] if schema.get("type") == "array" else schema).keys(), route
@@ -193,6 +197,7 @@ async def test_no_answer_has_a_field_for_a_secret(vps: Vps) -> None:
         if any(word in field for word in ("hash", "password", "secret", "token"))
     }
     asked = {("Login", "password"), ("RegisterStudent", "password"), ("RegisterTeacher", "password")}
+    asked |= {("Leave", "password")}
     assert fields == asked | {
         *(("AuthOut", name) for name in ("access_token", "refresh_token", "token_type")),
         ("Refresh", "refresh_token"),

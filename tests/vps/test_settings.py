@@ -149,6 +149,8 @@ def test_a_public_key_in_the_place_of_a_private_one_is_refused(
         ("VPS_URL", "https://courses.example/shop", "TOPTANK_VPS_URL: must be a URL like https://host, without"),
         ("CHANGES_KEPT_DAYS", "0", "TOPTANK_CHANGES_KEPT_DAYS"),
         ("CHANGES_KEPT_DAYS", "for ever", "TOPTANK_CHANGES_KEPT_DAYS"),
+        ("LEAVING_GRACE_DAYS", "-1", "TOPTANK_LEAVING_GRACE_DAYS"),
+        ("LEAVING_GRACE_DAYS", "inf", "TOPTANK_LEAVING_GRACE_DAYS"),
         ("SIMULATOR_URL", "ftp://hunter22@127.0.0.1", "TOPTANK_SIMULATOR_URL"),
         ("DATABASE_URL", "", "TOPTANK_DATABASE_URL"),
         ("DATABASE_URL", "not a url", "TOPTANK_DATABASE_URL"),

@@ -9,6 +9,12 @@ class BadCredentials(NotAuthenticated):
     code, title = "bad_credentials", "The login or the password is wrong"
 
 
+class WrongPassword(Forbidden):
+    """Of somebody who is signed in, so that no client takes it for an end of that."""
+
+    code, title = "wrong_password", "The password is wrong"
+
+
 class BadRefreshToken(NotAuthenticated):
     code, title = "bad_refresh_token", "Sign in again"
 

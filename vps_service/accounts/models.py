@@ -9,13 +9,17 @@ from vps_service.db import Row
 
 
 class User(Row):
-    """`generation` counts how often all the user's sessions were ended; access tokens of an earlier one are void."""
+    """`generation` counts how often all the user's sessions were ended; access tokens of an earlier one are void.
+
+    Who is `leaving` has asked to be deleted, and is not there for anybody else; signing in takes it back. What stays of
+    whom was `deleted` is a row that keys, payments and courses hang on, blank otherwise.
+    """
 
     __tablename__ = "users"
     __table_args__ = (
         CheckConstraint("role IN ('student', 'teacher', 'admin')", name="role"),
-        CheckConstraint("state IN ('active', 'banned')", name="state"),
-        CheckConstraint("email IS NOT NULL OR phone IS NOT NULL", name="reachable"),
+        CheckConstraint("state IN ('active', 'banned', 'leaving', 'deleted')", name="state"),
+        CheckConstraint("email IS NOT NULL OR phone IS NOT NULL OR state = 'deleted'", name="reachable"),
         CheckConstraint("username = lower(username) AND email = lower(email)", name="lower_case"),
         Index("uq_users_username", "username", unique=True),
         Index("uq_users_email", "email", unique=True),
@@ -38,6 +42,19 @@ class User(Row):
     @property
     def is_active(self) -> bool:
         return self.state == "active"
+
+    @property
+    def may_sign_in(self) -> bool:
+        """Who does so takes back what they were leaving for."""
+        return self.is_active or self.is_leaving
+
+    @property
+    def is_leaving(self) -> bool:
+        return self.state == "leaving"
+
+    @property
+    def is_deleted(self) -> bool:
+        return self.state == "deleted"
 
     def has_role(self, *roles: Role) -> bool:
         return self.role in roles

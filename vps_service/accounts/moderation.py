@@ -11,13 +11,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from vps_service import changes
 from vps_service.accounts import queries
-from vps_service.accounts.errors import AdminRole, CannotBanOneself, TeacherHasCourses
+from vps_service.accounts.errors import AdminRole, CannotBanOneself, TeacherHasCourses, UserNotFound
 from vps_service.accounts.models import User
 from vps_service.accounts.sessions import end_sessions
 from vps_service.courses.queries import courses_of, has_practice_videos
 from vps_service.db import Sessions
 from vps_service.followers.actions import recount_followed
 from vps_service.followers.models import Teacher
+from vps_service.leaving.queries import is_leaving
 
 
 async def ban_user(sessions: Sessions, admin: User, user_id: UUID, required: int) -> User:
@@ -28,8 +29,8 @@ async def ban_user(sessions: Sessions, admin: User, user_id: UUID, required: int
     if user_id == admin.id:
         raise CannotBanOneself
     async with sessions() as session, session.begin():
-        user = await queries.locked_user(session, user_id)
-        if user.is_active:
+        user = await _living_user(session, user_id)
+        if user.state != "banned":
             user.state = "banned"
             await end_sessions(session, user)
             changes.record(session, "user_banned", user_id=user.id)
@@ -40,11 +41,14 @@ async def ban_user(sessions: Sessions, admin: User, user_id: UUID, required: int
 
 
 async def activate_user(sessions: Sessions, user_id: UUID, required: int) -> User:
-    """They may sign in again, and their follows count again. Raises UserNotFound."""
+    """They may sign in again, and their follows count again. Raises UserNotFound.
+
+    If they were leaving when they were banned, they still are, until they sign in.
+    """
     async with sessions() as session, session.begin():
-        user = await queries.locked_user(session, user_id)
-        if not user.is_active:
-            user.state = "active"
+        user = await _living_user(session, user_id)
+        if user.state == "banned":
+            user.state = "leaving" if await is_leaving(session, user.id) else "active"
             changes.record(session, "user_activated", user_id=user.id)
             await recount_followed(session, user, required)
     return user
@@ -52,7 +56,7 @@ async def activate_user(sessions: Sessions, user_id: UUID, required: int) -> Use
 
 async def change_role(session: AsyncSession, user_id: UUID, role: Literal["student", "teacher"]) -> User:
     """Their sessions end, as tokens name the role. Raises UserNotFound, AdminRole, TeacherHasCourses."""
-    user = await queries.locked_user(session, user_id)
+    user = await _living_user(session, user_id)
     if user.has_role("admin"):
         raise AdminRole
     if user.role == role:
@@ -64,4 +68,12 @@ async def change_role(session: AsyncSession, user_id: UUID, role: Literal["stude
     user.role = role
     await end_sessions(session, user)
     changes.record(session, "user_role_changed", user_id=user.id)
+    return user
+
+
+async def _living_user(session: AsyncSession, user_id: UUID) -> User:
+    """Locked. Raises UserNotFound, also for one who was deleted."""
+    user = await queries.locked_user(session, user_id)
+    if user.is_deleted:
+        raise UserNotFound
     return user

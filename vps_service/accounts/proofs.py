@@ -70,7 +70,7 @@ async def spend_link(session: AsyncSession, token: str, kind: Kind) -> tuple[Use
         .returning(Proof.address)
     )
     address = (await session.scalars(spent)).one_or_none()
-    if address is None or not user.is_active:
+    if address is None or not user.may_sign_in:
         raise LinkNotValid
     return user, address
 
@@ -108,7 +108,7 @@ async def answer_forgotten(sessions: Sessions, settings: VpsSettings) -> int:
             if login is None:
                 return answered
             user = await queries.user_by_login(session, login)
-            if user and user.is_active and user.email and _may_be_mailed(user):
+            if user and user.may_sign_in and user.email and _may_be_mailed(user):
                 await mail_link(session, settings, user, "reset_password", user.email)
         answered += 1
 

@@ -97,9 +97,9 @@ async def register_teacher(
 
 @router.post("/auth/login", summary="Sign in", responses=responses(errors.BadCredentials))
 async def login(body: Login, sessions: Transactions, vps: CurrentVps, device: CurrentDevice) -> AuthOut:
-    """`login` is the username, the e-mail or the phone."""
-    life_s = vps.settings.refresh_token_s
-    signed = await signing.sign_in(sessions, vps.hasher, body.login, body.password, life_s, device)
+    """`login` is the username, the e-mail or the phone. Who asked to be deleted takes that back by signing in."""
+    life_s, required = vps.settings.refresh_token_s, vps.settings.followers_required
+    signed = await signing.sign_in(sessions, vps.hasher, body.login, body.password, life_s, device, required)
     return await signed_in(vps, sessions, signed)
 
 

@@ -22,6 +22,7 @@ from vps_service.accounts.errors import BadCredentials, BadRefreshToken, Session
 from vps_service.accounts.models import RefreshToken, SignIn, User
 from vps_service.accounts.passwords import Hasher
 from vps_service.db import Sessions
+from vps_service.leaving.coming_back import come_back
 
 GRACE = timedelta(seconds=10)
 """For so long a spent refresh token gives its successor again: to a double submit, or whom no answer reached."""
@@ -43,9 +44,12 @@ class SignedIn(NamedTuple):
 
 
 async def sign_in(
-    sessions: Sessions, hasher: Hasher, login: str, password: str, life_s: int, device: Device
+    sessions: Sessions, hasher: Hasher, login: str, password: str, life_s: int, device: Device, followers_required: int
 ) -> SignedIn:
-    """Raises BadCredentials, alike for unknown users, wrong passwords, banned accounts."""
+    """Raises BadCredentials, alike for unknown users, wrong passwords, banned accounts.
+
+    Who asked to be deleted, and still may change their mind, has done so by this.
+    """
     async with sessions() as session:
         user = await queries.user_by_login(session, login)
     fits = await hasher.fits(password, user.password_hash if user else None)
@@ -53,8 +57,12 @@ async def sign_in(
         raise BadCredentials
     async with sessions() as session, session.begin():
         # As they are now: a ban or a sign-out that came while the password was hashed ends no token made after it.
-        now = await queries.unchanging_user(session, user.id)
-        if now is None or not now.is_active or now.password_hash != user.password_hash:
+        now = await (queries.locked_user if user.is_leaving else queries.unchanging_user)(session, user.id)
+        if now is None or now.password_hash != user.password_hash:
+            raise BadCredentials
+        if user.is_leaving:
+            await come_back(session, now, followers_required)
+        if not now.is_active:
             raise BadCredentials
         return await begin_session(session, now, life_s, device)
 

@@ -16,7 +16,7 @@ class UserForAdmin(Out):
     username: str
     name: str
     role: Literal["student", "teacher", "admin"]
-    state: Literal["active", "banned"]
+    state: Literal["active", "banned", "leaving", "deleted"]
     created_at: Moment
 
 

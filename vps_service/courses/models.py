@@ -111,7 +111,7 @@ class Video(Row):
     title: Mapped[str]
     lesson_id: Mapped[UUID | None] = mapped_column(ForeignKey("lessons.id"))
     course_id: Mapped[UUID | None] = mapped_column(ForeignKey("courses.id"), index=True)
-    owner_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
+    owner_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), index=True)
     node_id: Mapped[str]
     size: Mapped[int] = mapped_column(BigInteger)
     sha256: Mapped[str]

@@ -39,7 +39,7 @@ async def store_video(session: AsyncSession, node_id: str, stored: VideoStored, 
             return "refused"
         await _take_state(session, node_id, known, stored)
         return "applied"
-    if course.is_deleted or not _belongs(stored, lesson, course):
+    if course.is_deleted or not _belongs(stored, lesson, course) or await _has_left(session, stored.owner_id):
         return "unwanted"
     current = await queries.current_video(session, lesson.id) if stored.video_kind == "course" else None
     if current and (other := await _make_room(session, current, stored)):
@@ -53,6 +53,12 @@ async def store_video(session: AsyncSession, node_id: str, stored: VideoStored, 
 
 def _belongs(stored: VideoStored, lesson: Lesson, course: Course) -> bool:
     return lesson.course_id == course.id and course.teacher_id == stored.owner_id
+
+
+async def _has_left(session: AsyncSession, owner_id: UUID) -> bool:
+    """Their videos are being deleted, or are by now: what comes late would stay."""
+    owner = await session.get(User, owner_id, populate_existing=True)
+    return owner is not None and owner.is_deleted
 
 
 async def _make_room(session: AsyncSession, current: Video, stored: VideoStored) -> Video | None:
@@ -76,8 +82,11 @@ async def _make_room(session: AsyncSession, current: Video, stored: VideoStored)
 
 async def _store_practice(session: AsyncSession, node_id: str, stored: VideoStored, quota_bytes: int) -> Verdict:
     """The owner's row is locked first: what their videos take together is asked by one at a time."""
-    if await session.get(User, stored.owner_id, with_for_update={"key_share": True}) is None:
+    owner = await session.get(User, stored.owner_id, with_for_update={"key_share": True})
+    if owner is None:
         return "unknown"
+    if owner.is_deleted:
+        return "unwanted"
     if known := await session.get(Video, stored.video_id, with_for_update=True):
         if known.is_deleted:
             return "unwanted"

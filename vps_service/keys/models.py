@@ -17,7 +17,7 @@ class Key(Row):
         Index("ix_keys_course_id", "course_id"),
     )
 
-    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), index=True)
     course_id: Mapped[UUID] = mapped_column(ForeignKey("courses.id"))
     payment_id: Mapped[UUID | None] = mapped_column(ForeignKey("payments.id"), unique=True)
     status: Mapped[str] = mapped_column(default="active")

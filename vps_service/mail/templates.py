@@ -62,6 +62,20 @@ TEMPLATES: dict[str, dict[str, tuple[str, str]]] = {
             "ويبقى كذلك حتى لو نقص عدد متابعيك لاحقًا.",
         ),
     },
+    "account_leaving": {
+        "en": (
+            "Your account is to be deleted",
+            "Somebody, probably you, asked for your TopTank account to be deleted. Signing in before {until} takes"
+            " that back; afterwards it is gone, and everything personal with it.\n\n"
+            "If it was not you, sign in now and choose another password: {link}",
+        ),
+        "ar": (
+            "سيُحذف حسابك",
+            "طُلب حذف حسابك في TopTank، وغالبًا أنت من طلبه. تسجيل الدخول قبل {until} يلغي الطلب، وبعد ذلك يُحذف الحساب"
+            " وكل ما فيه من بيانات شخصية.\n\n"
+            "إن لم تكن أنت فسجّل الدخول الآن واختر كلمة مرور أخرى: {link}",
+        ),
+    },
 }
 
 PAGES = {

@@ -29,7 +29,7 @@ class Playback(Row):
     )
 
     video_id: Mapped[UUID]
-    user_id: Mapped[UUID]
+    user_id: Mapped[UUID] = mapped_column(index=True)
     node_id: Mapped[str]
     began_at: Mapped[datetime]
     ends_at: Mapped[datetime]

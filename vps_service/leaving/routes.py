@@ -1,0 +1,59 @@
+from datetime import timedelta
+
+from fastapi import APIRouter
+from fastapi.responses import StreamingResponse
+
+from shared.problems import NotAuthenticated, responses
+from vps_service.accounts.current import CurrentUser
+from vps_service.accounts.errors import WrongPassword
+from vps_service.audit import actions as audit
+from vps_service.db import Session, Transactions
+from vps_service.leaving import actions
+from vps_service.leaving.errors import LastAdmin
+from vps_service.leaving.export import MEDIA_TYPE, export
+from vps_service.leaving.schemas import Leave, LeavingOut
+from vps_service.vps import CurrentVps
+
+router = APIRouter(prefix="/api/users/me", tags=["leaving"])
+
+
+@router.get(
+    "/export",
+    summary="Everything of mine",
+    response_class=StreamingResponse,
+    responses={**responses(NotAuthenticated), 200: {"content": {MEDIA_TYPE: {}}}},
+)
+async def export_account(
+    user: CurrentUser, session: Session, sessions: Transactions, vps: CurrentVps
+) -> StreamingResponse:
+    """A zip of JSON files, and the profile image. Videos are named with the node where their owner downloads them."""
+    await audit.record(session, "data_exported", actor_id=user.id, subject=user.id)
+    headers = {
+        "Content-Disposition": f'attachment; filename="toptank-{user.username}.zip"',
+        "Cache-Control": "no-store",
+        "X-Content-Type-Options": "nosniff",
+    }
+    return StreamingResponse(export(sessions, vps.images, user), media_type=MEDIA_TYPE, headers=headers)
+
+
+@router.delete(
+    "",
+    status_code=202,
+    summary="Delete my account",
+    responses=responses(NotAuthenticated, WrongPassword, LastAdmin),
+)
+async def leave(body: Leave, user: CurrentUser, sessions: Transactions, vps: CurrentVps) -> LeavingOut:
+    """Signed out everywhere at once; signing in before `due_at` takes it back.
+
+    Then videos and everything personal are deleted. Keys and payments stay as receipts of nobody, courses are archived.
+    """
+    settings = vps.settings
+    leaving = await actions.leave(
+        sessions,
+        vps.hasher,
+        user,
+        body.password,
+        grace=timedelta(days=settings.leaving_grace_days),
+        required=settings.followers_required,
+    )
+    return LeavingOut.model_validate(leaving)
