@@ -15,7 +15,7 @@ PRIVATE_KEYS = {
     "node_key": "signs the node's calls to the VPS; on the node only",
 }
 PUBLIC_KEYS = {"vps_public_key": "vps_key", "node_public_key": "node_key"}
-RANDOM = ("simulator_secret", "database_password")
+RANDOM = ("simulator_secret", "database_password", "codes_key")
 
 
 def of_node(name: str, number: int) -> str:

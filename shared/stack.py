@@ -136,8 +136,9 @@ class Stack:
                 "TOPTANK_SMTP_HOST": EVERYWHERE.get(self.settings.catcher_host, self.settings.catcher_host),
                 "TOPTANK_SMTP_PORT": str(self.settings.catcher_smtp_port),
                 "TOPTANK_SMTP_SECURITY": "none",
+                "TOPTANK_PHONE_PROVIDER": "local",
             }
-        for name in ("access_key", "vps_key", "vps_public_key", "node_key", "simulator_secret"):
+        for name in ("access_key", "vps_key", "vps_public_key", "node_key", "simulator_secret", "codes_key"):
             told[f"TOPTANK_{name.upper()}_FILE"] = str(self._secret(name))
         return {**os.environ, **{name: value for name, value in told.items() if not os.environ.get(name)}} | {
             "TOPTANK_DATA_DIR": str(self.folder)

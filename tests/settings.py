@@ -6,7 +6,7 @@ from typing import Any
 from vps_service.settings import VpsSettings
 
 NOBODY_LISTENS = "http://127.0.0.1:9"
-VPS_SECRETS = ("access_key", "vps_key", "simulator_secret")
+VPS_SECRETS = ("access_key", "vps_key", "simulator_secret", "codes_key")
 
 
 def vps_settings(database_url: str, secrets: Path, data_dir: Path, **changes: Any) -> VpsSettings:

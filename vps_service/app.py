@@ -19,6 +19,7 @@ from vps_service.accounts import pages
 from vps_service.accounts import routes as accounts
 from vps_service.accounts.images import ImageStore
 from vps_service.accounts.passwords import Hasher
+from vps_service.accounts.sealing import CodesKey
 from vps_service.accounts.verified import VerifiedTokens
 from vps_service.admin import routes as admin
 from vps_service.community import routes as community
@@ -34,6 +35,8 @@ from vps_service.nodes.calling import SignedAnswers
 from vps_service.payments import routes as payments
 from vps_service.payments.providers import Provider
 from vps_service.payments.simulator_provider import SimulatorProvider
+from vps_service.phones import routes as phones
+from vps_service.phones.senders import LocalSender, PhoneSender
 from vps_service.profiles import routes as profiles
 from vps_service.settings import VpsSettings
 from vps_service.vps import Vps
@@ -43,7 +46,7 @@ SENT_BY_PAGES = ("Authorization", "Content-Type", "Idempotency-Key", "X-Request-
 READ_BY_PAGES = ("Location", "Retry-After", "X-Request-ID")
 
 
-FEATURES = (accounts, profiles, followers, courses, community, payments, keys, leaving, nodes, admin)
+FEATURES = (accounts, phones, profiles, followers, courses, community, payments, keys, leaving, nodes, admin)
 
 
 def _make_routes() -> list[BaseRoute]:
@@ -66,6 +69,13 @@ def make_provider(settings: VpsSettings) -> Provider | None:
     return None
 
 
+def make_phones(settings: VpsSettings) -> PhoneSender | None:
+    """The way to phones that this platform has, if any."""
+    if settings.phone_provider == "local" and settings.smtp_host:
+        return LocalSender(settings.smtp_host, settings.smtp_port)
+    return None
+
+
 def create_vps(settings: VpsSettings) -> Vps:
     access_key = settings.access_key.public_key()
     access_keys = {public_jwk(access_key)["kid"]: access_key}
@@ -76,6 +86,8 @@ def create_vps(settings: VpsSettings) -> Vps:
         access_keys=access_keys,
         access_tokens=VerifiedTokens(access_keys),
         provider=make_provider(settings),
+        phones=make_phones(settings),
+        codes_key=CodesKey(settings.codes_key.get_secret_value()),
         listener=Listener(settings),
     )
 

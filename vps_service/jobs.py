@@ -18,6 +18,7 @@ from vps_service.leaving.actions import finish_leavings
 from vps_service.mail import sending
 from vps_service.nodes.actions import forget_spent_tokens
 from vps_service.payments.actions import recheck_paid, recheck_pending
+from vps_service.phones.actions import forget_expired as forget_phone_codes
 from vps_service.playbacks.actions import forget_unseen
 from vps_service.profiles import actions as profiles
 from vps_service.vps import Vps
@@ -51,6 +52,7 @@ async def tidy(sessions: Sessions) -> None:
     async def forget_tokens() -> None:
         async with sessions() as session, session.begin():
             await forget_spent_tokens(session)
+            await forget_phone_codes(session)
 
     await every(MINUTE_S, forget_tokens)
 

@@ -57,6 +57,9 @@ class VpsSettings(DatabaseSettings):
 
     Mail leaves by `smtp_host`, from `mail_from`; without a host it is not sent. Links in it lead to `links_url`, or to
     the VPS itself, and are good for `email_link_s` and `reset_link_s`.
+
+    `codes_key` seals the secrets of second factors and hashes codes: without it nobody's one-time passwords work any
+    more. `phone_provider` sends codes to phones; `local` shows them in the mail catcher instead.
     """
 
     vps_host: str = "127.0.0.1"
@@ -67,6 +70,7 @@ class VpsSettings(DatabaseSettings):
 
     access_key: PrivateKey
     vps_key: PrivateKey
+    codes_key: Secret
     changes_kept_days: float = Field(14, gt=0)
 
     payment_provider: str = Field(default_factory=_payment_provider, pattern="^(simulator|)$")
@@ -86,6 +90,7 @@ class VpsSettings(DatabaseSettings):
     followers_required: int = Field(15_000, ge=0)
     access_token_s: int = Field(15 * 60, ge=1, le=ACCESS_LIFE_AT_MOST_S)
     refresh_token_s: int = Field(30 * 24 * 3600, ge=1)
+    phone_provider: Literal["local", ""] = ""
     bcrypt_cost: int = Field(12, ge=4, le=16)
     currency: str = Field("EGP", pattern="^[A-Z]{3}$")
     platform_fee_percent: int = Field(0, ge=0, le=100)
@@ -117,13 +122,21 @@ class VpsSettings(DatabaseSettings):
             raise ValueError("TOPTANK_SMTP_PASSWORD needs TOPTANK_SMTP_USERNAME")
         return self
 
+    @property
+    def admins_need_totp(self) -> bool:
+        return self.environment == "production"
+
     @model_validator(mode="after")
     def _fit_for_production(self) -> "VpsSettings":
         if self.payment_provider == "simulator" and self.simulator_secret is None:
             raise ValueError("the payment simulator needs TOPTANK_SIMULATOR_SECRET")
+        if self.phone_provider == "local" and not self.smtp_host:
+            raise ValueError("the local phone sender needs TOPTANK_SMTP_HOST, the mail catcher's")
         if self.environment == "production":
             if self.payment_provider == "simulator":
                 raise ValueError("the payment simulator refuses to run in production; empty TOPTANK_PAYMENT_PROVIDER")
+            if self.phone_provider == "local":
+                raise ValueError("the local phone sender refuses to run in production; unset TOPTANK_PHONE_PROVIDER")
             if self.bcrypt_cost < 12:
                 raise ValueError("TOPTANK_BCRYPT_COST must be at least 12 in production")
         return self

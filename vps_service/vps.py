@@ -9,9 +9,11 @@ from fastapi import Depends, Request
 
 from vps_service.accounts.images import ImageStore
 from vps_service.accounts.passwords import Hasher
+from vps_service.accounts.sealing import CodesKey
 from vps_service.accounts.verified import VerifiedTokens
 from vps_service.listener import Listener
 from vps_service.payments.providers import Provider
+from vps_service.phones.senders import PhoneSender
 from vps_service.settings import VpsSettings
 
 
@@ -23,6 +25,8 @@ class Vps:
     access_keys: Mapping[str, Ed25519PublicKey]
     access_tokens: VerifiedTokens
     provider: Provider | None
+    phones: PhoneSender | None
+    codes_key: CodesKey
     listener: Listener
 
 

@@ -10,7 +10,7 @@ from shared.tokens import load_private_key, load_public_keys
 
 NAMES = {
     *("access_key", "vps_key", "node_key", "vps_public_key", "node_public_key"),
-    *("simulator_secret", "database_password"),
+    *("simulator_secret", "database_password", "codes_key"),
 }
 
 

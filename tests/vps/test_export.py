@@ -40,6 +40,9 @@ NOT_EXPORTED = {
     "changes": "ids only, for nodes",
     "leavings": "who is leaving is signed out",
     "proofs": "mailed links, and to which of their addresses",
+    "phone_codes": "a phone that they have yet to prove, and the code's hash",
+    "totp_secrets": "a secret; since when there is one is told with the account",
+    "recovery_codes": "hashes of secrets",
     "refresh_tokens": "what is not secret of them is told with the sign-ins that they are of",
 }
 

@@ -13,7 +13,7 @@ from tests.vps.running import Vps
 
 pytestmark = pytest.mark.anyio
 
-PAGES = ("verify-email", "reset-password", "forgot-password")
+PAGES = ("verify-email", "change-email", "reset-password", "forgot-password")
 
 
 def allowed(inline: str) -> str:
@@ -51,7 +51,12 @@ async def test_opening_a_page_changes_nothing(vps: Vps, page: str) -> None:
         assert (await vps.http.request(method, f"/{page}")).status_code == 405
 
 
-FILLED_IN = {"verify-email": {}, "reset-password": {"password": "a slow zither"}, "forgot-password": {"login": "sara"}}
+FILLED_IN: dict[str, dict[str, str]] = {
+    "verify-email": {},
+    "change-email": {},
+    "reset-password": {"password": "a slow zither"},
+    "forgot-password": {"login": "sara"},
+}
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pyotp
 import pytest
 
 from tests.settings import vps_environment
@@ -43,6 +44,19 @@ async def test_confirm_contact_makes_a_follow_count(vps: Vps, environment: dict[
     assert toptank("confirm-contact", "sara", environment=environment)[0] == 0
     assert done(await teacher.get("/api/auth/me"))["followers"] == 1
     assert toptank("confirm-contact", "nobody", environment=environment) == (1, "toptank: there is no user nobody\n")
+
+
+async def test_remove_totp_lets_in_who_has_lost_everything_but_the_password(
+    vps: Vps, environment: dict[str, str]
+) -> None:
+    sara = await make_student(vps)
+    secret = done(await sara.post("/api/auth/totp", {"password": PASSWORD}), 201)["secret"]
+    done(await sara.post("/api/auth/totp/confirm", {"code": pyotp.TOTP(secret).now()}))
+    login = {"login": "sara", "password": PASSWORD}
+    refused(await vps.http.post("/api/auth/login", json=login), 401, "totp_required")
+    assert toptank("remove-totp", "sara", environment=environment)[0] == 0
+    done(await vps.http.post("/api/auth/login", json=login))
+    assert toptank("remove-totp", "nobody", environment=environment)[0] == 1
 
 
 async def test_seeded_followers_are_real_rows_that_nobody_can_sign_in_as(vps: Vps, environment: dict[str, str]) -> None:

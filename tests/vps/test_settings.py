@@ -75,7 +75,7 @@ def test_with_good_settings_it_serves(environment: dict[str, str], tmp_path: Pat
     assert "Traceback" not in logged
 
 
-SECRETS = ["access_key", "vps_key", "simulator_secret"]
+SECRETS = ["access_key", "vps_key", "simulator_secret", "codes_key"]
 
 
 def test_a_process_without_a_secret_refuses_to_start(environment: dict[str, str]) -> None:
@@ -140,6 +140,8 @@ def test_a_public_key_in_the_place_of_a_private_one_is_refused(
         ("VPS_PORT", "http", "TOPTANK_VPS_PORT"),
         ("ENVIRONMENT", "prod", "TOPTANK_ENVIRONMENT"),
         ("BCRYPT_COST", "3", "TOPTANK_BCRYPT_COST"),
+        ("PHONE_PROVIDER", "pigeons", "TOPTANK_PHONE_PROVIDER"),
+        ("PHONE_PROVIDER", "local", "TOPTANK_SMTP_HOST"),
         ("CURRENCY", "pounds", "TOPTANK_CURRENCY"),
         ("LOG_LEVEL", "loud", "TOPTANK_LOG_LEVEL"),
         ("PLATFORM_FEE_PERCENT", "101", "TOPTANK_PLATFORM_FEE_PERCENT"),
@@ -183,6 +185,12 @@ def test_links_and_passwords_cross_no_network_in_the_open(loading: Callable[...,
     line = loading(**open_server, **told)
     assert "TOPTANK_SMTP_SECURITY must be starttls or tls" in line
     assert "hunter22" not in line
+
+
+def test_production_takes_no_made_up_way_to_phones(loading: Callable[..., str]) -> None:
+    assert "TOPTANK_PHONE_PROVIDER" in loading(
+        ENVIRONMENT="production", PAYMENT_PROVIDER="", BCRYPT_COST="12", PHONE_PROVIDER="local", SMTP_HOST="localhost"
+    )
 
 
 def test_production_does_not_start_where_a_test_would_have_it_die(environment: dict[str, str]) -> None:

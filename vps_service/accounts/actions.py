@@ -51,7 +51,7 @@ async def new_user(
 
 async def store_user(session: AsyncSession, user: User) -> None:
     """Raises AlreadyTaken for a username, e-mail or phone in use."""
-    async with _taken_is_a_conflict():
+    async with taken_is_a_conflict():
         session.add(user)
         await session.flush()
     if user.has_role("teacher"):
@@ -86,7 +86,7 @@ async def sign_up_teacher(
 
 
 @asynccontextmanager
-async def _taken_is_a_conflict() -> AsyncIterator[None]:
+async def taken_is_a_conflict() -> AsyncIterator[None]:
     try:
         yield
     except IntegrityError as error:

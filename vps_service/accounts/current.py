@@ -8,7 +8,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from shared.problems import NotAuthenticated
 from shared.tokens import InvalidToken, Role
-from vps_service.accounts.errors import WrongRole
+from vps_service.accounts.errors import TotpEnrolmentRequired, WrongRole
 from vps_service.accounts.models import User
 from vps_service.accounts.queries import signed_in_user
 from vps_service.accounts.sessions import Device
@@ -19,10 +19,10 @@ bearer = HTTPBearer(auto_error=False, description="An access token from register
 Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
 
 
-async def maybe_user(
+async def known_user(
     request: Request, credentials: Credentials, sessions: Transactions, vps: CurrentVps
 ) -> User | None:
-    """The signed-in user, or None without a token. A bad token is an error, not a stranger."""
+    """Whose token this is, or None without one. A bad token is an error, not a stranger."""
     if credentials is None:
         if "authorization" in request.headers:
             raise NotAuthenticated
@@ -37,6 +37,16 @@ async def maybe_user(
     if user is None:
         raise NotAuthenticated
     request.state.session_id = claims.session_id
+    return user
+
+
+KnownUser = Annotated[User | None, Depends(known_user)]
+
+
+async def maybe_user(user: KnownUser, vps: CurrentVps) -> User | None:
+    """The signed-in user, or None without a token; no admin who lacks the second factor that admins need."""
+    if user and user.lacks_totp(admins_need_totp=vps.settings.admins_need_totp):
+        raise TotpEnrolmentRequired
     return user
 
 
@@ -59,6 +69,16 @@ async def current_session(request: Request, _: CurrentUser) -> UUID | None:
 
 CurrentSession = Annotated[UUID | None, Depends(current_session)]
 """The session that the access token is of; None for one that a release before this signed."""
+
+
+async def enrolling_user(user: KnownUser) -> User:
+    """Signed in, perhaps only to enrol a second factor."""
+    if user is None:
+        raise NotAuthenticated
+    return user
+
+
+EnrollingUser = Annotated[User, Depends(enrolling_user)]
 
 
 class HasRole:

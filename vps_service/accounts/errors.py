@@ -15,6 +15,20 @@ class WrongPassword(Forbidden):
     code, title = "wrong_password", "The password is wrong"
 
 
+class TotpRequired(NotAuthenticated):
+    code, title = "totp_required", "A code of the second factor is needed besides the password"
+
+
+class BadTotp(NotAuthenticated):
+    code, title = "bad_totp", "The code of the second factor is wrong, or was used already"
+
+
+class TotpEnrolmentRequired(NotAuthenticated):
+    """401, as RFC 9470 has it for who has to prove more: signing in does not help before."""
+
+    code, title = "totp_enrolment_required", "An admin needs a second factor first"
+
+
 class BadRefreshToken(NotAuthenticated):
     code, title = "bad_refresh_token", "Sign in again"
 
@@ -25,6 +39,25 @@ class SessionNotFound(NotFound):
 
 class WrongRole(Forbidden):
     code, title = "wrong_role", "This kind of account may not do that"
+
+
+class WrongCode(Invalid):
+    code, title = "wrong_code", "The code is wrong"
+
+    def __init__(self) -> None:
+        super().__init__("is not the code", field="body.code")
+
+
+class TotpAlreadyOn(Conflict):
+    code, title = "totp_already_on", "The second factor is on already; remove it first"
+
+
+class TotpNotBegun(Conflict):
+    code, title = "totp_not_begun", "There is no second factor to confirm; enrol first"
+
+
+class TotpOff(Conflict):
+    code, title = "totp_off", "There is no second factor to remove"
 
 
 class UserNotFound(NotFound):

@@ -1,11 +1,11 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, func
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, func
 from sqlalchemy.orm import Mapped, mapped_column
 
 from shared.tokens import Role
-from vps_service.db import Row
+from vps_service.db import Base, Row
 
 
 class User(Row):
@@ -13,6 +13,8 @@ class User(Row):
 
     Who is `leaving` has asked to be deleted, and is not there for anybody else; signing in takes it back. What stays of
     whom was `deleted` is a row that keys, payments and courses hang on, blank otherwise.
+
+    `totp_since`: from when on a second factor is needed to sign in, if one is.
     """
 
     __tablename__ = "users"
@@ -38,6 +40,7 @@ class User(Row):
     generation: Mapped[int] = mapped_column(default=0, server_default="0")
     email_verified_at: Mapped[datetime | None]
     phone_verified_at: Mapped[datetime | None]
+    totp_since: Mapped[datetime | None]
 
     @property
     def is_active(self) -> bool:
@@ -55,6 +58,10 @@ class User(Row):
     @property
     def is_deleted(self) -> bool:
         return self.state == "deleted"
+
+    def lacks_totp(self, *, admins_need_totp: bool) -> bool:
+        """Whether they may do nothing but enrol, as an admin without the second factor that admins need."""
+        return admins_need_totp and self.role == "admin" and self.totp_since is None
 
     def has_role(self, *roles: Role) -> bool:
         return self.role in roles
@@ -121,3 +128,26 @@ class ForgottenPassword(Row):
     __tablename__ = "forgotten_passwords"
 
     login: Mapped[str]
+
+
+class TotpSecret(Base):
+    """What makes a user's one-time passwords, sealed with `CodesKey`; it counts once `User.totp_since` is set.
+
+    `last_step` is the newest half minute (RFC 6238's T) whose code was used.
+    """
+
+    __tablename__ = "totp_secrets"
+
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
+    sealed: Mapped[bytes]
+    last_step: Mapped[int | None] = mapped_column(BigInteger)
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class RecoveryCode(Row):
+    """Signs in once in the place of a one-time password; it is deleted when it has."""
+
+    __tablename__ = "recovery_codes"
+
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    code_hash: Mapped[bytes] = mapped_column(unique=True)

@@ -1,4 +1,4 @@
-"""What only an operator at the server may do to accounts: `toptank create-admin`, `toptank confirm-contact`."""
+"""What only an operator at the server may do to accounts: create-admin, confirm-contact, remove-totp."""
 
 import argparse
 import asyncio
@@ -12,7 +12,10 @@ from shared.settings import load, stop
 from vps_service.accounts import actions
 from vps_service.accounts.actions import new_user, store_user
 from vps_service.accounts.passwords import Hasher
+from vps_service.accounts.queries import locked_user, user_by_username
 from vps_service.accounts.schemas import Email, Username
+from vps_service.accounts.totp import forget
+from vps_service.audit import actions as audit
 from vps_service.db import Sessions
 from vps_service.migrate import DatabaseNotReady, with_database
 from vps_service.settings import VpsSettings
@@ -42,6 +45,15 @@ async def confirm_contact(sessions: Sessions, settings: VpsSettings, username: s
     return f"{username}'s e-mail and phone are confirmed"
 
 
+async def remove_totp(sessions: Sessions, username: str) -> str:
+    """Raises UserNotFound."""
+    async with sessions() as session, session.begin():
+        found = await user_by_username(session, username)
+        await forget(session, await locked_user(session, found.id))
+        await audit.record(session, "totp_removed", subject=found.id)
+    return f"{username} signs in with the password alone"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="toptank", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
@@ -50,12 +62,16 @@ def main() -> None:
     create.add_argument("email")
     confirm = commands.add_parser("confirm-contact", help="vouch for an account's e-mail and phone")
     confirm.add_argument("username")
+    remove = commands.add_parser("remove-totp", help="take away the second factor of who has lost it")
+    remove.add_argument("username")
     given = parser.parse_args()
     settings = load(VpsSettings)
 
     async def work(sessions: Sessions) -> str:
         if given.command == "create-admin":
             return await create_admin(sessions, settings, given.username, given.email)
+        if given.command == "remove-totp":
+            return await remove_totp(sessions, given.username)
         return await confirm_contact(sessions, settings, given.username)
 
     try:

@@ -51,6 +51,13 @@ PAGES = {
         "fields": "",
         "label": "Confirm",
     },
+    "change-email": {
+        "title": "Confirm your new e-mail address",
+        "to": "change-email",
+        "attributes": 'data-token="1" data-done="It is the address of your account now."',
+        "fields": "",
+        "label": "Confirm",
+    },
     "reset-password": {
         "title": "Choose a new password",
         "to": "reset-password",
@@ -91,6 +98,11 @@ def _shown(page: str) -> HTMLResponse:
 @router.get("/verify-email", include_in_schema=False)
 async def page_to_verify_email() -> HTMLResponse:
     return _shown("verify-email")
+
+
+@router.get("/change-email", include_in_schema=False)
+async def page_to_change_email() -> HTMLResponse:
+    return _shown("change-email")
 
 
 @router.get("/reset-password", include_in_schema=False)

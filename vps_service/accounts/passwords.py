@@ -13,14 +13,14 @@ SCORED_CHARACTERS = 24
 """zxcvbn takes seconds for 72 characters made to be hard for it, and tenths of a second for these."""
 
 
-def check_form(password: str) -> None:
+def check_form(password: str, field: str) -> None:
     """Raises Invalid, naming what is wrong. bcrypt reads no more than 72 bytes, so more are refused, not cut."""
     if len(password) < MIN_CHARACTERS:
-        raise Invalid(f"must have at least {MIN_CHARACTERS} characters", field="body.password")
+        raise Invalid(f"must have at least {MIN_CHARACTERS} characters", field=field)
     if len(password.encode()) > MAX_BYTES:
-        raise Invalid(f"must have at most {MAX_BYTES} bytes in UTF-8", field="body.password")
+        raise Invalid(f"must have at most {MAX_BYTES} bytes in UTF-8", field=field)
     if "\0" in password:
-        raise Invalid("must not contain a NUL character", field="body.password")
+        raise Invalid("must not contain a NUL character", field=field)
 
 
 class Hasher:
@@ -31,13 +31,13 @@ class Hasher:
         self._gate = asyncio.Semaphore(max(1, (os.cpu_count() or 2) - 1))
         self._nobody = bcrypt.hashpw(os.urandom(16), bcrypt.gensalt(cost))
 
-    async def check_strength(self, password: str, *about_user: str) -> None:
+    async def check_strength(self, password: str, *about_user: str, field: str = "body.password") -> None:
         """Raises Invalid for a password that could not be hashed or is easy to guess."""
-        check_form(password)
+        check_form(password, field)
         async with self._gate:
             found = await asyncio.to_thread(zxcvbn, password[:SCORED_CHARACTERS], user_inputs=list(about_user))
         if found["score"] < MIN_SCORE:
-            raise Invalid("is too easy to guess", field="body.password")
+            raise Invalid("is too easy to guess", field=field)
 
     async def hash(self, password: str) -> str:
         async with self._gate:
@@ -52,3 +52,7 @@ class Hasher:
         async with self._gate:
             same = await asyncio.to_thread(bcrypt.checkpw, secret if comparable else b"", against)
         return same and comparable
+
+    def is_outdated(self, password_hash: str) -> bool:
+        """Whether it was made when hashing cost less than it does now."""
+        return int(password_hash.split("$")[2]) < self.cost

@@ -28,6 +28,12 @@ async def signed_in_user(session: AsyncSession, asker: Asker | AccessClaims) -> 
     return user if user and user.is_active and user.generation == asker.generation else None
 
 
+async def acting_user(session: AsyncSession, asker: Asker, *, admins_need_totp: bool) -> User | None:
+    """The signed-in user, unless all that they may do is to enrol a second factor."""
+    user = await signed_in_user(session, asker)
+    return None if user and user.lacks_totp(admins_need_totp=admins_need_totp) else user
+
+
 async def locked_user(session: AsyncSession, user_id: UUID) -> User:
     """The user as they are now, for a change of them. Raises UserNotFound.
 

@@ -9,7 +9,7 @@ from shared.problems import Invalid, NotAuthenticated, TooLarge, responses
 from shared.schemas import Page
 from shared.tokens import public_jwk, sign_access
 from vps_service import paging
-from vps_service.accounts import actions, errors, proofs, queries
+from vps_service.accounts import actions, credentials, errors, proofs, queries
 from vps_service.accounts import sessions as signing
 from vps_service.accounts.current import CurrentDevice, CurrentSession, CurrentUser
 from vps_service.accounts.images import MEDIA_TYPE
@@ -28,11 +28,14 @@ from vps_service.accounts.schemas import (
     VerifyEmail,
 )
 from vps_service.accounts.sessions import SignedIn
+from vps_service.accounts.totp import SecondFactor
 from vps_service.accounts.views import own_view, session_view
 from vps_service.db import Session, Sessions, Transactions
+from vps_service.limits.errors import TooManyRequests
 from vps_service.vps import CurrentVps, Vps
 
 router = APIRouter(prefix="/api", tags=["accounts"])
+router.include_router(credentials.router)
 public = APIRouter(tags=["accounts"])
 
 
@@ -95,11 +98,20 @@ async def register_teacher(
     return await signed_in(vps, sessions, signed)
 
 
-@router.post("/auth/login", summary="Sign in", responses=responses(errors.BadCredentials))
+@router.post(
+    "/auth/login",
+    summary="Sign in",
+    responses=responses(errors.BadCredentials, errors.TotpRequired, errors.BadTotp, TooManyRequests),
+)
 async def login(body: Login, sessions: Transactions, vps: CurrentVps, device: CurrentDevice) -> AuthOut:
-    """`login` is the username, the e-mail or the phone. Who asked to be deleted takes that back by signing in."""
+    """`login` is the username, the e-mail or the phone. Where a second factor is on, its code comes along.
+
+    Who asked to be deleted takes that back by signing in.
+    """
     life_s, required = vps.settings.refresh_token_s, vps.settings.followers_required
-    signed = await signing.sign_in(sessions, vps.hasher, body.login, body.password, life_s, device, required)
+    second = SecondFactor(vps.codes_key, body.totp, body.recovery_code)
+    given = (body.login, body.password, second)
+    signed = await signing.sign_in(sessions, vps.hasher, *given, life_s, device, required)
     return await signed_in(vps, sessions, signed)
 
 

@@ -16,7 +16,8 @@ def printable(text: str) -> str:
     return text
 
 
-def _phone(text: object) -> object:
+def unfilled(text: object) -> object:
+    """A number without what people write between its digits."""
     return PHONE_FILLING.sub("", text) if isinstance(text, str) else text
 
 
@@ -33,14 +34,23 @@ Username = Annotated[
 Email = Annotated[EmailStr, BeforeValidator(_lower), Field(max_length=254)]
 Phone = Annotated[
     str,
-    BeforeValidator(_phone),
+    BeforeValidator(unfilled),
     Field(pattern=r"^\+[1-9][0-9]{7,14}$", examples=["+201001234567"], description="International, with +."),
+]
+TotpCode = Annotated[
+    str,
+    BeforeValidator(unfilled),
+    Field(pattern=r"^[0-9]{6}$", examples=["123456"], description="Six digits, as an authenticator app shows them."),
 ]
 Password = Annotated[
     str,
     StringConstraints(strip_whitespace=False, max_length=1000),
     Field(description="8 characters to 72 bytes, not a common one; spaces count."),
 ]
+
+
+GivenPassword = Annotated[str, StringConstraints(strip_whitespace=False, max_length=1000)]
+"""One that is there already; whether it is any good is not the question."""
 
 
 class RegisterStudent(Body):
@@ -69,8 +79,12 @@ class RegisterTeacher(Body):
 
 
 class Login(Body):
+    """`totp`, or one of the recovery codes in its place, where a second factor is on."""
+
     login: Annotated[str, Field(max_length=254, description="Username, e-mail or phone.")]
-    password: Annotated[str, StringConstraints(strip_whitespace=False, max_length=1000)]
+    password: GivenPassword
+    totp: TotpCode | None = None
+    recovery_code: Annotated[str, Field(max_length=40)] | None = None
 
 
 class Refresh(Body):
@@ -108,6 +122,37 @@ class SessionOut(Out):
     created_at: Moment
     last_used_at: Moment
     is_current: bool
+
+
+class PasswordChange(Body):
+    old_password: GivenPassword
+    new_password: Password
+
+
+class PasswordAgain(Body):
+    password: GivenPassword
+
+
+class EmailWanted(Body):
+    new_email: Email
+    password: GivenPassword
+
+
+class TotpConfirmation(Body):
+    code: TotpCode
+
+
+class TotpEnrolment(Out):
+    """`uri` (otpauth) is what authenticator apps read from a QR code; the secret in it may be typed instead."""
+
+    secret: str
+    uri: str
+
+
+class RecoveryCodes(Out):
+    """Each signs in once when there is no one-time password. They are shown here and never again."""
+
+    recovery_codes: list[str]
 
 
 class ImageOut(Out):

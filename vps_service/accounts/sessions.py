@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, delete, select
+from sqlalchemy import ColumnElement, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from uuid_utils.compat import uuid7
 
@@ -21,6 +21,7 @@ from vps_service.accounts import queries
 from vps_service.accounts.errors import BadCredentials, BadRefreshToken, SessionNotFound
 from vps_service.accounts.models import RefreshToken, SignIn, User
 from vps_service.accounts.passwords import Hasher
+from vps_service.accounts.totp import SecondFactor
 from vps_service.db import Sessions
 from vps_service.leaving.coming_back import come_back
 
@@ -44,17 +45,22 @@ class SignedIn(NamedTuple):
 
 
 async def sign_in(
-    sessions: Sessions, hasher: Hasher, login: str, password: str, life_s: int, device: Device, followers_required: int
+    sessions: Sessions,
+    hasher: Hasher,
+    login: str,
+    password: str,
+    second: SecondFactor,
+    life_s: int,
+    device: Device,
+    followers_required: int,
 ) -> SignedIn:
-    """Raises BadCredentials, alike for unknown users, wrong passwords, banned accounts.
+    """Raises BadCredentials, alike for unknown users, wrong passwords, banned accounts; and, only to who knows the
+    password, TotpRequired, BadTotp, TooManyRequests.
 
     Who asked to be deleted, and still may change their mind, has done so by this.
     """
-    async with sessions() as session:
-        user = await queries.user_by_login(session, login)
-    fits = await hasher.fits(password, user.password_hash if user else None)
-    if user is None or not fits:
-        raise BadCredentials
+    user = await _who_fits(sessions, hasher, login, password)
+    await second.count(sessions, user)
     async with sessions() as session, session.begin():
         # As they are now: a ban or a sign-out that came while the password was hashed ends no token made after it.
         now = await (queries.locked_user if user.is_leaving else queries.unchanging_user)(session, user.id)
@@ -64,7 +70,34 @@ async def sign_in(
             await come_back(session, now, followers_required)
         if not now.is_active:
             raise BadCredentials
+        await second.check(session, now)
         return await begin_session(session, now, life_s, device)
+
+
+async def _who_fits(sessions: Sessions, hasher: Hasher, login: str, password: str) -> User:
+    """The user with this login and password, whose hash costs what hashes cost now. Raises BadCredentials."""
+    async with sessions() as session:
+        user = await queries.user_by_login(session, login)
+    fits = await hasher.fits(password, user.password_hash if user else None)
+    if user is None or not fits:
+        raise BadCredentials
+    if hasher.is_outdated(user.password_hash):
+        return await _with_dearer_hash(sessions, hasher, user, password)
+    return user
+
+
+async def _with_dearer_hash(sessions: Sessions, hasher: Hasher, user: User, password: str) -> User:
+    """Of several who sign in at once one hashes it anew for all. Raises BadCredentials for who was too late to do so
+    and whose password is another one by now.
+    """
+    dearer = await hasher.hash(password)
+    same = (User.id == user.id, User.password_hash == user.password_hash)
+    async with sessions() as session, session.begin():
+        await session.execute(update(User).where(*same).values(password_hash=dearer))
+        now = await session.get(User, user.id)
+    if now is None or (now.password_hash != dearer and not await hasher.fits(password, now.password_hash)):
+        raise BadCredentials
+    return now
 
 
 async def begin_session(session: AsyncSession, user: User, life_s: int, device: Device) -> SignedIn:

@@ -23,7 +23,7 @@ from shared.playbacks import PlaybackTold
 from shared.posters import PostersAnswer, PostersQuestion
 from vps_service import changes
 from vps_service.accounts.models import User
-from vps_service.accounts.queries import signed_in_user
+from vps_service.accounts.queries import acting_user, signed_in_user
 from vps_service.community.queries import right_to_practice
 from vps_service.courses import queries, rules
 from vps_service.courses.actions import delete_course
@@ -37,9 +37,9 @@ from vps_service.playbacks.actions import lose_playbacks, take_playback
 from vps_service.settings import VpsSettings
 
 
-async def answer_access(session: AsyncSession, question: AccessQuestion) -> AccessAnswer:
+async def answer_access(session: AsyncSession, question: AccessQuestion, settings: VpsSettings) -> AccessAnswer:
     as_of = await changes.position(session)  # before the facts: the answer is never older than it says
-    viewer = await signed_in_user(session, question)
+    viewer = await acting_user(session, question, admins_need_totp=settings.admins_need_totp)
     if viewer is None:
         return AccessAnswer(allowed=False, reason="signed_out", as_of=as_of)
     video = await queries.living_video(session, question.video_id)
@@ -109,9 +109,9 @@ async def answer_standing(session: AsyncSession, question: StandingQuestion, req
     )
 
 
-async def agree_to_deletion(session: AsyncSession, question: DeletionQuestion) -> DeletionAnswer:
+async def agree_to_deletion(session: AsyncSession, question: DeletionQuestion, settings: VpsSettings) -> DeletionAnswer:
     """Delete here first. What this owner deleted before is agreed to again, so that a node can finish."""
-    owner = await signed_in_user(session, question)
+    owner = await acting_user(session, question, admins_need_totp=settings.admins_need_totp)
     if owner is None:
         return DeletionAnswer(agreed=False, reason="signed_out", as_of=await changes.position(session))
     try:

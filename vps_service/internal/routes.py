@@ -26,8 +26,8 @@ async def list_access_keys(vps: CurrentVps) -> contract.Jwks:
 
 
 @router.post(contract.ACCESS, summary="May this user watch this video?")
-async def access(question: contract.AccessQuestion, session: Session) -> contract.AccessAnswer:
-    return await actions.answer_access(session, question)
+async def access(question: contract.AccessQuestion, session: Session, vps: CurrentVps) -> contract.AccessAnswer:
+    return await actions.answer_access(session, question, vps.settings)
 
 
 @router.post(POSTERS, summary="May anybody see the posters of this course's videos?")
@@ -48,8 +48,8 @@ async def upload_rights(
 
 
 @router.post(contract.DELETIONS, summary="Delete a course or a video; the VPS decides")
-async def deletions(question: contract.DeletionQuestion, session: Session) -> contract.DeletionAnswer:
-    return await actions.agree_to_deletion(session, question)
+async def deletions(question: contract.DeletionQuestion, session: Session, vps: CurrentVps) -> contract.DeletionAnswer:
+    return await actions.agree_to_deletion(session, question, vps.settings)
 
 
 @router.post(contract.EVENTS, summary="Something happened to a video or a playback on a node")

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from shared.contract import UploadAnswer, UploadQuestion, UploadRefusal
 from vps_service import changes
 from vps_service.accounts.models import User
-from vps_service.accounts.queries import signed_in_user
+from vps_service.accounts.queries import acting_user
 from vps_service.courses import queries, rules
 from vps_service.courses.videos import delete_failed_replacement
 from vps_service.followers.models import Teacher
@@ -32,7 +32,7 @@ async def answer_upload(
 ) -> UploadAnswer:
     """May they, and into which course? A replacement that failed is deleted for the one that is about to come."""
     as_of = await changes.position(session)
-    user = await signed_in_user(session, question)
+    user = await acting_user(session, question, admins_need_totp=settings.admins_need_totp)
     teacher = await session.get(Teacher, user.id) if user and user.has_role("teacher") else None
     if user is None:
         decided = Decided("signed_out")

@@ -34,7 +34,7 @@ class Part:
 COLUMNS: dict[type[Base], tuple[str, ...]] = {
     User: (
         *("id", "created_at", "role", "name", "username", "email", "phone", "image_id", "state"),
-        *("locale", "email_verified_at", "phone_verified_at"),
+        *("locale", "email_verified_at", "phone_verified_at", "totp_since"),
     ),
     Profile: ("bio", "instruments", "experience_level", "email_notifications", "push_notifications"),
     Teacher: ("followers", "verified_at", "demoted_at"),

@@ -36,11 +36,40 @@ TEMPLATES: dict[str, dict[str, tuple[str, str]]] = {
             "يعمل الرابط مرة واحدة حتى {until}. إن لم تكن أنت فلا يلزمك فعل شيء: تبقى كلمة مرورك كما هي.",
         ),
     },
+    "change_email": {
+        "en": (
+            "Confirm your new e-mail address",
+            "Somebody, probably you, wants this to be the address of a TopTank account. To confirm that it is yours,"
+            " open this link:\n\n"
+            "{link}\n\n"
+            "It works once, until {until}. If it was not you, nothing needs to be done.",
+        ),
+        "ar": (
+            "تأكيد عنوان بريدك الجديد",
+            "طُلب أن يصبح هذا العنوان عنوان حساب في TopTank، وغالبًا أنت من طلب ذلك. لتأكيد أنه لك افتح هذا"
+            " الرابط:\n\n"
+            "{link}\n\n"
+            "يعمل الرابط مرة واحدة حتى {until}. إن لم تكن أنت فلا يلزمك فعل شيء.",
+        ),
+    },
+    "email_changed": {
+        "en": (
+            "Your e-mail address was changed",
+            "Your TopTank account has another e-mail address from now on, and nothing more about it is sent to this"
+            " one.\n\n"
+            "If it was not you, tell those who run the platform at once: {link}",
+        ),
+        "ar": (
+            "تم تغيير عنوان بريدك الإلكتروني",
+            "صار لحسابك في TopTank عنوان بريد إلكتروني آخر، ولن تصلك رسائله على هذا العنوان بعد الآن.\n\n"
+            "إن لم تكن أنت فأبلغ القائمين على المنصة فورًا: {link}",
+        ),
+    },
     "password_changed": {
         "en": (
             "Your password was changed",
-            "The password of your TopTank account was just changed, and everybody who was signed in to it was signed"
-            " out.\n\n"
+            "The password of your TopTank account was just changed, and everybody else who was signed in to it was"
+            " signed out.\n\n"
             "If it was not you, choose another now: {link}",
         ),
         "ar": (
@@ -81,6 +110,7 @@ TEMPLATES: dict[str, dict[str, tuple[str, str]]] = {
 PAGES = {
     "verify_email": "verify-email",
     "reset_password": "reset-password",
+    "change_email": "change-email",
     "password_changed": "forgot-password",
 }
 """The page that a template's {link} leads to; where the mail's values name a `proof`, with the token for it."""

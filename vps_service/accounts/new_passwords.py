@@ -1,0 +1,35 @@
+"""Another password, by the word of who knows the present one."""
+
+from uuid import UUID
+
+from shared.problems import Invalid
+from vps_service.accounts.models import User
+from vps_service.accounts.passwords import Hasher
+from vps_service.accounts.proofs import void_links
+from vps_service.accounts.proving import prove_password, proved
+from vps_service.accounts.sessions import end_other_sessions
+from vps_service.audit import actions as audit
+from vps_service.db import Sessions
+from vps_service.mail.actions import queue
+
+
+async def change_password(
+    sessions: Sessions, hasher: Hasher, asker: User, session_id: UUID | None, old: str, new: str
+) -> None:
+    """Every session of theirs ends but this one, and no link to reset the password is good any more.
+
+    Raises WrongPassword, Invalid, TooManyRequests.
+    """
+    await prove_password(sessions, hasher, asker, old)
+    if new == old:
+        raise Invalid("is the present one", field="body.new_password")
+    about = (asker.name, asker.username, asker.email or "", asker.phone or "")
+    await hasher.check_strength(new, *about, field="body.new_password")
+    password_hash = await hasher.hash(new)
+    async with proved(sessions, asker) as (session, user):
+        user.password_hash = password_hash
+        await void_links(session, user, "reset_password")
+        await end_other_sessions(session, user, session_id)
+        await audit.record(session, "password_changed", actor_id=user.id, subject=user.id)
+        if user.email:
+            await queue(session, to=user.email, template="password_changed", language=user.locale or "en")
