@@ -35,7 +35,7 @@ async def test_each_change_says_what_it_is_about(vps: Vps) -> None:
     await teacher.delete(course.path)
     await node.follow()
     first = node.number - 1
-    about = {"course_id": course.id, "video_id": None, "playback_id": None}
+    about = {"course_id": course.id, "video_id": None, "playback_id": None, "session_id": None}
     assert node.seen == [
         {"number": first, "kind": "key_granted", "user_id": str(student.id), **about},
         {"number": first + 1, "kind": "course_deleted", "user_id": None, **about},
