@@ -3,6 +3,7 @@
 import asyncio
 import time
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -61,6 +62,19 @@ async def viewers(database: Database, vps: Vps, clock: VpsClock, jwks: Jwks) -> 
     viewers = Viewers(database, vps, clock, Sessions())
     await viewers.load()
     return viewers
+
+
+async def test_a_token_of_a_session_that_has_ended_is_refused_though_it_was_let_in_before(
+    database: Database, vps: Vps, clock: VpsClock, jwks: Jwks
+) -> None:
+    sessions, session_id = Sessions(), uuid4()
+    viewers = Viewers(database, vps, clock, sessions)
+    tokens = [f"Bearer {sign_access(KEY, USER, 'sara', 'student', 60, session_id=one)}" for one in (session_id, None)]
+    assert [(await viewers.identify(token)).session_id for token in tokens] == [str(session_id), ""]
+    sessions.end([str(session_id), ""])
+    with pytest.raises(NotAuthenticated):
+        await viewers.identify(tokens[0])
+    assert await viewers.identify(tokens[1])
 
 
 async def forged(viewers: Viewers) -> None:
