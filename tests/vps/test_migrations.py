@@ -127,6 +127,32 @@ def test_who_was_signed_in_stays_so_and_going_back_too(empty: VpsSettings) -> No
         assert connection.execute("SELECT number, kind FROM changes").fetchall() == [(1, "user_activated")]
 
 
+A_TEACHER = A_VIDEO.partition("INSERT INTO courses")[0]
+FOLLOWERS = """
+INSERT INTO users (id, role, name, username, email, password_hash, state, email_verified_at)
+    SELECT ('019a0000-0000-7000-8000-00000000001' || n)::uuid, 'student', 'Sara', 'sara' || n, n || '@example.com', '',
+        CASE n WHEN 3 THEN 'banned' ELSE 'active' END, CASE n WHEN 2 THEN NULL ELSE now() END
+    FROM generate_series(1, 3) n;
+INSERT INTO follows (teacher_id, follower_id) SELECT '{id}', id FROM users WHERE role = 'student';
+UPDATE teachers SET followers = 9;
+"""
+
+
+def test_follows_of_before_count_if_their_followers_do_and_teachers_are_counted_again(empty: VpsSettings) -> None:
+    command.upgrade(alembic_config(empty), "0012")
+    with psycopg.connect(empty.database_url) as connection:
+        connection.execute((A_TEACHER + FOLLOWERS).format(**IDS).encode())
+        before = connection.execute("SELECT * FROM follows ORDER BY follower_id").fetchall()
+    migrate(empty)
+    with psycopg.connect(empty.database_url) as connection:
+        counting = "SELECT username, counts FROM follows JOIN users ON id = follower_id ORDER BY username"
+        assert connection.execute(counting).fetchall() == [("sara1", True), ("sara2", False), ("sara3", False)]
+        assert connection.execute("SELECT followers FROM teachers").fetchone() == (1,)
+    command.downgrade(alembic_config(empty), "0012")
+    with psycopg.connect(empty.database_url) as connection:
+        assert connection.execute("SELECT * FROM follows ORDER BY follower_id").fetchall() == before
+
+
 def test_migrating_twice_changes_nothing(empty: VpsSettings) -> None:
     migrate(empty)
     with psycopg.connect(empty.database_url) as connection:
