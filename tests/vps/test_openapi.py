@@ -87,6 +87,7 @@ WHO_MAY = {
     "GET /api/users/me/export": SIGNED_IN,
     "DELETE /api/users/me": SIGNED_IN,
     "GET /api/admin/nodes": ADMIN,
+    "GET /api/admin/audit": ADMIN,
     "GET /internal/access-keys": NODE,
     "POST /internal/access": NODE,
     "POST /internal/posters": NODE,

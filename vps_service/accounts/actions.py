@@ -18,6 +18,7 @@ from vps_service.accounts.models import User
 from vps_service.accounts.passwords import Hasher
 from vps_service.accounts.proofs import mail_link
 from vps_service.accounts.sessions import Device, SignedIn, begin_session
+from vps_service.audit import actions as audit
 from vps_service.db import Sessions
 from vps_service.followers.actions import recount_followed
 from vps_service.followers.models import Teacher
@@ -109,4 +110,5 @@ async def confirm_contact(sessions: Sessions, username: str, required: int) -> N
         now = datetime.now(UTC)
         user.email_verified_at = user.email_verified_at or (now if user.email else None)
         user.phone_verified_at = user.phone_verified_at or (now if user.phone else None)
+        await audit.record(session, "contact_confirmed", subject=user.id)
         await recount_followed(session, user, required)

@@ -14,6 +14,7 @@ from vps_service.accounts import queries
 from vps_service.accounts.errors import AdminRole, CannotBanOneself, TeacherHasCourses, UserNotFound
 from vps_service.accounts.models import User
 from vps_service.accounts.sessions import end_sessions
+from vps_service.audit import actions as audit
 from vps_service.courses.queries import courses_of, has_practice_videos
 from vps_service.db import Sessions
 from vps_service.followers.actions import recount_followed
@@ -34,13 +35,14 @@ async def ban_user(sessions: Sessions, admin: User, user_id: UUID, required: int
             user.state = "banned"
             await end_sessions(session, user)
             changes.record(session, "user_banned", user_id=user.id)
+            await audit.record(session, "user_banned", actor_id=admin.id, subject=user.id)
             if await has_practice_videos(session, user.id):
                 changes.record(session, "practice_videos_hidden", course_id=user.id)
             await recount_followed(session, user, required)
     return user
 
 
-async def activate_user(sessions: Sessions, user_id: UUID, required: int) -> User:
+async def activate_user(sessions: Sessions, admin: User, user_id: UUID, required: int) -> User:
     """They may sign in again, and their follows count again. Raises UserNotFound.
 
     If they were leaving when they were banned, they still are, until they sign in.
@@ -50,11 +52,12 @@ async def activate_user(sessions: Sessions, user_id: UUID, required: int) -> Use
         if user.state == "banned":
             user.state = "leaving" if await is_leaving(session, user.id) else "active"
             changes.record(session, "user_activated", user_id=user.id)
+            await audit.record(session, "user_activated", actor_id=admin.id, subject=user.id)
             await recount_followed(session, user, required)
     return user
 
 
-async def change_role(session: AsyncSession, user_id: UUID, role: Literal["student", "teacher"]) -> User:
+async def change_role(session: AsyncSession, admin: User, user_id: UUID, role: Literal["student", "teacher"]) -> User:
     """Their sessions end, as tokens name the role. Raises UserNotFound, AdminRole, TeacherHasCourses."""
     user = await _living_user(session, user_id)
     if user.has_role("admin"):
@@ -65,6 +68,7 @@ async def change_role(session: AsyncSession, user_id: UUID, role: Literal["stude
         await session.execute(insert(Teacher).values(user_id=user.id).on_conflict_do_nothing())
     elif await courses_of(session, user.id, limit=1):
         raise TeacherHasCourses
+    await audit.record(session, "user_role_changed", actor_id=admin.id, subject=user.id, role=role, before=user.role)
     user.role = role
     await end_sessions(session, user)
     changes.record(session, "user_role_changed", user_id=user.id)

@@ -37,6 +37,7 @@ async def create_admin(sessions: Sessions, settings: VpsSettings, username: str,
     )
     async with sessions() as session, session.begin():
         await store_user(session, admin)
+        await audit.record(session, "admin_created", subject=admin.id)
     return f"{username} is an admin"
 
 

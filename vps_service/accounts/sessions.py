@@ -18,10 +18,11 @@ from uuid_utils.compat import uuid7
 
 from vps_service import changes
 from vps_service.accounts import queries
-from vps_service.accounts.errors import BadCredentials, BadRefreshToken, SessionNotFound
+from vps_service.accounts.errors import BadCredentials, BadRefreshToken, BadTotp, SessionNotFound
 from vps_service.accounts.models import RefreshToken, SignIn, User
 from vps_service.accounts.passwords import Hasher
 from vps_service.accounts.totp import SecondFactor
+from vps_service.audit import actions as audit
 from vps_service.db import Sessions
 from vps_service.leaving.coming_back import come_back
 
@@ -61,17 +62,30 @@ async def sign_in(
     """
     user = await _who_fits(sessions, hasher, login, password)
     await second.count(sessions, user)
-    async with sessions() as session, session.begin():
-        # As they are now: a ban or a sign-out that came while the password was hashed ends no token made after it.
-        now = await (queries.locked_user if user.is_leaving else queries.unchanging_user)(session, user.id)
-        if now is None or now.password_hash != user.password_hash:
-            raise BadCredentials
-        if user.is_leaving:
-            await come_back(session, now, followers_required)
-        if not now.is_active:
-            raise BadCredentials
-        await second.check(session, now)
-        return await begin_session(session, now, life_s, device)
+    try:
+        async with sessions() as session, session.begin():
+            if now := await _still_the_same(session, user, followers_required):
+                await second.check(session, now)
+                await audit.record(session, "signed_in", actor_id=now.id, subject=now.id)
+                return await begin_session(session, now, life_s, device)
+            await audit.record(session, "sign_in_failed", subject=user.id)
+    except BadTotp:
+        await audit.record_alone(sessions, "sign_in_failed", subject=user.id, second_factor=True)
+        raise
+    raise BadCredentials
+
+
+async def _still_the_same(session: AsyncSession, user: User, followers_required: int) -> User | None:
+    """Whose password fitted a moment ago, as they are until this transaction ends; None if they may not sign in.
+
+    A ban or a sign-out that came while the password was hashed ends no token made after it.
+    """
+    now = await (queries.locked_user if user.is_leaving else queries.unchanging_user)(session, user.id)
+    if now is None or now.password_hash != user.password_hash:
+        return None
+    if user.is_leaving:
+        await come_back(session, now, followers_required)
+    return now if now.is_active else None
 
 
 async def _who_fits(sessions: Sessions, hasher: Hasher, login: str, password: str) -> User:
@@ -80,6 +94,7 @@ async def _who_fits(sessions: Sessions, hasher: Hasher, login: str, password: st
         user = await queries.user_by_login(session, login)
     fits = await hasher.fits(password, user.password_hash if user else None)
     if user is None or not fits:
+        await audit.record_alone(sessions, "sign_in_failed", subject=user.id if user else None)
         raise BadCredentials
     if hasher.is_outdated(user.password_hash):
         return await _with_dearer_hash(sessions, hasher, user, password)
@@ -144,6 +159,8 @@ async def rotate_refresh_token(sessions: Sessions, token: str, life_s: int, devi
             following = await _follow(session, sign_in, spent, token, life_s, device) if usable else None
             if following:
                 return SignedIn(user, sign_in.id, following)
+            if spent.used_at:
+                await audit.record(session, "refresh_token_reused", subject=user.id)
             await end_session(session, user.id, sign_in.id)
     raise BadRefreshToken
 
@@ -206,6 +223,7 @@ async def sign_out_everywhere(session: AsyncSession, asker: User) -> None:
     if user.generation == asker.generation:
         await end_sessions(session, user)
         changes.record(session, "user_signed_out", user_id=user.id)
+        await audit.record(session, "signed_out_everywhere", actor_id=user.id, subject=user.id)
 
 
 async def end_sessions(session: AsyncSession, user: User) -> None:

@@ -27,18 +27,18 @@ async def list_pending_courses(
 
 
 @router.post("/courses/{course_id}/approve", summary="Publish a submitted course", responses=review_errors)
-async def approve_course(course_id: UUID, _: CurrentAdmin, session: Session) -> OwnCourseOut:
-    return OwnCourseOut.model_validate(await actions.approve_course(session, course_id))
+async def approve_course(course_id: UUID, admin: CurrentAdmin, session: Session) -> OwnCourseOut:
+    return OwnCourseOut.model_validate(await actions.approve_course(session, admin, course_id))
 
 
 @router.post("/courses/{course_id}/reject", summary="Send a submitted course back", responses=review_errors)
-async def reject_course(course_id: UUID, rejection: Rejection, _: CurrentAdmin, session: Session) -> OwnCourseOut:
+async def reject_course(course_id: UUID, rejection: Rejection, admin: CurrentAdmin, session: Session) -> OwnCourseOut:
     """The teacher reads the reason, mends the course and submits it again."""
-    course = await actions.reject_course(session, course_id, rejection.reason)
+    course = await actions.reject_course(session, admin, course_id, rejection.reason)
     return OwnCourseOut.model_validate(course)
 
 
 @router.post("/courses/{course_id}/unpublish", summary="Take a course out of the shop", responses=review_errors)
-async def unpublish_course(course_id: UUID, _: CurrentAdmin, session: Session) -> OwnCourseOut:
+async def unpublish_course(course_id: UUID, admin: CurrentAdmin, session: Session) -> OwnCourseOut:
     """Key holders go on watching; its teacher can submit it again."""
-    return OwnCourseOut.model_validate(await actions.unpublish_course(session, course_id))
+    return OwnCourseOut.model_validate(await actions.unpublish_course(session, admin, course_id))

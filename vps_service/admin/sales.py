@@ -31,10 +31,10 @@ router = APIRouter()
         errors.ProviderUnreachable,
     ),
 )
-async def refund_payment(payment_id: UUID, _: CurrentAdmin, sessions: Transactions, vps: CurrentVps) -> PaymentOut:
+async def refund_payment(payment_id: UUID, admin: CurrentAdmin, sessions: Transactions, vps: CurrentVps) -> PaymentOut:
     """The key is void, and the teacher's balance is debited by what the sale credited. Safe to repeat."""
     fee = vps.settings.platform_fee_percent
-    return PaymentOut.from_row(await refunds.refund_payment(sessions, vps.provider, payment_id, fee))
+    return PaymentOut.from_row(await refunds.refund_payment(sessions, vps.provider, admin, payment_id, fee))
 
 
 @router.post(
@@ -42,6 +42,6 @@ async def refund_payment(payment_id: UUID, _: CurrentAdmin, sessions: Transactio
     summary="Take a free enrolment away",
     responses=responses(NotAuthenticated, WrongRole, NoSuchKey, KeyWasPaid),
 )
-async def void_key(key_id: UUID, _: CurrentAdmin, session: Session) -> KeyOut:
+async def void_key(key_id: UUID, admin: CurrentAdmin, session: Session) -> KeyOut:
     """The user may enrol again while the course is free."""
-    return KeyOut.model_validate(await void_free_key(session, key_id))
+    return KeyOut.model_validate(await void_free_key(session, admin, key_id))

@@ -33,9 +33,9 @@ async def ban_user(user_id: UUID, admin: CurrentAdmin, sessions: Transactions, v
     summary="Let a banned user in again",
     responses=responses(NotAuthenticated, WrongRole, UserNotFound),
 )
-async def activate_user(user_id: UUID, _: CurrentAdmin, sessions: Transactions, vps: CurrentVps) -> UserForAdmin:
+async def activate_user(user_id: UUID, admin: CurrentAdmin, sessions: Transactions, vps: CurrentVps) -> UserForAdmin:
     """They have to sign in; their follows count again."""
-    user = await moderation.activate_user(sessions, user_id, vps.settings.followers_required)
+    user = await moderation.activate_user(sessions, admin, user_id, vps.settings.followers_required)
     return UserForAdmin.model_validate(user)
 
 
@@ -44,18 +44,18 @@ async def activate_user(user_id: UUID, _: CurrentAdmin, sessions: Transactions, 
     summary="Make a user a student or a teacher",
     responses=responses(NotAuthenticated, WrongRole, UserNotFound, AdminRole, TeacherHasCourses),
 )
-async def change_role(user_id: UUID, wanted: RoleWanted, _: CurrentAdmin, session: Session) -> UserForAdmin:
+async def change_role(user_id: UUID, wanted: RoleWanted, admin: CurrentAdmin, session: Session) -> UserForAdmin:
     """They have to sign in again."""
-    return UserForAdmin.model_validate(await moderation.change_role(session, user_id, wanted.role))
+    return UserForAdmin.model_validate(await moderation.change_role(session, admin, user_id, wanted.role))
 
 
 @router.post("/teachers/{username}/verify", summary="Verify a teacher", responses=teacher_errors)
-async def verify_teacher(username: Text, _: CurrentAdmin, session: Session) -> TeacherForAdmin:
+async def verify_teacher(username: Text, admin: CurrentAdmin, session: Session) -> TeacherForAdmin:
     """Whatever the number of followers; a demotion is taken back."""
-    return TeacherForAdmin.from_row(username, await followers.verify_teacher(session, username))
+    return TeacherForAdmin.from_row(username, await followers.verify_teacher(session, admin, username))
 
 
 @router.post("/teachers/{username}/demote", summary="Take a teacher's verification away", responses=teacher_errors)
-async def demote_teacher(username: Text, _: CurrentAdmin, session: Session) -> TeacherForAdmin:
+async def demote_teacher(username: Text, admin: CurrentAdmin, session: Session) -> TeacherForAdmin:
     """They upload no more, and followers do not verify them again. What is published stays."""
-    return TeacherForAdmin.from_row(username, await followers.demote_teacher(session, username))
+    return TeacherForAdmin.from_row(username, await followers.demote_teacher(session, admin, username))

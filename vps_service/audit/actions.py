@@ -33,7 +33,9 @@ async def record(
     await session.flush()
 
 
-async def record_alone(sessions: Sessions, what: Act, *, subject: UUID | None = None, **details: Any) -> None:
-    """Of what came to nothing: a transaction of its own."""
+async def record_alone(
+    sessions: Sessions, what: Act, *, actor_id: UUID | None = None, subject: UUID | str | None = None, **details: Any
+) -> None:
+    """In a transaction of its own: of what came to nothing here, or is about to happen elsewhere."""
     async with sessions() as session, session.begin():
-        await record(session, what, subject=subject, **details)
+        await record(session, what, actor_id=actor_id, subject=subject, **details)

@@ -33,7 +33,7 @@ Act = Literal[
     "course_approved",
     "course_rejected",
     "course_unpublished",
-    "payment_refunded",
+    "refund_ordered",
     "key_voided",
     "node_admitted",
     "node_shut_out",

@@ -10,6 +10,7 @@ from vps_service import changes
 from vps_service.accounts.errors import WrongRole
 from vps_service.accounts.models import User
 from vps_service.accounts.queries import unchanging_user
+from vps_service.audit import actions as audit
 from vps_service.courses import queries
 from vps_service.courses.errors import NothingToPublish, WrongStatus
 from vps_service.courses.models import Course, Lesson, Section
@@ -82,18 +83,19 @@ async def submit_course(session: AsyncSession, teacher: User, course_id: UUID) -
     return course
 
 
-async def approve_course(session: AsyncSession, course_id: UUID) -> Course:
+async def approve_course(session: AsyncSession, admin: User, course_id: UUID) -> Course:
     course = await _pending_course(session, course_id)
     course.status = "published"
     await session.flush()
     changes.record(session, "course_published", course_id=course.id)
+    await audit.record(session, "course_approved", actor_id=admin.id, subject=course.id)
     return course
 
 
-async def reject_course(session: AsyncSession, course_id: UUID, reason: str) -> Course:
+async def reject_course(session: AsyncSession, admin: User, course_id: UUID, reason: str) -> Course:
     course = await _pending_course(session, course_id)
     course.status, course.rejection_reason = "rejected", reason
-    await session.flush()
+    await audit.record(session, "course_rejected", actor_id=admin.id, subject=course.id)
     return course
 
 
@@ -109,9 +111,12 @@ async def archive_course(session: AsyncSession, teacher: User, course_id: UUID) 
     return await _archive(session, await queries.owned_course(session, teacher, course_id))
 
 
-async def unpublish_course(session: AsyncSession, course_id: UUID) -> Course:
+async def unpublish_course(session: AsyncSession, admin: User, course_id: UUID) -> Course:
     """As the teacher's `archive_course`, by an admin. Raises CourseNotFound, WrongStatus."""
-    return await _archive(session, await queries.course_for_review(session, course_id))
+    course = await queries.course_for_review(session, course_id)
+    if course.status == "published":
+        await audit.record(session, "course_unpublished", actor_id=admin.id, subject=course.id)
+    return await _archive(session, course)
 
 
 async def _archive(session: AsyncSession, course: Course) -> Course:

@@ -14,6 +14,7 @@ from shared.problems import NotAuthenticated
 from vps_service import changes
 from vps_service.accounts.models import User
 from vps_service.accounts.queries import teacher_by_username, unchanging_user
+from vps_service.audit import actions as audit
 from vps_service.followers import queries, rules
 from vps_service.followers.errors import CannotFollowOneself, TeacherNotFound
 from vps_service.followers.models import Follow, Teacher
@@ -89,21 +90,23 @@ async def end_follows(session: AsyncSession, user: User, required: int) -> None:
         await recount(session, teacher_id, required)
 
 
-async def verify_teacher(session: AsyncSession, username: str) -> Teacher:
+async def verify_teacher(session: AsyncSession, admin: User, username: str) -> Teacher:
     """An admin's word, whatever the count; it takes a demotion back. Raises TeacherNotFound."""
     teacher = await _locked(session, username)
     if not teacher.is_verified:
         await _verify(session, teacher)
+        await audit.record(session, "teacher_verified", actor_id=admin.id, subject=teacher.user_id)
     await session.flush()
     return teacher
 
 
-async def demote_teacher(session: AsyncSession, username: str) -> Teacher:
+async def demote_teacher(session: AsyncSession, admin: User, username: str) -> Teacher:
     """No longer verified, and not by followers again. Raises TeacherNotFound."""
     teacher = await _locked(session, username)
     if teacher.is_verified:
         changes.record(session, "teacher_demoted", user_id=teacher.user_id)
     if not teacher.is_demoted:
+        await audit.record(session, "teacher_demoted", actor_id=admin.id, subject=teacher.user_id)
         teacher.verified_at, teacher.demoted_at = None, datetime.now(UTC)
     await session.flush()
     return teacher

@@ -8,6 +8,7 @@ from uuid_utils.compat import uuid7
 
 from vps_service import changes
 from vps_service.accounts.models import User
+from vps_service.audit import actions as audit
 from vps_service.courses.errors import CourseNotFound
 from vps_service.courses.models import Course
 from vps_service.courses.queries import stays_public, visible_course
@@ -63,7 +64,7 @@ async def give_back_key(session: AsyncSession, payment_id: UUID) -> bool:
     return True
 
 
-async def void_free_key(session: AsyncSession, key_id: UUID) -> Key:
+async def void_free_key(session: AsyncSession, admin: User, key_id: UUID) -> Key:
     """Take a free enrolment away; of one that is void already nothing is left to take.
 
     Raises NoSuchKey, KeyWasPaid.
@@ -77,6 +78,7 @@ async def void_free_key(session: AsyncSession, key_id: UUID) -> Key:
         key.status = "void"
         await session.flush()
         changes.record(session, "key_voided", user_id=key.user_id, course_id=key.course_id)
+        await audit.record(session, "key_voided", actor_id=admin.id, subject=key.id)
     return key
 
 

@@ -13,6 +13,7 @@ from shared.contract import VPS, NodeOrders, NodeReport, Reconciliation
 from shared.problems import Invalid
 from shared.tokens import load_public_keys, public_jwk
 from vps_service.accounts.models import User
+from vps_service.audit import actions as audit
 from vps_service.courses.queries import owned_lesson
 from vps_service.nodes import queries, rules
 from vps_service.nodes.errors import NoNodeAvailable
@@ -36,6 +37,7 @@ async def admit_node(session: AsyncSession, node_id: str, pems: str) -> None:
         row = insert(NodeKey).values(kid=public_jwk(key)["kid"], node_id=node_id, pem=pem)
         if (await session.execute(row.on_conflict_do_nothing().returning(NodeKey.kid))).one_or_none() is None:
             raise Invalid("another node has this key already")
+    await audit.record(session, "node_admitted", subject=node_id, keys=[public_jwk(key)["kid"] for key in keys])
 
 
 async def shut_out_node(session: AsyncSession, node_id: str) -> None:
@@ -43,6 +45,7 @@ async def shut_out_node(session: AsyncSession, node_id: str) -> None:
     if await session.get(Node, node_id) is None:
         raise Invalid(f"there is no node {node_id}")
     await session.execute(delete(NodeKey).where(NodeKey.node_id == node_id))
+    await audit.record(session, "node_shut_out", subject=node_id)
 
 
 async def receive_report(session: AsyncSession, node_id: str, report: NodeReport) -> NodeOrders:

@@ -2,6 +2,8 @@
 
 from uuid import UUID
 
+from vps_service.accounts.models import User
+from vps_service.audit import actions as audit
 from vps_service.db import Sessions
 from vps_service.payments import queries
 from vps_service.payments.errors import PaymentNotPaid, ProviderNotOffered
@@ -10,7 +12,9 @@ from vps_service.payments.providers import Provider
 from vps_service.payments.settlement import refund_and_settle
 
 
-async def refund_payment(sessions: Sessions, provider: Provider | None, payment_id: UUID, fee_percent: int) -> Payment:
+async def refund_payment(
+    sessions: Sessions, provider: Provider | None, admin: User, payment_id: UUID, fee_percent: int
+) -> Payment:
     """Refund what was paid; of what is refunded nothing changes. Safe to repeat after any failure.
 
     Raises PaymentNotFound, PaymentNotPaid, RefundRefused, ProviderUnreachable.
@@ -23,4 +27,5 @@ async def refund_payment(sessions: Sessions, provider: Provider | None, payment_
         raise PaymentNotPaid(f"The payment is {payment.status}.")
     if provider is None or provider.name != payment.provider:
         raise ProviderNotOffered
+    await audit.record_alone(sessions, "refund_ordered", actor_id=admin.id, subject=payment.id)
     return await refund_and_settle(sessions, provider, payment.id, fee_percent)
