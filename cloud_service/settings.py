@@ -98,6 +98,13 @@ class CloudSettings(NodeSettings):
             raise ValueError("TOPTANK_TRUST_STARTING_S must be at least twice TOPTANK_FEED_WAIT_S")
         return self
 
+    @model_validator(mode="after")
+    def _fit_for_production(self) -> Self:
+        weak = self.unencrypted("cloud_url", "vps_url", "cors_origins")
+        if self.environment == "production" and (said := "; ".join(weak)):
+            raise ValueError(said)
+        return self
+
 
 class WorkerSettings(NodeSettings):
     """What is made of videos, and how long that may take; a worker needs no secret and no network.

@@ -3,6 +3,7 @@
 import errno
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, Never, Self, TypeVar
 from urllib.parse import urlsplit
@@ -42,6 +43,11 @@ def _strong(secret: SecretStr) -> SecretStr:
     if len(set(value)) < 8 or any(known in value.lower() for known in KNOWN_SECRETS):
         raise ValueError("is a known or guessable secret")
     return secret
+
+
+def is_guessable(password: str) -> bool:
+    """What an operator may have typed by hand, and kept."""
+    return len(password) < 12 or len(set(password)) < 5 or any(known in password.lower() for known in KNOWN_SECRETS)
 
 
 def _private_key(pem: object) -> object:
@@ -91,6 +97,14 @@ class Settings(BaseSettings):
         if self.environment == "production" and os.environ.get(killpoints.SETTING):
             raise ValueError(f"{killpoints.SETTING} is for tests and refuses to run in production")
         return self
+
+    def unencrypted(self, *names: str) -> Iterator[str]:
+        """What is wrong with those of these settings, each a URL or several, by which tokens would go unencrypted."""
+        for name in names:
+            value = getattr(self, name)
+            urls = (value,) if isinstance(value, str) else value or ()
+            if any(not url.startswith("https://") for url in urls):
+                yield f"{PREFIX}{name.upper()} must be https:// in production"
 
     @classmethod
     def settings_customise_sources(

@@ -22,10 +22,13 @@ from vps_service.accounts.passwords import Hasher
 from vps_service.accounts.sealing import CodesKey
 from vps_service.accounts.verified import VerifiedTokens
 from vps_service.admin import routes as admin
+from vps_service.audit import routes as audit
+from vps_service.clients import TrueClient
 from vps_service.community import routes as community
 from vps_service.courses import routes as courses
 from vps_service.db import make_engine, make_sessions
 from vps_service.followers import routes as followers
+from vps_service.headers import protect_answers
 from vps_service.internal import routes as internal
 from vps_service.keys import routes as keys
 from vps_service.leaving import routes as leaving
@@ -46,7 +49,7 @@ SENT_BY_PAGES = ("Authorization", "Content-Type", "Idempotency-Key", "X-Request-
 READ_BY_PAGES = ("Location", "Retry-After", "X-Request-ID")
 
 
-FEATURES = (accounts, phones, profiles, followers, courses, community, payments, keys, leaving, nodes, admin)
+FEATURES = (accounts, phones, profiles, followers, courses, community, payments, keys, leaving, nodes, admin, audit)
 
 
 def _make_routes() -> list[BaseRoute]:
@@ -81,7 +84,7 @@ def create_vps(settings: VpsSettings) -> Vps:
     access_keys = {public_jwk(access_key)["kid"]: access_key}
     return Vps(
         settings=settings,
-        hasher=Hasher(settings.bcrypt_cost),
+        hasher=Hasher(settings.bcrypt_cost, settings.hashes_waiting),
         images=ImageStore(settings.data_dir / "images"),
         access_keys=access_keys,
         access_tokens=VerifiedTokens(access_keys),
@@ -103,6 +106,7 @@ def create_app(settings: VpsSettings) -> FastAPI:
         async with running(
             vps.listener.run(),
             jobs.tidy(sessions),
+            jobs.forget_limits(sessions),
             jobs.trim_changes(sessions, settings.changes_kept_days),
             jobs.forget_expired_sessions(sessions),
             jobs.forget_unseen_playbacks(sessions),
@@ -137,5 +141,7 @@ def create_app(settings: VpsSettings) -> FastAPI:
     app.add_middleware(BodyLimit, limit=settings.image_bytes + FORM_OVERHEAD)
     app.add_middleware(SignedAnswers, signer=ServiceSigner(VPS, settings.vps_key))
     app.add_middleware(RequestLog)
+    app.add_middleware(TrueClient, trusted=settings.trusted_proxies)
     let_pages_read(app, settings.cors_origins, sent=SENT_BY_PAGES, read=READ_BY_PAGES)
+    protect_answers(app, over_tls=settings.vps_url.startswith("https://"))
     return app

@@ -8,7 +8,7 @@ from contextvars import ContextVar
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Annotated
 
-from pydantic import BeforeValidator
+from pydantic import AfterValidator, BeforeValidator
 from pydantic_settings import NoDecode
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -23,7 +23,13 @@ def _networks(given: object) -> object:
     return given.replace(",", " ").split() if isinstance(given, str) else given
 
 
-TrustedProxies = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_networks)]
+def _not_everybody(networks: tuple[Network, ...]) -> tuple[Network, ...]:
+    if any(network.prefixlen == 0 for network in networks):
+        raise ValueError("must not be everybody: whoever is trusted can say that they are anybody")
+    return networks
+
+
+TrustedProxies = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_networks), AfterValidator(_not_everybody)]
 
 
 def current_address() -> str | None:
@@ -36,7 +42,7 @@ def current_subscriber() -> str:
     address = _address(current_address() or "")
     if isinstance(address, IPv6Address):
         return str(ip_network((address, SUBSCRIBER_BITS), strict=False))
-    return str(address)
+    return str(address or "unknown")
 
 
 def _address(text: str) -> IPv4Address | IPv6Address | None:
@@ -77,5 +83,10 @@ class TrueClient:
             forwarded = [value.decode("latin-1") for name, value in scope["headers"] if name == b"x-forwarded-for"]
             address = client_of(peer, forwarded, self.trusted)
             scope["client"] = (address, port if address == peer else 0)
-            _current.set(address)
+            before = _current.set(address)
+            try:
+                await self.app(scope, receive, send)
+            finally:
+                _current.reset(before)
+            return
         await self.app(scope, receive, send)

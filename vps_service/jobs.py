@@ -15,6 +15,7 @@ from vps_service.accounts.images import ImageStore
 from vps_service.accounts.sessions import forget_expired
 from vps_service.db import Sessions
 from vps_service.leaving.actions import finish_leavings
+from vps_service.limits.actions import forget_full
 from vps_service.mail import sending
 from vps_service.nodes.actions import forget_spent_tokens
 from vps_service.payments.actions import recheck_paid, recheck_pending
@@ -55,6 +56,15 @@ async def tidy(sessions: Sessions) -> None:
             await forget_phone_codes(session)
 
     await every(MINUTE_S, forget_tokens)
+
+
+async def forget_limits(sessions: Sessions) -> None:
+    """Until cancelled."""
+
+    async def forget() -> None:
+        await forget_full(sessions)
+
+    await every(MINUTE_S, forget)
 
 
 async def trim_changes(sessions: Sessions, kept_days: float) -> None:

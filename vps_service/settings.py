@@ -1,6 +1,7 @@
 """What the VPS can be told by its environment (TOPTANK_ + the name in capitals)."""
 
 import os
+from collections.abc import Iterator
 from email.headerregistry import Address
 from email.utils import parseaddr
 from typing import Annotated, Literal
@@ -11,8 +12,8 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from shared.cors import Origins
-from shared.settings import HttpUrl, PrivateKey, PublicUrl, Secret, Settings
-from shared.tokens import ACCESS_LIFE_AT_MOST_S
+from shared.settings import HttpUrl, PrivateKey, PublicUrl, Secret, Settings, is_guessable
+from shared.tokens import ACCESS_LIFE_AT_MOST_S, public_jwk
 from vps_service.clients import TrustedProxies
 
 
@@ -34,6 +35,12 @@ class DatabaseSettings(Settings):
     database_pool: int = Field(10, ge=1)
 
 
+LIMITS = (
+    *("login_failures", "login_failures_per_client", "logins_per_account"),
+    *("refreshes_per_client", "registrations_per_client", "mails_per_client"),
+)
+
+
 def _payment_provider() -> str:
     """The simulator, unless the setting is there and empty: no provider. Elsewhere empty means not set."""
     return os.environ.get("TOPTANK_PAYMENT_PROVIDER", "simulator")
@@ -49,7 +56,13 @@ def _sender(address: str) -> str:
 
 class VpsSettings(DatabaseSettings):
     """`vps_url` is what clients see; pages of `cors_origins` may read what it answers, besides its own. Nodes are known
-    by the database: `toptank add-node`.
+    by the database: `toptank add-node`. Who asked, proxies in `trusted_proxies` are believed, in X-Forwarded-For.
+
+    A client (an address, or an IPv6 network of 64 bits) may fail to sign in with one login `login_failures` times in 15
+    minutes, with whatever logins `login_failures_per_client` times, and get new tokens `refreshes_per_client` times; in
+    an hour register `registrations_per_client` times and ask for `mails_per_client` links to be mailed. Each account
+    has at most `logins_per_account` attempts in an hour, right ones too. 0: no limit. `hashes_waiting` passwords may
+    wait for their turn to be hashed; more are refused.
 
     A user may keep `practice_quota_bytes` of practice videos and watch `playbacks_per_user` videos at once, on all
     nodes together. Changes are kept `changes_kept_days` for nodes that were away. Who asks to be deleted may take that
@@ -92,6 +105,13 @@ class VpsSettings(DatabaseSettings):
     refresh_token_s: int = Field(30 * 24 * 3600, ge=1)
     phone_provider: Literal["local", ""] = ""
     bcrypt_cost: int = Field(12, ge=4, le=16)
+    hashes_waiting: int = Field(32, ge=1)
+    login_failures: int = Field(10, ge=0)
+    login_failures_per_client: int = Field(100, ge=0)
+    logins_per_account: int = Field(100, ge=0)
+    refreshes_per_client: int = Field(1000, ge=0)
+    registrations_per_client: int = Field(50, ge=0)
+    mails_per_client: int = Field(30, ge=0)
     currency: str = Field("EGP", pattern="^[A-Z]{3}$")
     platform_fee_percent: int = Field(0, ge=0, le=100)
     leaving_grace_days: float = Field(14, ge=0, le=3650)
@@ -132,11 +152,27 @@ class VpsSettings(DatabaseSettings):
             raise ValueError("the payment simulator needs TOPTANK_SIMULATOR_SECRET")
         if self.phone_provider == "local" and not self.smtp_host:
             raise ValueError("the local phone sender needs TOPTANK_SMTP_HOST, the mail catcher's")
-        if self.environment == "production":
-            if self.payment_provider == "simulator":
-                raise ValueError("the payment simulator refuses to run in production; empty TOPTANK_PAYMENT_PROVIDER")
-            if self.phone_provider == "local":
-                raise ValueError("the local phone sender refuses to run in production; unset TOPTANK_PHONE_PROVIDER")
-            if self.bcrypt_cost < 12:
-                raise ValueError("TOPTANK_BCRYPT_COST must be at least 12 in production")
+        if public_jwk(self.access_key.public_key()) == public_jwk(self.vps_key.public_key()):
+            raise ValueError("TOPTANK_ACCESS_KEY and TOPTANK_VPS_KEY must be two keys: they sign different things")
+        if self.environment == "production" and (weak := list(self._weaknesses())):
+            raise ValueError("; ".join(weak))
         return self
+
+    def _weaknesses(self) -> Iterator[str]:
+        """What is good enough to try TopTank with, and for nothing else."""
+        if self.payment_provider == "simulator":
+            yield "the payment simulator refuses to run in production; empty TOPTANK_PAYMENT_PROVIDER"
+        if self.phone_provider == "local":
+            yield "the local phone sender refuses to run in production; unset TOPTANK_PHONE_PROVIDER"
+        if self.bcrypt_cost < 12:
+            yield "TOPTANK_BCRYPT_COST must be at least 12 in production"
+        if self.access_token_s > 3600:
+            yield "TOPTANK_ACCESS_TOKEN_S must be at most 3600 in production"
+        yield from self.unencrypted("vps_url", "cors_origins")
+        for name in LIMITS:
+            if not getattr(self, name):
+                yield f"TOPTANK_{name.upper()} must not be 0 in production"
+        password = make_url(self.database_url).password
+        password = self.database_password.get_secret_value() if self.database_password else password
+        if password is not None and is_guessable(str(password)):
+            yield "TOPTANK_DATABASE_PASSWORD must have at least 12 characters, and not be a known one, in production"

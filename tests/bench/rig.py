@@ -19,6 +19,7 @@ import imageio_ffmpeg
 from cloud_service.db import FILE
 from shared.stack import Stack, StackSettings
 from tests.processes import free_port
+from tests.settings import UNLIMITED
 
 POLL_S = 0.1
 """Not so often that asking takes the time of what is asked about."""
@@ -122,6 +123,7 @@ def running_rig(folder: Path, nodes: int = 1) -> Iterator[Rig]:
         "TOPTANK_DATA_DIR": str(folder),
         "TOPTANK_FOLLOWERS_REQUIRED": "0",
         "TOPTANK_BCRYPT_COST": "4",
+        **UNLIMITED,
         "TOPTANK_ACCESS_TOKEN_S": "7200",
         "TOPTANK_UPLOADS_PER_USER": "1000",
         "TOPTANK_PLAYBACKS_PER_MINUTE": "1000000",

@@ -12,6 +12,7 @@ from shared.settings import load
 def good(monkeypatch: pytest.MonkeyPatch, secrets_folder: Path) -> None:
     for name in ("node_key", "vps_public_key"):
         monkeypatch.setenv(f"TOPTANK_{name.upper()}_FILE", str(secrets_folder / name))
+    monkeypatch.setenv("TOPTANK_CLOUD_URL", "https://video.example")
 
 
 @pytest.mark.parametrize(
@@ -85,6 +86,7 @@ def test_while_a_key_is_being_replaced_there_are_two_of_the_vps(
 
 
 def test_pages_of_the_vps_and_of_whom_the_operator_names_may_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOPTANK_ENVIRONMENT", "staging")
     assert load(CloudSettings).origins == ()
     monkeypatch.setenv("TOPTANK_VPS_URL", "https://Learn.Example:443")
     monkeypatch.setenv("TOPTANK_CORS_ORIGINS", "https://app.example, http://127.0.0.1:3000/ http://[::1]:3000")
@@ -103,3 +105,22 @@ def test_a_page_is_named_by_its_origin_alone(monkeypatch: pytest.MonkeyPatch, or
         load(CloudSettings)
     (line,) = str(ended.value.code).splitlines()
     assert line.startswith("toptank: bad setting: TOPTANK_CORS_ORIGINS: ")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("CLOUD_URL", "http://video.example"),
+        ("VPS_URL", "http://courses.example"),
+        ("CORS_ORIGINS", "https://app.example, http://app.example"),
+    ],
+)
+def test_production_takes_no_address_by_which_tokens_go_unencrypted(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    """Abuse cases 3 and 53."""
+    load(CloudSettings)
+    monkeypatch.setenv(f"TOPTANK_{name}", value)
+    with pytest.raises(SystemExit) as ended:
+        load(CloudSettings)
+    assert ended.value.code == f"toptank: bad setting: TOPTANK_{name} must be https:// in production"

@@ -85,7 +85,7 @@ async def test_every_route_answers_the_unexpected_without_detail(
         assert CANARY in caplog.text, (method, path)
 
 
-@pytest.mark.settings(environment="production")
+@pytest.mark.settings(environment="production", cloud_url="https://video.example")
 @pytest.mark.parametrize("path", ["/docs", "/redoc", "/openapi.json", "/docs/oauth2-redirect"])
 async def test_in_production_a_node_does_not_describe_itself(settings: CloudSettings, path: str) -> None:
     app = create_app(settings)

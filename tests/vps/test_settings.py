@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from shared.settings import load
 from tests.databases import empty_database, in_database
 from tests.processes import Process, free_port, run
-from tests.settings import vps_environment
-from vps_service.settings import VpsSettings
+from tests.settings import PRODUCTION, vps_environment
+from vps_service.settings import LIMITS, VpsSettings
 
 PKCS8, PEM = serialization.PrivateFormat.PKCS8, serialization.Encoding.PEM
 NO_KEYS = {"empty": b"", "a word": b"letmein", "bytes": b"\xff\xfe\x00"}
@@ -149,6 +149,11 @@ def test_a_public_key_in_the_place_of_a_private_one_is_refused(
         ("VPS_URL", "localhost:8000", "TOPTANK_VPS_URL: must be a URL like https://"),
         ("VPS_URL", "https://courses.example/", "TOPTANK_VPS_URL: must be a URL like https://host, without"),
         ("VPS_URL", "https://courses.example/shop", "TOPTANK_VPS_URL: must be a URL like https://host, without"),
+        ("TRUSTED_PROXIES", "10.0.0.1/8", "TOPTANK_TRUSTED_PROXIES"),
+        ("TRUSTED_PROXIES", "the edge", "TOPTANK_TRUSTED_PROXIES"),
+        ("TRUSTED_PROXIES", "127.0.0.1 0.0.0.0/0", "TOPTANK_TRUSTED_PROXIES: must not be everybody"),
+        ("TRUSTED_PROXIES", "::/0", "TOPTANK_TRUSTED_PROXIES: must not be everybody"),
+        ("LOGIN_FAILURES", "-1", "TOPTANK_LOGIN_FAILURES"),
         ("CHANGES_KEPT_DAYS", "0", "TOPTANK_CHANGES_KEPT_DAYS"),
         ("CHANGES_KEPT_DAYS", "for ever", "TOPTANK_CHANGES_KEPT_DAYS"),
         ("LEAVING_GRACE_DAYS", "-1", "TOPTANK_LEAVING_GRACE_DAYS"),
@@ -175,8 +180,54 @@ def test_a_bad_setting_is_named(loading: Callable[..., str], name: str, value: s
     assert "hunter22" not in line
 
 
-def test_production_takes_no_cheap_hashes(loading: Callable[..., str]) -> None:
-    assert "TOPTANK_BCRYPT_COST" in loading(ENVIRONMENT="production", PAYMENT_PROVIDER="", BCRYPT_COST="11")
+WEAK = {
+    "PAYMENT_PROVIDER": ("simulator", "empty TOPTANK_PAYMENT_PROVIDER"),
+    "BCRYPT_COST": ("11", "TOPTANK_BCRYPT_COST must be at least 12"),
+    "ACCESS_TOKEN_S": ("3601", "TOPTANK_ACCESS_TOKEN_S must be at most 3600"),
+    "VPS_URL": ("http://courses.example", "TOPTANK_VPS_URL must be https://"),
+    "CORS_ORIGINS": ("https://app.example http://app.example", "TOPTANK_CORS_ORIGINS must be https://"),
+    "DATABASE_PASSWORD": ("s3same-open", "TOPTANK_DATABASE_PASSWORD must have at least 12 characters"),
+    **{name.upper(): ("0", f"TOPTANK_{name.upper()} must not be 0") for name in LIMITS},
+}
+
+
+@pytest.mark.parametrize("name", WEAK)
+def test_production_takes_nothing_weak(loading: Callable[..., str], name: str) -> None:
+    """Abuse cases 3 and 53."""
+    good = {name.upper(): str(value) for name, value in PRODUCTION.items()}
+    value, said = WEAK[name]
+    line = loading(**good | {name: value})
+    assert said in line
+    assert ";" not in line.removesuffix("; empty TOPTANK_PAYMENT_PROVIDER"), "everything else is good"
+
+
+def test_production_names_all_that_is_weak_at_once(loading: Callable[..., str]) -> None:
+    line = loading(ENVIRONMENT="production", **{name: value for name, (value, _) in WEAK.items()})
+    assert all(said in line for _, said in WEAK.values())
+    assert "s3same-open" not in line
+
+
+@pytest.mark.parametrize("password", ["toptank", "password1234", "postgres", "aaaaaaaaaaaaaaaa", "please-change-it"])
+def test_production_takes_no_guessable_password_of_the_database(loading: Callable[..., str], password: str) -> None:
+    good = {name.upper(): str(value) for name, value in PRODUCTION.items()}
+    line = loading(**good, DATABASE_URL=f"postgresql://toptank:{password}@127.0.0.1/toptank")
+    assert "TOPTANK_DATABASE_PASSWORD" in line
+    assert password not in line.replace("TOPTANK", "").replace("toptank:", "")
+
+
+def test_one_key_for_two_things_is_refused(loading: Callable[..., str], secrets_folder: Path) -> None:
+    """Abuse case 4."""
+    assert "TOPTANK_ACCESS_KEY and TOPTANK_VPS_KEY" in loading(VPS_KEY_FILE=secrets_folder / "access_key")
+
+
+def test_with_nothing_weak_it_serves_in_production(environment: dict[str, str], tmp_path: Path) -> None:
+    port = int(environment["TOPTANK_VPS_PORT"])
+    told = environment | {f"TOPTANK_{name.upper()}": str(value) for name, value in PRODUCTION.items()}
+    service = Process("vps_service", port, told, tmp_path / "vps.log", is_fresh=True)
+    answer = httpx.get(f"http://127.0.0.1:{port}/health/ready")
+    assert answer.json() == {"status": "ok"}
+    assert answer.headers["strict-transport-security"].startswith("max-age=31536000")
+    service.stop()
 
 
 @pytest.mark.parametrize("told", [{"ENVIRONMENT": "production"}, {"SMTP_USERNAME": "x", "SMTP_PASSWORD": "hunter22"}])

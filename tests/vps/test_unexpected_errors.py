@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.settings import PRODUCTION
 from tests.vps.people import make_admin
 from tests.vps.running import Vps
 from tests.vps.test_openapi import ANYONE, NODE, WHO_MAY, called
@@ -37,7 +38,7 @@ async def lose_the_tables(vps: Vps, but: tuple[str, ...]) -> None:
             await vps.rows(f"ALTER TABLE {row['name']} RENAME TO gone_{row['name']}")
 
 
-@pytest.mark.settings(environment="production", payment_provider="", bcrypt_cost=12)
+@pytest.mark.settings(**PRODUCTION)
 @pytest.mark.parametrize("path", ["/docs", "/redoc", "/openapi.json", "/docs/oauth2-redirect"])
 async def test_in_production_the_vps_does_not_describe_itself(vps: Vps, path: str) -> None:
     assert (await vps.http.get(path)).status_code == 404

@@ -1,4 +1,4 @@
-from shared.problems import BadRequest, Conflict, Forbidden, Invalid, NotAuthenticated, NotFound
+from shared.problems import BadRequest, Conflict, Forbidden, Invalid, NotAuthenticated, NotFound, Unavailable
 
 
 class AlreadyTaken(Conflict):
@@ -35,6 +35,10 @@ class BadRefreshToken(NotAuthenticated):
 
 class SessionNotFound(NotFound):
     code, title = "session_not_found", "You are not signed in there"
+
+
+class TooManyPasswords(Unavailable):
+    code, title = "too_many_passwords", "Too many people are signing in at this moment"
 
 
 class WrongRole(Forbidden):

@@ -2,11 +2,14 @@
 
 import asyncio
 import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import bcrypt
 from zxcvbn import zxcvbn
 
 from shared.problems import Invalid
+from vps_service.accounts.errors import TooManyPasswords
 
 MIN_CHARACTERS, MAX_BYTES, MIN_SCORE = 8, 72, 2
 SCORED_CHARACTERS = 24
@@ -24,23 +27,42 @@ def check_form(password: str, field: str) -> None:
 
 
 class Hasher:
-    """bcrypt and zxcvbn in threads, no more at once than leaves a core to everybody else."""
+    """bcrypt and zxcvbn in threads, no more at once than leaves a core to everybody else.
 
-    def __init__(self, cost: int) -> None:
+    `waiting` passwords may wait for their turn. To have more wait would not get them done, only remembered: each of
+    the methods raises TooManyPasswords instead.
+    """
+
+    def __init__(self, cost: int, waiting: int = 32) -> None:
         self.cost = cost
         self._gate = asyncio.Semaphore(max(1, (os.cpu_count() or 2) - 1))
+        self._places = waiting
         self._nobody = bcrypt.hashpw(os.urandom(16), bcrypt.gensalt(cost))
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        if self._gate.locked() and self._places == 0:
+            raise TooManyPasswords
+        self._places -= 1
+        try:
+            await self._gate.acquire()
+        finally:
+            self._places += 1
+        try:
+            yield
+        finally:
+            self._gate.release()
 
     async def check_strength(self, password: str, *about_user: str, field: str = "body.password") -> None:
         """Raises Invalid for a password that could not be hashed or is easy to guess."""
         check_form(password, field)
-        async with self._gate:
+        async with self._turn():
             found = await asyncio.to_thread(zxcvbn, password[:SCORED_CHARACTERS], user_inputs=list(about_user))
         if found["score"] < MIN_SCORE:
             raise Invalid("is too easy to guess", field=field)
 
     async def hash(self, password: str) -> str:
-        async with self._gate:
+        async with self._turn():
             return (await asyncio.to_thread(bcrypt.hashpw, password.encode(), bcrypt.gensalt(self.cost))).decode()
 
     async def fits(self, password: str, password_hash: str | None) -> bool:
@@ -49,7 +71,7 @@ class Hasher:
         usable = password_hash is not None and password_hash.startswith("$2")
         comparable = usable and len(secret) <= MAX_BYTES and b"\0" not in secret
         against = password_hash.encode() if password_hash and comparable else self._nobody
-        async with self._gate:
+        async with self._turn():
             same = await asyncio.to_thread(bcrypt.checkpw, secret if comparable else b"", against)
         return same and comparable
 

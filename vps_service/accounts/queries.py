@@ -11,10 +11,15 @@ from vps_service.accounts.models import RefreshToken, SignIn, User
 from vps_service.accounts.schemas import PHONE_FILLING
 
 
+def as_stored(login: str) -> str:
+    """A username, an e-mail or a phone as people type it, in the form that the database has it in."""
+    login = login.strip().lower()
+    return PHONE_FILLING.sub("", login) if login.startswith("+") else login
+
+
 async def user_by_login(session: AsyncSession, login: str) -> User | None:
     """By username, e-mail or phone; a username has neither @ nor +, so one login never means two users."""
-    login = login.strip().lower()
-    login = PHONE_FILLING.sub("", login) if login.startswith("+") else login
+    login = as_stored(login)
     wanted = or_(User.username == login, User.email == login, User.phone == login)
     return (await session.scalars(select(User).where(wanted))).one_or_none()
 

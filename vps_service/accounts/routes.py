@@ -9,7 +9,7 @@ from shared.problems import Invalid, NotAuthenticated, TooLarge, responses
 from shared.schemas import Page
 from shared.tokens import public_jwk, sign_access
 from vps_service import paging
-from vps_service.accounts import actions, credentials, errors, proofs, queries
+from vps_service.accounts import actions, attempts, credentials, errors, proofs, queries
 from vps_service.accounts import sessions as signing
 from vps_service.accounts.current import CurrentDevice, CurrentSession, CurrentUser
 from vps_service.accounts.images import MEDIA_TYPE
@@ -65,9 +65,10 @@ async def signed_in(vps: Vps, sessions: Sessions, signed: SignedIn) -> AuthOut:
     "/auth/register",
     status_code=201,
     summary="Register as a student",
-    responses=responses(errors.AlreadyTaken, Invalid),
+    responses=responses(errors.AlreadyTaken, Invalid, TooManyRequests, errors.TooManyPasswords),
 )
 async def register(body: RegisterStudent, sessions: Transactions, vps: CurrentVps, device: CurrentDevice) -> AuthOut:
+    await attempts.count_registration(sessions, vps.settings)
     user = await actions.new_user(vps.hasher, role="student", **body.model_dump())
     signed = await actions.sign_up(sessions, user, vps.settings, device)
     return await signed_in(vps, sessions, signed)
@@ -77,7 +78,7 @@ async def register(body: RegisterStudent, sessions: Transactions, vps: CurrentVp
     "/auth/register/teacher",
     status_code=201,
     summary="Register as a teacher",
-    responses=responses(errors.AlreadyTaken, errors.NotAnImage, TooLarge),
+    responses=responses(errors.AlreadyTaken, errors.NotAnImage, TooLarge, TooManyRequests, errors.TooManyPasswords),
 )
 async def register_teacher(
     form: Annotated[RegisterTeacher, Form(media_type="multipart/form-data")],
@@ -86,6 +87,7 @@ async def register_teacher(
     device: CurrentDevice,
 ) -> AuthOut:
     """The image is decoded, cropped square and stored anew in two sizes; nothing of the file itself is kept."""
+    await attempts.count_registration(sessions, vps.settings)
     user = await actions.new_user(vps.hasher, role="teacher", **form.model_dump(exclude={"image"}))
     signed = await actions.sign_up_teacher(
         sessions,
@@ -101,7 +103,9 @@ async def register_teacher(
 @router.post(
     "/auth/login",
     summary="Sign in",
-    responses=responses(errors.BadCredentials, errors.TotpRequired, errors.BadTotp, TooManyRequests),
+    responses=responses(
+        errors.BadCredentials, errors.TotpRequired, errors.BadTotp, TooManyRequests, errors.TooManyPasswords
+    ),
 )
 async def login(body: Login, sessions: Transactions, vps: CurrentVps, device: CurrentDevice) -> AuthOut:
     """`login` is the username, the e-mail or the phone. Where a second factor is on, its code comes along.
@@ -111,16 +115,18 @@ async def login(body: Login, sessions: Transactions, vps: CurrentVps, device: Cu
     life_s, required = vps.settings.refresh_token_s, vps.settings.followers_required
     second = SecondFactor(vps.codes_key, body.totp, body.recovery_code)
     given = (body.login, body.password, second)
-    signed = await signing.sign_in(sessions, vps.hasher, *given, life_s, device, required)
+    async with attempts.counted_login(sessions, vps.settings, body.login):
+        signed = await signing.sign_in(sessions, vps.hasher, *given, life_s, device, required)
     return await signed_in(vps, sessions, signed)
 
 
-@router.post("/auth/refresh", summary="Get new tokens", responses=responses(errors.BadRefreshToken))
+@router.post("/auth/refresh", summary="Get new tokens", responses=responses(errors.BadRefreshToken, TooManyRequests))
 async def refresh(body: Refresh, sessions: Transactions, vps: CurrentVps, device: CurrentDevice) -> AuthOut:
     """The old refresh token is spent, and spending it twice ends the session.
 
     Whom the answer did not reach may ask once more within 10 seconds, and is given the very same next token.
     """
+    await attempts.count_refresh(sessions, vps.settings)
     life_s = vps.settings.refresh_token_s
     signed = await signing.rotate_refresh_token(sessions, body.refresh_token, life_s, device)
     return await signed_in(vps, sessions, signed)
@@ -182,17 +188,24 @@ async def verify_email(body: VerifyEmail, sessions: Transactions, vps: CurrentVp
     "/auth/verify-email/resend",
     status_code=202,
     summary="Have another link sent",
-    responses=responses(NotAuthenticated, errors.NoEmail, errors.AlreadyVerified),
+    responses=responses(NotAuthenticated, errors.NoEmail, errors.AlreadyVerified, TooManyRequests),
 )
-async def resend_verification(user: CurrentUser, session: Session, vps: CurrentVps) -> OnItsWay:
+async def resend_verification(user: CurrentUser, session: Session, sessions: Transactions, vps: CurrentVps) -> OnItsWay:
     """The links before it are void."""
+    await attempts.count_mail(sessions, vps.settings)
     await proofs.mail_verification_again(session, vps.settings, user)
     return OnItsWay()
 
 
-@router.post("/auth/forgot-password", status_code=202, summary="Ask for a link to choose a new password")
-async def forgot_password(body: ForgotPassword, session: Session) -> OnItsWay:
-    """Always 202, whether or not anybody has this login."""
+@router.post(
+    "/auth/forgot-password",
+    status_code=202,
+    summary="Ask for a link to choose a new password",
+    responses=responses(TooManyRequests),
+)
+async def forgot_password(body: ForgotPassword, session: Session, sessions: Transactions, vps: CurrentVps) -> OnItsWay:
+    """202 whether or not anybody has this login."""
+    await attempts.count_mail(sessions, vps.settings)
     await proofs.note_forgotten(session, body.login)
     return OnItsWay()
 
@@ -201,7 +214,7 @@ async def forgot_password(body: ForgotPassword, session: Session) -> OnItsWay:
     "/auth/reset-password",
     status_code=204,
     summary="Choose a new password by the link that was sent",
-    responses=responses(errors.LinkNotValid, Invalid),
+    responses=responses(errors.LinkNotValid, Invalid, errors.TooManyPasswords),
 )
 async def reset_password(body: ResetPassword, sessions: Transactions, vps: CurrentVps) -> None:
     """Everybody who was signed in to the account is signed out. A password that is refused does not spend the link."""

@@ -6,14 +6,17 @@ all, and one statement reads, decides and writes. The clock is the database's.
 
 import hashlib
 import math
+from collections.abc import Sequence
 from datetime import timedelta
 
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from vps_service.db import Sessions
 from vps_service.limits.errors import TooManyRequests
 from vps_service.limits.models import RateLimit
+from vps_service.limits.rules import Limit
 
 NOW = func.clock_timestamp()
 """Not the transaction's beginning: who waited for the row's lock is later than that."""
@@ -25,31 +28,42 @@ async def take(sessions: Sessions, name: str, key: str, *, most: int, per_s: flo
     Committed when this returns, whatever becomes of the request. With `most` = 0 nothing is limited. Raises
     TooManyRequests.
     """
-    if not most:
+    await take_all(sessions, [Limit(name, key, most, per_s)])
+
+
+async def take_all(sessions: Sessions, limits: Sequence[Limit]) -> None:
+    """One of each, or none; always in the same order of names, for none to wait for another. Raises TooManyRequests."""
+    limits = [limit for limit in limits if limit.most]
+    if not limits:
         return
-    row_id, each, whole = _id(name, key), _each(most, per_s), timedelta(seconds=per_s)
+    async with sessions() as session, session.begin():
+        for limit in limits:
+            await _take(session, limit)
+
+
+async def _take(session: AsyncSession, limit: Limit) -> None:
+    each, whole = _each(limit), timedelta(seconds=limit.per_s)
     later = func.greatest(RateLimit.full_at, NOW) + each
     taken = (
         insert(RateLimit)
-        .values(id=row_id, full_at=NOW + each)
+        .values(id=_id(limit), full_at=NOW + each)
         .on_conflict_do_update(index_elements=[RateLimit.id], set_={"full_at": later}, where=later <= NOW + whole)
         .returning(RateLimit.id)
     )
-    async with sessions() as session, session.begin():
-        if (await session.execute(taken)).scalar_one_or_none() is not None:
-            return
-        wanted = select(func.extract("epoch", RateLimit.full_at + each - whole - NOW)).where(RateLimit.id == row_id)
-        wait_s = (await session.execute(wanted)).scalar_one_or_none() or 0
-    raise TooManyRequests(max(1, math.ceil(wait_s)))
-
-
-async def give_back(sessions: Sessions, name: str, key: str, *, most: int, per_s: float) -> None:
-    """What was taken is not to count after all: the login was right."""
-    if not most:
+    if (await session.execute(taken)).scalar_one_or_none() is not None:
         return
-    returned = update(RateLimit).where(RateLimit.id == _id(name, key))
+    wait_s = func.extract("epoch", RateLimit.full_at + each - whole - NOW)
+    waited = (await session.execute(select(wait_s).where(RateLimit.id == _id(limit)))).scalar_one_or_none()
+    raise TooManyRequests(max(1, math.ceil(waited or 0)))
+
+
+async def give_back(sessions: Sessions, limits: Sequence[Limit]) -> None:
+    """What was taken is not to count after all: it was no failure."""
     async with sessions() as session, session.begin():
-        await session.execute(returned.values(full_at=RateLimit.full_at - _each(most, per_s)))
+        for limit in limits:
+            if limit.most:
+                row = update(RateLimit).where(RateLimit.id == _id(limit))
+                await session.execute(row.values(full_at=RateLimit.full_at - _each(limit)))
 
 
 async def forget_full(sessions: Sessions) -> None:
@@ -58,11 +72,11 @@ async def forget_full(sessions: Sessions) -> None:
         await session.execute(delete(RateLimit).where(RateLimit.full_at < NOW))
 
 
-def _each(most: int, per_s: float) -> timedelta:
+def _each(limit: Limit) -> timedelta:
     """Rounded down: rounded up, the last of `most` would be one too many."""
-    return timedelta(microseconds=int(per_s * 1_000_000 / most))
+    return timedelta(microseconds=int(limit.per_s * 1_000_000 / limit.most))
 
 
-def _id(name: str, key: str) -> bytes:
+def _id(limit: Limit) -> bytes:
     """Of one length whatever was typed as a login, and no address or name of a person."""
-    return hashlib.sha256(f"{name}\0{key}".encode(errors="surrogatepass")).digest()
+    return hashlib.sha256(f"{limit.name}\0{limit.key}".encode(errors="surrogatepass")).digest()
