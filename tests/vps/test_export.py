@@ -14,6 +14,7 @@ from tests.vps.people import Person, done, make_admin, make_student, make_teache
 from tests.vps.running import Vps
 from vps_service.leaving.export import ROWS_AT_ONCE, export
 from vps_service.leaving.parts import COLUMNS
+from vps_service.leaving.routes import EXPORTS_AN_HOUR
 from vps_service.models import Base, User
 
 pytestmark = pytest.mark.anyio
@@ -112,6 +113,12 @@ async def test_no_secret_and_nothing_of_anybody_else_is_in_it(vps: Vps, simulato
     for told in (*hashes, life.huda.access_token, life.huda.refresh_token, "sara@example.com", str(life.sara.id)):
         assert told not in said
     assert not {payment["id"] for payment in found["payments"]} & {str(sale) for sale in sales}
+
+
+async def test_it_is_not_asked_for_all_day(vps: Vps) -> None:
+    student = await make_student(vps)
+    statuses = [(await student.get("/api/users/me/export")).status_code for _ in range(EXPORTS_AN_HOUR + 1)]
+    assert statuses == [*[200] * EXPORTS_AN_HOUR, 429]
 
 
 async def test_who_has_nothing_gets_that(vps: Vps) -> None:

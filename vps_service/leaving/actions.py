@@ -29,9 +29,13 @@ from vps_service.leaving import queries
 from vps_service.leaving.errors import LastAdmin
 from vps_service.leaving.forgetting import forget
 from vps_service.leaving.models import Leaving
+from vps_service.limits import actions as limits
 from vps_service.mail.actions import queue
 
 log = logging.getLogger(__name__)
+
+TRIES, QUARTER_S = 10, 15 * 60.0
+"""How often somebody with a stolen token may guess the password."""
 
 
 async def leave(
@@ -39,8 +43,9 @@ async def leave(
 ) -> Leaving:
     """They are signed out everywhere, and not there for anybody else from now on.
 
-    Raises WrongPassword, LastAdmin, NotAuthenticated for somebody who was signed out meanwhile.
+    Raises WrongPassword, LastAdmin, TooManyRequests, NotAuthenticated for somebody who was signed out meanwhile.
     """
+    await limits.take(sessions, "passwords_again", str(user.id), most=TRIES, per_s=QUARTER_S)
     if not await hasher.fits(password, user.password_hash):
         raise WrongPassword
     async with sessions() as session, session.begin():

@@ -12,7 +12,12 @@ from vps_service.leaving import actions
 from vps_service.leaving.errors import LastAdmin
 from vps_service.leaving.export import MEDIA_TYPE, export
 from vps_service.leaving.schemas import Leave, LeavingOut
+from vps_service.limits import actions as limits
+from vps_service.limits.errors import TooManyRequests
 from vps_service.vps import CurrentVps
+
+EXPORTS_AN_HOUR, HOUR_S = 20, 3600.0
+"""Each reads everything that a user has."""
 
 router = APIRouter(prefix="/api/users/me", tags=["leaving"])
 
@@ -21,12 +26,13 @@ router = APIRouter(prefix="/api/users/me", tags=["leaving"])
     "/export",
     summary="Everything of mine",
     response_class=StreamingResponse,
-    responses={**responses(NotAuthenticated), 200: {"content": {MEDIA_TYPE: {}}}},
+    responses={**responses(NotAuthenticated, TooManyRequests), 200: {"content": {MEDIA_TYPE: {}}}},
 )
 async def export_account(
     user: CurrentUser, session: Session, sessions: Transactions, vps: CurrentVps
 ) -> StreamingResponse:
     """A zip of JSON files, and the profile image. Videos are named with the node where their owner downloads them."""
+    await limits.take(sessions, "exports", str(user.id), most=EXPORTS_AN_HOUR, per_s=HOUR_S)
     await audit.record(session, "data_exported", actor_id=user.id, subject=user.id)
     headers = {
         "Content-Disposition": f'attachment; filename="toptank-{user.username}.zip"',
@@ -40,7 +46,7 @@ async def export_account(
     "",
     status_code=202,
     summary="Delete my account",
-    responses=responses(NotAuthenticated, WrongPassword, LastAdmin),
+    responses=responses(NotAuthenticated, WrongPassword, LastAdmin, TooManyRequests),
 )
 async def leave(body: Leave, user: CurrentUser, sessions: Transactions, vps: CurrentVps) -> LeavingOut:
     """Signed out everywhere at once; signing in before `due_at` takes it back.
