@@ -38,6 +38,11 @@ from vps_service.models import Base
 MARK = "zubayda"
 """In everything that is only hers, and in nothing else."""
 PHONE = "+201055544433"
+CODES = (
+    "INSERT INTO phone_codes (user_id, phone, code_hash, expires_at) VALUES (:id, :phone, 'x', now())",
+    "INSERT INTO recovery_codes (id, user_id, code_hash) VALUES (gen_random_uuid(), :id, 'x')",
+)
+"""What only the owner of the phone, or of an authenticator, could have the service make."""
 
 
 @dataclass
@@ -77,6 +82,9 @@ async def a_full_life(vps: Vps) -> Life:
     done(await sara.put(f"/api/videos/{await practised(vps, sara, title='Mine')}/shares/{MARK}"))
     await watched(vps, huda, await store_video(vps, bought))
     await sign_in(vps, MARK)
+    done(await huda.post("/api/auth/totp", {"password": PASSWORD}), 201)
+    await vps.rows(CODES[0], id=huda.id, phone=PHONE)
+    await vps.rows(CODES[1], id=huda.id)
     return Life(huda, omar, sara, own, bought, course_video, practice, sales)
 
 

@@ -83,7 +83,7 @@ async def test_a_stolen_token_does_not_guess_the_password(vps: Vps) -> None:
 async def test_of_twenty_who_ask_at_once_one_is_first(vps: Vps) -> None:
     student = await make_student(vps)
     answers = await asyncio.gather(*(leave(student) for _ in range(20)))
-    assert {answer.status_code for answer in answers} <= {202, 401, 429}
+    assert {answer.status_code for answer in answers} <= {202, 401, 403, 429}
     assert [answer.status_code for answer in answers].count(202) == 1
     assert len(await announced(vps)) == 1
 

@@ -12,12 +12,11 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.killpoints import killpoint
-from shared.problems import NotAuthenticated
 from vps_service import changes
-from vps_service.accounts.errors import WrongPassword
 from vps_service.accounts.images import ImageStore
 from vps_service.accounts.models import User
 from vps_service.accounts.passwords import Hasher
+from vps_service.accounts.proving import password_again
 from vps_service.accounts.queries import locked_user
 from vps_service.accounts.sessions import end_sessions
 from vps_service.audit import actions as audit
@@ -29,13 +28,9 @@ from vps_service.leaving import queries
 from vps_service.leaving.errors import LastAdmin
 from vps_service.leaving.forgetting import forget
 from vps_service.leaving.models import Leaving
-from vps_service.limits import actions as limits
 from vps_service.mail.actions import queue
 
 log = logging.getLogger(__name__)
-
-TRIES, QUARTER_S = 10, 15 * 60.0
-"""How often somebody with a stolen token may guess the password."""
 
 
 async def leave(
@@ -43,15 +38,9 @@ async def leave(
 ) -> Leaving:
     """They are signed out everywhere, and not there for anybody else from now on.
 
-    Raises WrongPassword, LastAdmin, TooManyRequests, NotAuthenticated for somebody who was signed out meanwhile.
+    Raises WrongPassword, LastAdmin, TooManyRequests.
     """
-    await limits.take(sessions, "passwords_again", str(user.id), most=TRIES, per_s=QUARTER_S)
-    if not await hasher.fits(password, user.password_hash):
-        raise WrongPassword
-    async with sessions() as session, session.begin():
-        now = await locked_user(session, user.id)
-        if not now.is_active or (now.generation, now.password_hash) != (user.generation, user.password_hash):
-            raise NotAuthenticated
+    async with password_again(sessions, hasher, user, password) as (session, now):
         if now.has_role("admin") and not await queries.has_other_admin(session, now):
             raise LastAdmin
         await audit.record(session, "account_deletion_asked", actor_id=now.id, subject=now.id)

@@ -1,12 +1,9 @@
-from typing import Annotated
-
-from pydantic import StringConstraints
-
 from shared.schemas import Body, Moment, Out
+from vps_service.accounts.schemas import GivenPassword
 
 
 class Leave(Body):
-    password: Annotated[str, StringConstraints(strip_whitespace=False, max_length=1000)]
+    password: GivenPassword
 
 
 class LeavingOut(Out):
