@@ -21,13 +21,14 @@ CONNECTIONS = 16
 class Load:
     """What one run gave; `received` are all bytes, those of answers that were not awaited too.
 
-    `waits` are the seconds from each request to the last byte of its answer.
+    `waits` are the seconds from each request to the last byte of its answer; `refused` were told to come back later.
     """
 
     requests: int
     received: int
     seconds: float
     waits: list[float] = field(default_factory=list, repr=False)
+    refused: int = 0
 
     @property
     def rate(self) -> float:
@@ -36,11 +37,12 @@ class Load:
 
 
 class Answer:
-    """One that is being received: `expect` is how it has to begin."""
+    """One that is being received: `expect` is how it has to begin, in one of several ways."""
 
-    def __init__(self, expect: bytes) -> None:
+    def __init__(self, *expect: bytes) -> None:
         self._expect = expect
         self._left = -1
+        self.is_refusal = False
 
     def take(self, received: memoryview) -> bool:
         """Whether that was the last of it. Raises ValueError when it is another than was expected."""
@@ -48,6 +50,7 @@ class Answer:
             head, _, _ = bytes(received[:HEAD_BYTES]).partition(b"\r\n\r\n")
             if not head.startswith(self._expect):
                 raise ValueError(f"unexpected answer: {head[:200]!r}")
+            self.is_refusal = not head.startswith(self._expect[0])
             length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
             self._left = length + len(head) + 4
         self._left -= len(received)
@@ -55,12 +58,12 @@ class Answer:
 
 
 class _Connection:
-    def __init__(self, address: tuple[str, int], requests: Iterator[bytes], expect: bytes) -> None:
+    def __init__(self, address: tuple[str, int], requests: Iterator[bytes], expect: Sequence[bytes]) -> None:
         self.socket = socket.create_connection(address)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._requests, self._expect = requests, expect
-        self._answer = Answer(expect)
-        self.received = 0
+        self._answer = Answer(*expect)
+        self.received = self.refused = 0
         self.waits: list[float] = []
         self._asked_at = 0.0
 
@@ -71,7 +74,7 @@ class _Connection:
             return False
         self._asked_at = time.perf_counter()
         self.socket.sendall(wanted)
-        self._answer = Answer(self._expect)
+        self._answer = Answer(*self._expect)
         return True
 
     def receive(self, buffer: memoryview) -> bool:
@@ -83,6 +86,7 @@ class _Connection:
         if not self._answer.take(buffer[:count]):
             return True
         self.waits.append(time.perf_counter() - self._asked_at)
+        self.refused += self._answer.is_refusal
         return self.ask()
 
 
@@ -109,14 +113,16 @@ def run(
     status: int,
     seconds: float | None = 2.0,
     connections: int = CONNECTIONS,
+    refusal: int | None = None,
 ) -> Load:
     """Connections share the requests out and go round them for `seconds`, or once each without a limit.
 
-    Of n connections each has those of every nth place. Raises ValueError on any answer of another status.
+    Of n connections each has those of every nth place. Raises ValueError on any answer of another status, unless it
+    is that `refusal`.
     """
     address = address_of(url)
     buffer = memoryview(bytearray(BUFFER_BYTES))
-    expect = f"HTTP/1.1 {status}".encode()
+    expect = [f"HTTP/1.1 {one}".encode() for one in (status, refusal) if one]
     shares = [requests[number % len(requests) :: connections] for number in range(connections)]
     opened = [_Connection(address, iter(share) if seconds is None else cycle(share), expect) for share in shares]
     with selectors.DefaultSelector() as selector:
@@ -132,4 +138,5 @@ def run(
     for connection in opened:
         connection.socket.close()
     waits = [wait for one in opened for wait in one.waits]
-    return Load(len(waits), sum(one.received for one in opened), took, waits)
+    received, refused = (sum(getattr(one, what) for one in opened) for what in ("received", "refused"))
+    return Load(len(waits), received, took, waits, refused)

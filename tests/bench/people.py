@@ -23,7 +23,7 @@ BARE_VPS = "tests.bench.bare_vps"
 COST = 12
 """What bcrypt costs where nobody set it."""
 
-LATER = (429, 503)
+LATER, PATIENCE_S = (429, 503), 300
 
 _addresses = count(1)
 
@@ -54,7 +54,7 @@ def seed_accounts(database: str, number: int, role: str = "student", *, cost: in
 def sign_in(vps: str, usernames: Sequence[str]) -> list[dict[str, str]]:
     """The headers of each; one who is told to come back later does."""
     headers = []
-    with httpx.Client(base_url=vps, timeout=30, trust_env=False) as http:
+    with httpx.Client(base_url=vps, timeout=PATIENCE_S, trust_env=False) as http:
         for username in usernames:
             form = {"login": username, "password": PASSWORD}
             while (answer := http.post(LOGIN, json=form, headers=from_elsewhere())).status_code in LATER:
