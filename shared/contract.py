@@ -379,7 +379,7 @@ class GrantsCompared(Out):
 class Reconciliation(Body):
     """What a node found and did when it compared itself with the VPS. `order` is the wish it fulfils, if any."""
 
-    order: int
+    order: int = Field(ge=0, lt=2**31)
     courses: int
     videos: int
     grants: int

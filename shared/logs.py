@@ -16,7 +16,7 @@ ROUTINE = ("/health/live", "/health/ready", "/metrics", "/internal/changes", "/i
 """Asked every few seconds for as long as the service lives: a line each would drown the others."""
 BAD_REQUEST = 400
 _HEADER_BYTES = HEADER.lower().encode()
-_SECRET = re.compile(r"[A-Za-z0-9_-]{64,}")
+_SECRET = re.compile(r"[A-Za-z0-9_-]{40,}")
 """In a path nothing that is meant to be read is as long."""
 _ACCEPTABLE = re.compile(rb"[A-Za-z0-9._-]{8,64}")
 

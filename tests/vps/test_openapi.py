@@ -68,6 +68,7 @@ WHO_MAY = {
     "POST /api/admin/courses/{course_id}/approve": ADMIN,
     "POST /api/admin/courses/{course_id}/reject": ADMIN,
     "POST /api/admin/courses/{course_id}/unpublish": ADMIN,
+    "GET /api/admin/users": ADMIN,
     "POST /api/admin/users/{user_id}/ban": ADMIN,
     "POST /api/admin/users/{user_id}/activate": ADMIN,
     "PUT /api/admin/users/{user_id}/role": ADMIN,

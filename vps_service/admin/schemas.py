@@ -2,6 +2,7 @@ from typing import Literal
 from uuid import UUID
 
 from shared.schemas import Body, Moment, Out
+from vps_service.accounts.models import User
 from vps_service.followers.models import Teacher
 
 
@@ -18,6 +19,25 @@ class UserForAdmin(Out):
     role: Literal["student", "teacher", "admin"]
     state: Literal["active", "banned", "leaving", "deleted"]
     created_at: Moment
+
+
+class FoundUser(UserForAdmin):
+    """`verified` ones have shown that the address is theirs."""
+
+    email: str | None
+    phone: str | None
+    email_verified: bool
+    phone_verified: bool
+
+    @classmethod
+    def from_row(cls, user: User) -> "FoundUser":
+        return cls(
+            **UserForAdmin.model_validate(user).model_dump(),
+            email=user.email,
+            phone=user.phone,
+            email_verified=user.email_verified_at is not None,
+            phone_verified=user.phone_verified_at is not None,
+        )
 
 
 class TeacherForAdmin(Out):

@@ -1,13 +1,17 @@
+from typing import Annotated, Literal
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 
 from shared.problems import NotAuthenticated, responses
-from shared.schemas import Text
+from shared.schemas import Page, Text
+from shared.tokens import Role
+from vps_service import paging
 from vps_service.accounts import moderation
 from vps_service.accounts.current import CurrentAdmin
 from vps_service.accounts.errors import AdminRole, CannotBanOneself, TeacherHasCourses, UserNotFound, WrongRole
-from vps_service.admin.schemas import RoleWanted, TeacherForAdmin, UserForAdmin
+from vps_service.admin import queries
+from vps_service.admin.schemas import FoundUser, RoleWanted, TeacherForAdmin, UserForAdmin
 from vps_service.db import Session, Transactions
 from vps_service.followers import actions as followers
 from vps_service.followers.errors import TeacherNotFound
@@ -15,6 +19,20 @@ from vps_service.vps import CurrentVps
 
 router = APIRouter()
 teacher_errors = responses(NotAuthenticated, WrongRole, TeacherNotFound)
+
+
+@router.get("/users", summary="Users, newest first", responses=responses(NotAuthenticated, WrongRole))
+async def list_users(
+    _: CurrentAdmin,
+    session: Session,
+    q: Annotated[Text | None, Query(max_length=254, description="Part of a username, name, e-mail or phone.")] = None,
+    role: Role | None = None,
+    state: Literal["active", "banned"] | None = None,
+    limit: paging.Limit = 20,
+    cursor: paging.Cursor = None,
+) -> Page[FoundUser]:
+    rows = await queries.users(session, q=q, role=role, state=state, after=paging.after(cursor), limit=limit)
+    return paging.page(rows, limit, FoundUser.from_row)
 
 
 @router.post(
