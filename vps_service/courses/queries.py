@@ -1,7 +1,7 @@
 from collections.abc import Collection, Sequence
 from uuid import UUID
 
-from sqlalchemy import Select, func, literal, select, text
+from sqlalchemy import Select, func, literal, select
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import joinedload
@@ -14,6 +14,10 @@ from vps_service.courses.models import Course, Lesson, Section, Video
 is_living = Video.deleted_at.is_(None)
 is_current = (Video.kind == "course", Video.replaces_id.is_(None), is_living)
 """The video that plays in its lesson."""
+
+
+LOOKED_THROUGH = 2000
+"""Of the newest courses, for a word of which enough may be among them."""
 
 
 def _listed(status: str) -> Select[Course]:
@@ -86,17 +90,25 @@ async def published(
 ) -> Sequence[Course]:
     """Newest first; one more than `limit`, to tell whether there is a next page."""
     wanted = _listed("published")
-    if q:
-        # How to find the newest with a word goes by how common the word is: newest first until there are enough, or
-        # all that have it. One plan for every word would be hundreds of times slower for some.
-        await session.execute(text("SET LOCAL plan_cache_mode = force_custom_plan"))
-        wanted = wanted.where(Course.search.op("@@")(func.websearch_to_tsquery("simple", q)))
     if teacher:
         its_id = select(User.id).where(User.username == teacher.lower()).scalar_subquery()
         wanted = wanted.where(Course.teacher_id == its_id)
     if after:
         wanted = wanted.where(Course.id < after)
-    return (await session.scalars(wanted.order_by(Course.id.desc()).limit(limit + 1))).all()
+    newest = wanted.order_by(Course.id.desc()).limit(limit + 1)
+    if not q:
+        return (await session.scalars(newest)).all()
+    # Of a common word the newest are soon found, and of a seldom one all are few. Which it is, PostgreSQL can only
+    # guess, and a wrong guess reads a million courses: so first a look at some, then, if that was not enough, at all.
+    fits = Course.search.op("@@")(func.websearch_to_tsquery("simple", q))
+    ids = wanted.with_only_columns(Course.id, maintain_column_froms=True)
+    some = ids.add_columns(fits.label("fits")).order_by(Course.id.desc()).limit(LOOKED_THROUGH).cte("some")
+    among = select(some.c.id).where(some.c.fits).order_by(some.c.id.desc()).limit(limit + 1)
+    found = (await session.scalars(among)).all()
+    if len(found) <= limit:
+        matching = ids.where(fits).cte("matching").prefix_with("MATERIALIZED", dialect="postgresql")
+        found = (await session.scalars(select(matching.c.id).order_by(matching.c.id.desc()).limit(limit + 1))).all()
+    return (await session.scalars(_courses().where(Course.id.in_(found)).order_by(Course.id.desc()))).all()
 
 
 async def pending(session: AsyncSession, *, after: UUID | None, limit: int) -> Sequence[Course]:
