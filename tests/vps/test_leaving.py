@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from shared.contract import VideoStored
 from tests.mail_server import MailServer
 from tests.vps.lives import finish, gone_for_good, leave, practised, state_of, time_is_up
 from tests.vps.people import (
@@ -31,8 +32,11 @@ from tests.vps.people import (
 )
 from tests.vps.running import Vps
 from tests.vps.test_proofs import ANOTHER, log_in, reset, token_of_reset
+from vps_service.courses import videos
 
 pytestmark = pytest.mark.anyio
+
+WAITING = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 
 
 async def cannot_sign_in(vps: Vps, login: str) -> None:
@@ -261,6 +265,23 @@ async def test_what_a_node_tells_of_late_is_unwanted(vps: Vps) -> None:
     assert await vps.rows("SELECT 1 FROM videos") == []
 
 
+async def test_a_video_that_is_being_stored_while_its_owner_is_deleted_goes_too(vps: Vps) -> None:
+    huda = await make_teacher(vps, "huda")
+    course = await draft_course(huda)
+    done(await leave(huda), 202)
+    await time_is_up(vps)
+    stored = video_stored(course).about
+    assert isinstance(stored, VideoStored)
+    async with vps.sessions() as session, session.begin():
+        assert await videos.store_video(session, "node-1", stored, 0) == "applied"
+        finishing = asyncio.create_task(finish(vps))
+        while not finishing.done() and not await vps.rows(WAITING):
+            await asyncio.sleep(0.01)
+    await finishing
+    assert await state_of(vps, huda) == "deleted"
+    assert [change["video_id"] for change in await announced(vps, "video_deleted")] == [str(stored.video_id)]
+
+
 async def test_an_upload_that_comes_within_the_time_of_grace_is_there_for_who_comes_back(vps: Vps) -> None:
     huda = await make_teacher(vps, "huda")
     course = await draft_course(huda)
@@ -324,12 +345,13 @@ async def test_there_is_nothing_to_be_done_to_who_is_gone(vps: Vps) -> None:
 
 async def test_what_several_processes_do_at_once_is_done_once(vps: Vps) -> None:
     huda = await make_teacher(vps, "huda")
-    videos = [await practised(vps, huda) for _ in range(5)]
+    practices = [await practised(vps, huda) for _ in range(5)]
     done(await leave(huda), 202)
     await time_is_up(vps)
     await asyncio.gather(*(finish(vps) for _ in range(4)))
     assert await state_of(vps, huda) == "deleted"
-    assert len(await announced(vps, "video_deleted")) == len(videos)
+    assert len(await announced(vps, "video_deleted")) == len(practices)
+    assert len(await vps.rows("SELECT 1 FROM audit_events WHERE what = 'account_deleted'")) == 1
 
 
 async def test_one_account_that_cannot_be_deleted_keeps_no_other_waiting(vps: Vps) -> None:

@@ -93,19 +93,22 @@ async def _finish(sessions: Sessions, images: ImageStore, user_id: UUID, require
             return False
         user.state = "deleted"
     killpoint("leaving.closed")
+    # Before a look at the videos: one that was being stored is there by then, and one that comes later is unwanted.
+    async with sessions() as session, session.begin():
+        await _close_courses(session, user_id)
     async with sessions() as session:
         videos = await queries.living_videos(session, user_id)
     for video_id in videos:
         async with sessions() as session, session.begin():
             await delete_video(session, user, video_id)
         killpoint("leaving.video_deleted")
-    async with sessions() as session, session.begin():
-        await _close_courses(session, user_id)
     if user.image_id:
         await asyncio.to_thread(images.remove, user.image_id)
     killpoint("leaving.image_gone")
     async with sessions() as session, session.begin():
         user = await locked_user(session, user_id)
+        if not await queries.is_leaving(session, user_id):
+            return False  # another process was faster
         await end_follows(session, user, required)
         await forget(session, user)
         await audit.record(session, "account_deleted", subject=user_id)
