@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from tests.mail_server import MailServer, Taken
-from tests.vps.people import PASSWORD, Person, done, make_student, make_teacher, refused
+from tests.vps.people import PASSWORD, Person, done, make_student, make_teacher, refused, sign_in
 from tests.vps.running import Vps
 from tests.vps.waiting import comes_true
 
@@ -126,6 +126,27 @@ async def test_links_that_were_sent_to_the_old_address_are_void(vps: Vps, mail_s
     taken_back = {"token": reset.token, "password": "another long pass phrase"}
     refused(await vps.http.post("/api/auth/reset-password", json=taken_back), 400, "link_not_valid")
     assert await log_in(vps, NEW) == 200
+
+
+@pytest.mark.parametrize("recovery", ["reset", "change of password", "sign-out everywhere"])
+async def test_cases_6_and_14_a_link_that_a_thief_asked_for_does_not_outlive_the_recovery(
+    vps: Vps, mail_server: MailServer, recovery: str
+) -> None:
+    thief = await make_student(vps)
+    done(await ask(thief, "thief@example.org"), 202)
+    link = await mail(mail_server, "thief@example.org", CONFIRM)
+    if recovery == "reset":
+        done(await vps.http.post("/api/auth/forgot-password", json={"login": "sara"}), 202)
+        token = (await mail(mail_server, OLD, "Choose a new password")).token
+        chosen = {"token": token, "password": "another long pass phrase"}
+        done(await vps.http.post("/api/auth/reset-password", json=chosen), 204)
+    elif recovery == "change of password":
+        chosen = {"old_password": PASSWORD, "new_password": "another long pass phrase"}
+        done(await (await sign_in(vps, "sara")).post("/api/auth/change-password", chosen), 204)
+    else:
+        done(await (await sign_in(vps, "sara")).delete("/api/auth/sessions"), 204)
+    refused(await follow(vps, link.token), 400, "link_not_valid")
+    assert (await vps.row("SELECT email FROM users"))["email"] == OLD
 
 
 async def test_whose_an_address_is_already_only_its_owner_learns(vps: Vps, mail_server: MailServer) -> None:

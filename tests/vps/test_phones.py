@@ -263,3 +263,15 @@ async def test_on_this_machine_the_mail_catcher_shows_what_a_phone_would(catcher
 async def test_without_a_mail_catcher_it_is_unreachable() -> None:
     with pytest.raises(PhoneProviderUnreachable):
         await LocalSender("127.0.0.1", free_port()).send(NILE, "123456 is your code")
+
+
+async def test_cases_6_and_14_a_code_that_a_thief_asked_for_does_not_outlive_another_password(
+    vps: Vps, network: Network
+) -> None:
+    sara = await with_phone(vps)
+    done(await ask(sara, DELTA), 202)
+    chosen = {"old_password": PASSWORD, "new_password": "another long pass phrase"}
+    done(await sara.post("/api/auth/change-password", chosen), 204)
+    refused(await enter(sara, network.code(DELTA)), 409, "no_code")
+    await send(sara)
+    done(await enter(sara, network.code(NILE)))

@@ -6,7 +6,8 @@ from vps_service.accounts.actions import taken_is_a_conflict
 from vps_service.accounts.errors import AlreadyVerified
 from vps_service.accounts.models import User
 from vps_service.accounts.passwords import Hasher
-from vps_service.accounts.proofs import mail_link, spend_link, void_links
+from vps_service.accounts.pending import void_links
+from vps_service.accounts.proofs import mail_link, spend_link
 from vps_service.accounts.proving import password_again
 from vps_service.audit import actions as audit
 from vps_service.db import Sessions

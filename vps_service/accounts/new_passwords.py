@@ -5,7 +5,7 @@ from uuid import UUID
 from shared.problems import Invalid
 from vps_service.accounts.models import User
 from vps_service.accounts.passwords import Hasher
-from vps_service.accounts.proofs import void_links
+from vps_service.accounts.pending import void_contact_changes, void_links
 from vps_service.accounts.proving import prove_password, proved
 from vps_service.accounts.sessions import end_other_sessions
 from vps_service.audit import actions as audit
@@ -16,7 +16,8 @@ from vps_service.mail.actions import queue
 async def change_password(
     sessions: Sessions, hasher: Hasher, asker: User, session_id: UUID | None, old: str, new: str
 ) -> None:
-    """Every session of theirs ends but this one, and no link to reset the password is good any more.
+    """Every session of theirs ends but this one. No link to reset the password is good any more, and none to change the
+    e-mail address; no code to change the phone.
 
     Raises WrongPassword, Invalid, TooManyRequests.
     """
@@ -29,6 +30,7 @@ async def change_password(
     async with proved(sessions, asker) as (session, user):
         user.password_hash = password_hash
         await void_links(session, user, "reset_password")
+        await void_contact_changes(session, user)
         await end_other_sessions(session, user, session_id)
         await audit.record(session, "password_changed", actor_id=user.id, subject=user.id)
         if user.email:

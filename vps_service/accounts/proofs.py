@@ -5,7 +5,6 @@ A link is good once, for a while, and only the newest of its kind. Its token is 
 
 import hashlib
 from datetime import UTC, datetime, timedelta
-from typing import Literal
 
 from sqlalchemy import delete, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -16,6 +15,7 @@ from vps_service.accounts import queries
 from vps_service.accounts.errors import AlreadyVerified, LinkNotValid, NoEmail
 from vps_service.accounts.models import ForgottenPassword, Proof, User
 from vps_service.accounts.passwords import Hasher
+from vps_service.accounts.pending import Kind, void_links
 from vps_service.accounts.sessions import end_sessions
 from vps_service.audit import actions as audit
 from vps_service.db import Sessions
@@ -23,8 +23,6 @@ from vps_service.followers.actions import recount_followed
 from vps_service.mail.actions import queue
 from vps_service.mail.links import proof_token
 from vps_service.settings import VpsSettings
-
-Kind = Literal["verify_email", "reset_password", "change_email"]
 
 MAILS_AN_HOUR = 5
 """To one address, of all kinds of links together, whoever asks for them."""
@@ -51,12 +49,6 @@ async def mail_link(session: AsyncSession, settings: VpsSettings, user: User, ki
     )
     language = user.locale or "en"
     await queue(session, to=address, template=kind, language=language, until=expires_at, proof=str(proof_id))
-
-
-async def void_links(session: AsyncSession, user: User, *kinds: Kind) -> None:
-    """Have the links of these kinds that were sent so far be good for nothing."""
-    gone = update(Proof).where(Proof.user_id == user.id, Proof.kind.in_(kinds), Proof.ended_at.is_(None))
-    await session.execute(gone.values(ended_at=func.now()))
 
 
 async def spend_link(session: AsyncSession, token: str, kind: Kind) -> tuple[User, str]:

@@ -21,6 +21,7 @@ from vps_service.accounts import queries
 from vps_service.accounts.errors import BadCredentials, BadRefreshToken, BadTotp, SessionNotFound
 from vps_service.accounts.models import RefreshToken, SignIn, User
 from vps_service.accounts.passwords import Hasher
+from vps_service.accounts.pending import void_contact_changes
 from vps_service.accounts.totp import SecondFactor
 from vps_service.audit import actions as audit
 from vps_service.db import Sessions
@@ -227,9 +228,10 @@ async def sign_out_everywhere(session: AsyncSession, asker: User) -> None:
 
 
 async def end_sessions(session: AsyncSession, user: User) -> None:
-    """Void every access and refresh token of a locked user; the caller records why."""
+    """Void every access and refresh token of a locked user, and what was begun with them; the caller records why."""
     user.generation += 1
     await session.execute(delete(SignIn).where(SignIn.user_id == user.id))
+    await void_contact_changes(session, user)
     await session.flush()
 
 
