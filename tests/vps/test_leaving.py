@@ -275,7 +275,7 @@ async def test_a_video_that_is_being_stored_while_its_owner_is_deleted_goes_too(
     async with vps.sessions() as session, session.begin():
         assert await videos.store_video(session, "node-1", stored, 0) == "applied"
         finishing = asyncio.create_task(finish(vps))
-        while not finishing.done() and not await vps.rows(WAITING):
+        while not finishing.done() and not await vps.rows(WAITING):  # noqa: ASYNC110 - no event
             await asyncio.sleep(0.01)
     await finishing
     assert await state_of(vps, huda) == "deleted"

@@ -12,6 +12,7 @@ from sqlalchemy import event
 from tests.many_courses import IN_THIRTY, IN_THREE, IN_TWENTY, TEACHER, fill
 from tests.vps.people import done, make_admin
 from tests.vps.running import Vps
+from vps_service.courses import queries
 from vps_service.courses.queries import LOOKED_THROUGH
 
 pytestmark = pytest.mark.anyio
@@ -93,6 +94,30 @@ async def test_a_page_reads_a_few_courses_of_many(many: Vps, query: str, at_most
     assert len(page["items"]) == LIMIT
     plans = watched.plans()
     assert LIMIT <= sum(map(read, plans)) <= at_most, plans
+
+
+@pytest.mark.parametrize(
+    ("q", "shown"), [("-course", 0), (f"{IN_TWENTY} OR -course", 8), (f"-{IN_THREE}", LIMIT), ("&|!", 0)]
+)
+async def test_courses_without_a_word_are_looked_for_among_the_newest_only(many: Vps, q: str, shown: int) -> None:
+    """Every course has the word; to look for one that has not would be to read them all."""
+    watched = Watched(many)
+    page = done(await many.http.get("/api/courses", params={"q": q}))
+    assert len(page["items"]) == shown
+    plans = watched.plans()
+    assert sum(map(read, plans)) <= LOOKED_THROUGH + LIMIT + 1, plans
+
+
+async def test_of_a_word_that_many_have_but_few_of_the_newest_some_are_found(
+    many: Vps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    newest = done(await many.http.get(f"/api/courses?q={IN_TWENTY}&limit=6"))["items"]
+    monkeypatch.setattr(queries, "FOUND_AT_MOST", 10)
+    watched = Watched(many)
+    page = done(await many.http.get(f"/api/courses?q={IN_TWENTY}"))
+    assert page["items"][:6] == newest
+    assert len(page["items"]) == 8 + 10
+    assert sum(map(read, watched.plans())) <= LOOKED_THROUGH + 10 + 18
 
 
 @pytest.mark.parametrize("query", ["", f"teacher={TEACHER}"])

@@ -18,6 +18,8 @@ is_current = (Video.kind == "course", Video.replaces_id.is_(None), is_living)
 
 LOOKED_THROUGH = 2000
 """Of the newest courses, for a word of which enough may be among them."""
+FOUND_AT_MOST = 50_000
+"""Of the others, however many have the word."""
 
 
 def _listed(status: str) -> Select[Course]:
@@ -98,17 +100,28 @@ async def published(
     newest = wanted.order_by(Course.id.desc()).limit(limit + 1)
     if not q:
         return (await session.scalars(newest)).all()
+    found = await _found(session, wanted, q, limit)
+    return (await session.scalars(_courses().where(Course.id.in_(found)).order_by(Course.id.desc()))).all()
+
+
+async def _found(session: AsyncSession, wanted: Select[Course], q: str, limit: int) -> Sequence[UUID]:
+    """One more than `limit` of those that fit, the newest first.
+
+    What is told by words that are not in it no index knows: of that there is no more than the newest courses have.
+    """
     # Of a common word the newest are soon found, and of a seldom one all are few. Which it is, PostgreSQL can only
     # guess, and a wrong guess reads a million courses: so first a look at some, then, if that was not enough, at all.
-    fits = Course.search.op("@@")(func.websearch_to_tsquery("simple", q))
+    asked = func.websearch_to_tsquery("simple", q)
+    fits = Course.search.op("@@")(asked)
     ids = wanted.with_only_columns(Course.id, maintain_column_froms=True)
     some = ids.add_columns(fits.label("fits")).order_by(Course.id.desc()).limit(LOOKED_THROUGH).cte("some")
     among = select(some.c.id).where(some.c.fits).order_by(some.c.id.desc()).limit(limit + 1)
     found = (await session.scalars(among)).all()
-    if len(found) <= limit:
-        matching = ids.where(fits).cte("matching").prefix_with("MATERIALIZED", dialect="postgresql")
-        found = (await session.scalars(select(matching.c.id).order_by(matching.c.id.desc()).limit(limit + 1))).all()
-    return (await session.scalars(_courses().where(Course.id.in_(found)).order_by(Course.id.desc()))).all()
+    if len(found) > limit or await session.scalar(select(func.querytree(asked).in_(("", "T")))):
+        return found
+    matching = ids.where(fits).limit(FOUND_AT_MOST).cte("matching").prefix_with("MATERIALIZED", dialect="postgresql")
+    all_newest = select(matching.c.id).order_by(matching.c.id.desc()).limit(limit + 1)
+    return sorted({*found, *await session.scalars(all_newest)}, reverse=True)[: limit + 1]
 
 
 async def pending(session: AsyncSession, *, after: UUID | None, limit: int) -> Sequence[Course]:
