@@ -1,6 +1,7 @@
 """Profile pictures that are changed: the new one is shown, the old one is gone, and nothing is left over."""
 
 import asyncio
+import dataclasses
 import os
 import time
 from datetime import timedelta
@@ -14,7 +15,9 @@ import pytest
 from tests.vps.people import Person, done, make_admin, make_student, make_teacher, picture, refused
 from tests.vps.running import ORIGIN, Vps
 from tests.vps.test_images import NOT_IMAGES
+from vps_service.accounts.images import ImageStore
 from vps_service.profiles.actions import remove_stray_images
+from vps_service.profiles.routes import AVATARS_AN_HOUR
 
 pytestmark = [pytest.mark.anyio, pytest.mark.settings(vps_url=ORIGIN)]
 
@@ -83,6 +86,26 @@ async def test_a_picture_too_large_is_refused_before_it_is_read(vps: Vps) -> Non
             yield b"x" * 65_536
 
     refused(await student.send("PUT", AVATAR, content=endless(), headers=headers), 413, "too_large")
+
+
+async def test_pictures_are_changed_so_often_and_no_more(vps: Vps) -> None:
+    student = await make_student(vps)
+    for _ in range(AVATARS_AN_HOUR):
+        refused(await change(student, b"no image"), 422, "not_an_image")
+    refused(await change(student, picture()), 429, "too_many_requests")
+
+
+async def test_of_many_pictures_at_once_those_that_would_wait_too_long_are_refused(vps: Vps) -> None:
+    students = [await make_student(vps, f"sara{number}") for number in range(4)]
+    images = ImageStore(vps.settings.data_dir / "images", waiting=1)
+    vps.app.state.vps = dataclasses.replace(vps.app.state.vps, images=images)
+    answers = await asyncio.gather(*(change(student, picture(2000, 2000)) for student in students))
+    crowded = [answer for answer in answers if answer.status_code != 200]
+    assert 0 < len(crowded) < len(students)
+    for answer in crowded:
+        refused(answer, 503, "too_many_images")
+        assert int(answer.headers["retry-after"]) > 0
+    done(await change(students[0], picture()))
 
 
 async def test_admins_may_have_a_picture_too(vps: Vps) -> None:

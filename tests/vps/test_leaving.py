@@ -52,7 +52,7 @@ async def followers(teacher: Person) -> int:
 
 
 async def test_who_asks_is_signed_out_everywhere_and_told_until_when_it_can_be_taken_back(vps: Vps) -> None:
-    phone = await make_student(vps)
+    phone = await make_verified_student(vps)
     laptop = await sign_in(vps, "sara")
     answer = done(await leave(phone), 202)
     asked_at, due_at = (datetime.fromisoformat(answer[name]) for name in ("asked_at", "due_at"))
@@ -64,6 +64,11 @@ async def test_who_asks_is_signed_out_everywhere_and_told_until_when_it_can_be_t
     assert await announced(vps) == [{"kind": "user_signed_out", "user_id": str(phone.id)}]
     mail = await vps.row("SELECT address, useful_until FROM mails WHERE template = 'account_leaving'")
     assert mail == {"address": "sara@example.com", "useful_until": due_at}
+
+
+async def test_case_13_an_address_that_nobody_confirmed_is_not_told(vps: Vps) -> None:
+    done(await leave(await make_student(vps)), 202)
+    assert await vps.rows("SELECT 1 FROM mails WHERE template = 'account_leaving'") == []
 
 
 async def test_it_takes_the_password_and_a_token(vps: Vps) -> None:

@@ -1,7 +1,9 @@
 """How often somebody may try: by account, by who really asks, and the same for all VPS processes (abuse case 11)."""
 
 import asyncio
+import dataclasses
 import time
+from contextlib import AsyncExitStack
 from typing import Any
 
 import httpx
@@ -9,6 +11,7 @@ import pytest
 
 from tests.vps.people import PASSWORD, ask_to_teach, done, make_student, refused, student_form, teacher_form
 from tests.vps.running import ORIGIN, Vps, running
+from vps_service.accounts.passwords import Hasher
 from vps_service.limits import actions as limits
 from vps_service.limits.errors import TooManyRequests
 from vps_service.limits.rules import Limit
@@ -216,6 +219,14 @@ async def test_links_that_one_client_has_mailed_are_limited_whoever_they_are_for
     refused(await student.post("/api/auth/verify-email/resend"), 429, "too_many_requests")
 
 
+@pytest.mark.settings(mails_per_client=1)
+async def test_links_to_another_address_are_counted_too(vps: Vps) -> None:
+    student = await make_student(vps)
+    wanted = [{"new_email": f"{name}@example.org", "password": PASSWORD} for name in ("one", "another")]
+    done(await student.post("/api/users/me/email", wanted[0]), 202)
+    refused(await student.post("/api/users/me/email", wanted[1]), 429, "too_many_requests")
+
+
 # --- the pool that hashes ---------------------------------------------------------------------------------------
 
 
@@ -231,6 +242,19 @@ async def test_passwords_do_not_queue_for_ever_and_other_routes_answer_meanwhile
         refused(answer, 503, "too_many_passwords")
         assert int(answer.headers["retry-after"]) > 0
     refused(await log_in(vps), 401, "bad_credentials")
+
+
+@pytest.mark.settings(login_failures=1, login_failures_per_client=1, logins_per_account=1)
+async def test_a_password_that_nobody_looked_at_is_not_counted(vps: Vps) -> None:
+    await make_student(vps)
+    hasher = Hasher(4, waiting=0)
+    vps.app.state.vps = dataclasses.replace(vps.app.state.vps, hasher=hasher)
+    async with AsyncExitStack() as others:
+        while not hasher._gate.locked():
+            await others.enter_async_context(hasher._turn())
+        for _ in range(3):
+            refused(await log_in(vps), 503, "too_many_passwords")
+    done(await log_in(vps, password=PASSWORD))
 
 
 async def test_who_asks_without_an_address_is_counted_too(vps: Vps) -> None:

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from tests.mail_server import MailServer
-from tests.vps.people import PASSWORD, Person, done, make_student, refused, sign_in
+from tests.vps.people import PASSWORD, Person, done, make_student, make_verified_student, refused, sign_in
 from tests.vps.running import Vps
 from tests.vps.waiting import comes_true
 
@@ -81,7 +81,7 @@ async def test_of_several_changes_at_once_one_is_made(vps: Vps) -> None:
 async def test_a_link_to_reset_the_password_is_void_afterwards_and_its_owner_is_told(
     vps: Vps, mail_server: MailServer
 ) -> None:
-    sara = await make_student(vps)
+    sara = await make_verified_student(vps)
     done(await vps.http.post("/api/auth/forgot-password", json={"login": "sara"}), 202)
 
     def came(subject: str) -> Any:
@@ -97,6 +97,13 @@ async def test_a_link_to_reset_the_password_is_void_afterwards_and_its_owner_is_
     refused(await vps.http.post("/api/auth/reset-password", json=reset), 400, "link_not_valid")
     await came("Your password was changed")
     done(await log_in(vps, ANOTHER))
+
+
+async def test_case_13_an_address_that_nobody_confirmed_is_not_told(vps: Vps) -> None:
+    """Or whoever registers with a stranger's address fills their mailbox, by a change of password after the other."""
+    await make_student(vps)
+    done(await change(await sign_in(vps, "sara")), 204)
+    assert await vps.rows("SELECT 1 FROM mails WHERE template = 'password_changed'") == []
 
 
 # --- hashes that cost more than they did ---------------------------------------------------------------------------

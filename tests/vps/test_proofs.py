@@ -24,7 +24,7 @@ from tests.vps.people import (
 )
 from tests.vps.running import Vps
 from tests.vps.waiting import comes_true
-from vps_service.accounts.proofs import MAILS_AN_HOUR, answer_forgotten, forget_old
+from vps_service.accounts.proofs import MAILS_AN_HOUR, RESETS, answer_forgotten, forget_old
 from vps_service.mail.sending import send_due
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("mail_server")]
@@ -305,6 +305,14 @@ async def test_the_owner_is_told_that_the_password_was_changed(vps: Vps, mail_se
     await reset(vps, await token_of_reset(vps, mail_server))
     (mail,) = await mails_to(vps, mail_server, subject="Your password was changed")
     assert ANOTHER not in mail.message.as_string()
+
+
+async def test_a_link_is_no_way_to_have_passwords_hashed_for_ever(vps: Vps, mail_server: MailServer) -> None:
+    await make_student(vps)
+    token = await token_of_reset(vps, mail_server)
+    for _ in range(RESETS):
+        refused(await reset(vps, token, "password"), 422, "validation_failed")
+    refused(await reset(vps, token), 429, "too_many_requests")
 
 
 @pytest.mark.parametrize("weak", ["short", "password", "sara2026", "ا" * 37, "k7#mQ9\0xzW"])

@@ -64,6 +64,14 @@ async def test_it_is_asked_for_once_its_first_code_was_confirmed(vps: Vps) -> No
         done(await session.get("/api/auth/me"))
 
 
+async def test_the_first_code_is_not_guessed_either(vps: Vps) -> None:
+    sara = await make_student(vps)
+    secret = await enrol(sara)
+    for _ in range(10):
+        refused(await sara.post("/api/auth/totp/confirm", {"code": wrong(secret)}), 422, "wrong_code")
+    refused(await sara.post("/api/auth/totp/confirm", {"code": code(secret)}), 429, "too_many_requests")
+
+
 async def test_an_app_is_told_who_and_where(vps: Vps) -> None:
     sara = await make_student(vps)
     told = done(await sara.post("/api/auth/totp", {"password": PASSWORD}), 201)

@@ -6,7 +6,7 @@ A login is counted as it was typed, whether there is such an account or not: so 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from vps_service.accounts.errors import TotpRequired
+from vps_service.accounts.errors import TooManyPasswords, TotpRequired
 from vps_service.accounts.queries import as_stored
 from vps_service.clients import current_subscriber
 from vps_service.db import Sessions
@@ -26,11 +26,15 @@ async def counted_login(sessions: Sessions, settings: VpsSettings, login: str) -
         Limit("login_failures_of_client", client, settings.login_failures_per_client, QUARTER_S),
         Limit("login_failures", f"{account}\0{client}", settings.login_failures, QUARTER_S),
     ]
-    await limits.take_all(sessions, [*failures, Limit("logins", account, settings.logins_per_account, HOUR_S)])
+    attempt = Limit("logins", account, settings.logins_per_account, HOUR_S)
+    await limits.take_all(sessions, [*failures, attempt])
     try:
         yield
     except TotpRequired:  # the password was right
         await limits.give_back(sessions, failures)
+        raise
+    except TooManyPasswords:  # no password was looked at
+        await limits.give_back(sessions, [*failures, attempt])
         raise
     await limits.give_back(sessions, failures)
 

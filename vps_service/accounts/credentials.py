@@ -3,7 +3,7 @@
 from fastapi import APIRouter
 
 from shared.problems import Invalid, NotAuthenticated, responses
-from vps_service.accounts import contacts, errors, new_passwords, totp
+from vps_service.accounts import attempts, contacts, errors, new_passwords, totp
 from vps_service.accounts.current import CurrentSession, CurrentUser, EnrollingUser
 from vps_service.accounts.schemas import (
     EmailWanted,
@@ -26,7 +26,7 @@ router = APIRouter()
     "/auth/change-password",
     status_code=204,
     summary="Choose another password",
-    responses=responses(NotAuthenticated, errors.WrongPassword, Invalid, TooManyRequests),
+    responses=responses(NotAuthenticated, errors.WrongPassword, Invalid, TooManyRequests, errors.TooManyPasswords),
 )
 async def change_password(
     body: PasswordChange, user: CurrentUser, current: CurrentSession, sessions: Transactions, vps: CurrentVps
@@ -40,10 +40,13 @@ async def change_password(
     "/users/me/email",
     status_code=202,
     summary="Ask for another e-mail address",
-    responses=responses(NotAuthenticated, errors.WrongPassword, errors.AlreadyVerified, TooManyRequests),
+    responses=responses(
+        NotAuthenticated, errors.WrongPassword, errors.AlreadyVerified, TooManyRequests, errors.TooManyPasswords
+    ),
 )
 async def ask_for_email(body: EmailWanted, user: CurrentUser, sessions: Transactions, vps: CurrentVps) -> OnItsWay:
     """A link goes to the new address; the present one stays until it is followed, and is told then."""
+    await attempts.count_mail(sessions, vps.settings)
     await contacts.ask_for_email(sessions, vps.settings, vps.hasher, user, body.password, body.new_email)
     return OnItsWay()
 
@@ -63,7 +66,9 @@ async def change_email(body: VerifyEmail, sessions: Transactions, vps: CurrentVp
     "/auth/totp",
     status_code=201,
     summary="Enrol a second factor",
-    responses=responses(NotAuthenticated, errors.WrongPassword, errors.TotpAlreadyOn, TooManyRequests),
+    responses=responses(
+        NotAuthenticated, errors.WrongPassword, errors.TotpAlreadyOn, TooManyRequests, errors.TooManyPasswords
+    ),
 )
 async def enrol_totp(
     body: PasswordAgain, user: EnrollingUser, sessions: Transactions, vps: CurrentVps
@@ -76,10 +81,13 @@ async def enrol_totp(
 @router.post(
     "/auth/totp/confirm",
     summary="Switch the second factor on, by a code",
-    responses=responses(NotAuthenticated, errors.TotpAlreadyOn, errors.TotpNotBegun, errors.WrongCode),
+    responses=responses(NotAuthenticated, errors.TotpAlreadyOn, errors.TotpNotBegun, errors.WrongCode, TooManyRequests),
 )
-async def confirm_totp(body: TotpConfirmation, user: EnrollingUser, session: Session, vps: CurrentVps) -> RecoveryCodes:
+async def confirm_totp(
+    body: TotpConfirmation, user: EnrollingUser, session: Session, sessions: Transactions, vps: CurrentVps
+) -> RecoveryCodes:
     """From now on the password alone signs nobody in. The recovery codes are shown this once."""
+    await totp.count_confirmation(sessions, user)
     return RecoveryCodes(recovery_codes=await totp.confirm(session, vps.codes_key, user, body.code))
 
 
@@ -87,7 +95,9 @@ async def confirm_totp(body: TotpConfirmation, user: EnrollingUser, session: Ses
     "/auth/totp/remove",
     status_code=204,
     summary="Remove the second factor",
-    responses=responses(NotAuthenticated, errors.WrongPassword, errors.TotpOff, TooManyRequests),
+    responses=responses(
+        NotAuthenticated, errors.WrongPassword, errors.TotpOff, TooManyRequests, errors.TooManyPasswords
+    ),
 )
 async def remove_totp(body: PasswordAgain, user: CurrentUser, sessions: Transactions, vps: CurrentVps) -> None:
     """Its recovery codes go too. An admin of an installation that wants one can then do nothing but enrol again."""

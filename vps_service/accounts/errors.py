@@ -91,6 +91,10 @@ class NotAnImage(Invalid):
         super().__init__(detail, field="body.image")
 
 
+class TooManyImages(Unavailable):
+    code, title = "too_many_images", "Too many pictures are being changed at this moment"
+
+
 class LinkNotValid(BadRequest):
     code, title = "link_not_valid", "The link is wrong, was used, is too old, or there is a newer one"
 

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from PIL import Image, ImageOps
 
-from vps_service.accounts.errors import NotAnImage
+from vps_service.accounts.errors import NotAnImage, TooManyImages
 
 FORMATS = ("JPEG", "PNG", "WEBP")
 SIZES = {"square": 512, "thumbnail": 128}
@@ -41,17 +41,24 @@ def _encoded(image: Image.Image, side: int) -> bytes:
 
 
 class ImageStore:
-    """Profile images on this service's own disk."""
+    """Profile images on this service's own disk. They are decoded one by one; `waiting` may wait for their turn."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, waiting: int = 8) -> None:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self._gate = asyncio.Semaphore(1)  # a decoded image takes a hundred megabytes
+        self._places = 1 + waiting
 
     async def add(self, image_id: UUID, raw: bytes, max_pixels: int) -> None:
-        """Decode, crop and store; on disk for good when this returns. Raises NotAnImage."""
-        async with self._gate:
-            sizes = await asyncio.to_thread(make_square, raw, max_pixels)
+        """Decode, crop and store; on disk for good when this returns. Raises NotAnImage, TooManyImages."""
+        if self._places == 0:
+            raise TooManyImages
+        self._places -= 1
+        try:
+            async with self._gate:
+                sizes = await asyncio.to_thread(make_square, raw, max_pixels)
+        finally:
+            self._places += 1
         await asyncio.to_thread(self._save, image_id, sizes)
 
     def path(self, image_id: UUID, size: str) -> Path:

@@ -33,5 +33,5 @@ async def change_password(
         await void_contact_changes(session, user)
         await end_other_sessions(session, user, session_id)
         await audit.record(session, "password_changed", actor_id=user.id, subject=user.id)
-        if user.email:
+        if user.email and user.email_verified_at:
             await queue(session, to=user.email, template="password_changed", language=user.locale or "en")

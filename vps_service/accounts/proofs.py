@@ -20,12 +20,16 @@ from vps_service.accounts.sessions import end_sessions
 from vps_service.audit import actions as audit
 from vps_service.db import Sessions
 from vps_service.followers.actions import recount_followed
+from vps_service.limits import actions as limits
+from vps_service.limits.rules import QUARTER_S
 from vps_service.mail.actions import queue
 from vps_service.mail.links import proof_token
 from vps_service.settings import VpsSettings
 
 MAILS_AN_HOUR = 5
 """To one address, of all kinds of links together, whoever asks for them."""
+RESETS = 10
+"""Attempts in a quarter of an hour to choose a new password: each is hard work, and may spend no link."""
 OLD = timedelta(days=7)
 ONE_ADDRESS_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtextextended(:address, 7607827))"
 
@@ -111,9 +115,13 @@ def _may_be_mailed(user: User) -> bool:
 
 
 async def reset_password(sessions: Sessions, hasher: Hasher, token: str, password: str, required: int) -> None:
-    """All sessions of theirs end. The link is spent only by a password that will do. Raises LinkNotValid, Invalid."""
+    """All sessions of theirs end. The link is spent only by a password that will do.
+
+    Raises LinkNotValid, Invalid, TooManyRequests.
+    """
     async with sessions() as session:
         user = await _whose(session, token, "reset_password")
+    await limits.take(sessions, "resets", str(user.id), most=RESETS, per_s=QUARTER_S)
     await hasher.check_strength(password, user.name, user.username, user.email or "", user.phone or "")
     password_hash = await hasher.hash(password)
     async with sessions() as session, session.begin():

@@ -78,7 +78,14 @@ async def register(body: RegisterStudent, sessions: Transactions, vps: CurrentVp
     "/auth/register/teacher",
     status_code=201,
     summary="Register as a teacher",
-    responses=responses(errors.AlreadyTaken, errors.NotAnImage, TooLarge, TooManyRequests, errors.TooManyPasswords),
+    responses=responses(
+        errors.AlreadyTaken,
+        errors.NotAnImage,
+        TooLarge,
+        TooManyRequests,
+        errors.TooManyPasswords,
+        errors.TooManyImages,
+    ),
 )
 async def register_teacher(
     form: Annotated[RegisterTeacher, Form(media_type="multipart/form-data")],
@@ -214,7 +221,7 @@ async def forgot_password(body: ForgotPassword, session: Session, sessions: Tran
     "/auth/reset-password",
     status_code=204,
     summary="Choose a new password by the link that was sent",
-    responses=responses(errors.LinkNotValid, Invalid, errors.TooManyPasswords),
+    responses=responses(errors.LinkNotValid, Invalid, TooManyRequests, errors.TooManyPasswords),
 )
 async def reset_password(body: ResetPassword, sessions: Transactions, vps: CurrentVps) -> None:
     """Everybody who was signed in to the account is signed out. A password that is refused does not spend the link."""

@@ -94,6 +94,11 @@ async def enrol(sessions: Sessions, hasher: Hasher, key: CodesKey, asker: User, 
     return Enrolment(made, pyotp.TOTP(made).provisioning_uri(name=asker.username, issuer_name=ISSUER))
 
 
+async def count_confirmation(sessions: Sessions, asker: User) -> None:
+    """Before a first code is checked. Raises TooManyRequests."""
+    await limits.take(sessions, "second_factors", str(asker.id), most=TRIES, per_s=QUARTER_S)
+
+
 async def confirm(session: AsyncSession, key: CodesKey, asker: User, code: str) -> list[str]:
     """From now on a code is needed to sign in; the recovery codes, which nobody can show again.
 

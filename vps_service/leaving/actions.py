@@ -49,7 +49,7 @@ async def leave(
         session.add(leaving)
         await _withdraw(session, now, leaving)
         await recount_followed(session, now, required)
-        if now.email:
+        if now.email and now.email_verified_at:
             language = now.locale or "en"
             await queue(session, to=now.email, template="account_leaving", language=language, until=leaving.due_at)
     return leaving

@@ -5,7 +5,7 @@ from fastapi.responses import StreamingResponse
 
 from shared.problems import NotAuthenticated, responses
 from vps_service.accounts.current import CurrentUser
-from vps_service.accounts.errors import WrongPassword
+from vps_service.accounts.errors import TooManyPasswords, WrongPassword
 from vps_service.audit import actions as audit
 from vps_service.db import Session, Transactions
 from vps_service.leaving import actions
@@ -46,7 +46,7 @@ async def export_account(
     "",
     status_code=202,
     summary="Delete my account",
-    responses=responses(NotAuthenticated, WrongPassword, LastAdmin, TooManyRequests),
+    responses=responses(NotAuthenticated, WrongPassword, LastAdmin, TooManyRequests, TooManyPasswords),
 )
 async def leave(body: Leave, user: CurrentUser, sessions: Transactions, vps: CurrentVps) -> LeavingOut:
     """Signed out everywhere at once; signing in before `due_at` takes it back.

@@ -18,7 +18,7 @@ from vps_service.accounts.passwords import Hasher
 from vps_service.accounts.proving import password_again
 from vps_service.accounts.sealing import CodesKey
 from vps_service.audit import actions as audit
-from vps_service.clients import current_address
+from vps_service.clients import current_subscriber
 from vps_service.db import Sessions
 from vps_service.followers.actions import recount_followed
 from vps_service.limits import actions as limits
@@ -50,8 +50,7 @@ class Sent:
 
 async def _count(sessions: Sessions, user: User, phone: str) -> None:
     """Messages cost money, and whoever gets them may not have asked. Raises TooManyRequests."""
-    address = current_address() or ""
-    await limits.take(sessions, "phone_codes_of_client", address, most=CODES_PER_CLIENT, per_s=HOUR_S)
+    await limits.take(sessions, "phone_codes_of_client", current_subscriber(), most=CODES_PER_CLIENT, per_s=HOUR_S)
     await limits.take(sessions, "phone_codes_of_user", str(user.id), most=CODES_AN_HOUR, per_s=HOUR_S)
     await limits.take(sessions, "phone_codes", phone, most=CODES_AN_HOUR, per_s=HOUR_S)
 

@@ -67,6 +67,7 @@ async def enter_code(
         errors.PhonesNotOffered,
         errors.PhoneAlreadyVerified,
         TooManyRequests,
+        accounts.TooManyPasswords,
         errors.PhoneProviderUnreachable,
     ),
 )

@@ -43,7 +43,8 @@ async def change_profile(
 async def change_avatar(sessions: Sessions, images: ImageStore, user: User, raw: bytes, max_pixels: int) -> User:
     """The new picture is on disk before the user has it, and the old one gone once they have it no more.
 
-    Raises NotAnImage, NotAuthenticated for who was banned meanwhile. `remove_stray_images` finds what a failure leaves.
+    Raises NotAnImage, TooManyImages, NotAuthenticated for who was banned meanwhile. What a failure leaves
+    `remove_stray_images` finds.
     """
     image_id = uuid7()
     try:

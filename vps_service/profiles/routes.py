@@ -5,12 +5,18 @@ from fastapi import APIRouter, Form
 from shared.problems import NotAuthenticated, TooLarge, responses
 from shared.schemas import Text
 from vps_service.accounts.current import CurrentUser
-from vps_service.accounts.errors import NotAnImage, UserNotFound
+from vps_service.accounts.errors import NotAnImage, TooManyImages, UserNotFound
 from vps_service.db import Session, Transactions
+from vps_service.limits import actions as limits
+from vps_service.limits.errors import TooManyRequests
+from vps_service.limits.rules import HOUR_S
 from vps_service.profiles import actions, queries
 from vps_service.profiles.schemas import Avatar, OwnProfile, ProfilePatch, PublicProfile
 from vps_service.profiles.views import own_profile, public_profile
 from vps_service.vps import CurrentVps
+
+AVATARS_AN_HOUR = 20
+"""Each is decoded, which takes a processor and a hundred megabytes."""
 
 router = APIRouter(prefix="/api", tags=["profiles"])
 
@@ -33,7 +39,7 @@ async def change_profile(patch: ProfilePatch, user: CurrentUser, session: Sessio
 @router.put(
     "/users/me/avatar",
     summary="Change my picture",
-    responses=responses(NotAuthenticated, NotAnImage, TooLarge),
+    responses=responses(NotAuthenticated, NotAnImage, TooLarge, TooManyRequests, TooManyImages),
 )
 async def change_avatar(
     form: Annotated[Avatar, Form(media_type="multipart/form-data")],
@@ -42,6 +48,7 @@ async def change_avatar(
     vps: CurrentVps,
 ) -> OwnProfile:
     """Decoded, cropped square and stored anew in two sizes, at an address of its own; the one before is removed."""
+    await limits.take(sessions, "avatars", str(user.id), most=AVATARS_AN_HOUR, per_s=HOUR_S)
     raw = await form.image.read()
     changed = await actions.change_avatar(sessions, vps.images, user, raw, vps.settings.image_pixels)
     async with sessions() as session:
