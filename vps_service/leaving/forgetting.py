@@ -3,10 +3,11 @@
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Column, Table, delete, select, text, update
+from sqlalchemy import Column, Table, delete, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from vps_service.accounts.models import User
+from vps_service.audit.models import AuditEvent
 from vps_service.community.models import VideoShare
 from vps_service.courses.models import Video
 from vps_service.followers.models import Teacher
@@ -28,6 +29,8 @@ async def forget(session: AsyncSession, user: User) -> None:
     await session.execute(delete(VideoShare).where(VideoShare.video_id.in_(their_videos)))
     for owner in owners():
         await session.execute(delete(_table(owner)).where(owner == user_id))
+    theirs = or_(AuditEvent.actor_id == user_id, AuditEvent.subject == str(user_id))
+    await session.execute(update(AuditEvent).where(theirs, AuditEvent.address.is_not(None)).values(address=None))
     said = {"title": "", "description": "", "piece_name": "", "composer": "", "practice_goals": ""}
     await session.execute(update(Video).where(Video.owner_id == user_id, Video.kind == "practice").values(**said))
     await session.execute(update(Payment).where(Payment.user_id == user_id).values(idempotency_key=None))

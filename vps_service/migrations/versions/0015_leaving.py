@@ -40,8 +40,16 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_playbacks_user_id"), table_name="playbacks")
     op.drop_index(op.f("ix_videos_owner_id"), table_name="videos")
     # Who is on the way out may still change their mind, and so is let in; who was deleted is let in by nobody.
+    op.execute(
+        "UPDATE courses SET status = 'published' FROM leavings JOIN users ON users.id = leavings.user_id"
+        " WHERE users.state = 'leaving' AND courses.id = ANY (leavings.unpublished)"
+        " AND courses.status = 'archived' AND courses.deleted_at IS NULL"
+    )
     op.execute("UPDATE users SET state = 'active' WHERE state = 'leaving'")
-    op.execute("UPDATE users SET state = 'banned', email = id || '@deleted.invalid' WHERE state = 'deleted'")
+    op.execute(
+        "UPDATE users SET state = 'banned', email = id || '@deleted.invalid', phone = NULL, name = '', image_id = NULL,"
+        " username = 'deleted:' || replace(id::text, '-', ''), password_hash = '!' WHERE state = 'deleted'"
+    )
     op.drop_index(op.f("ix_leavings_due_at"), table_name="leavings")
     op.drop_table("leavings")
     _constrain_users("state IN ('active', 'banned')", REACHABLE)
