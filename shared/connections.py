@@ -4,6 +4,7 @@ import asyncio
 import os
 import socket
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any
 
 import httptools
@@ -56,12 +57,13 @@ class Cycle(RequestResponseCycle):
     body_left: int | None = None
     """Of a body whose length was declared, as far as the parser knows."""
     _direct: socket.socket | None = None
-    _would_keep_alive = False
     _is_told = False
 
     def send(self, message: Any) -> Coroutine[Any, Any, None]:
         if self.more_body and not isinstance(self.transport, Lingering):
             self.transport = Lingering(self.transport, self.linger)
+        if self._direct:  # the parser would take the rest of the body for a request
+            self.keep_alive = False
         if message["type"] == ZERO_COPY:
             return self._send_of_file(message["file"], message["offset"], message["count"], message["more_body"])
         return super().send(message)
@@ -86,7 +88,7 @@ class Cycle(RequestResponseCycle):
                     self.expected_content_length -= sent
                 if start == stop:
                     break
-                piece = os.pread(file, min(LITTLE_BYTES, stop - start), start)
+                piece = await _read(file, min(LITTLE_BYTES, stop - start), start)
                 if not piece:
                     raise EOFError("the file has become shorter")
                 await super().send({"type": "http.response.body", "body": piece, "more_body": True})
@@ -111,10 +113,10 @@ class Cycle(RequestResponseCycle):
                 sent += taken
         except BlockingIOError:
             pass
-        except ConnectionError:
+        except (ConnectionError, TimeoutError):
             self.disconnected = True
             self.transport.close()
-            raise
+            raise ConnectionResetError from None
         return sent
 
     def _check_open(self) -> None:
@@ -142,17 +144,16 @@ class Cycle(RequestResponseCycle):
         """From the socket, past the transport and the parser, each of which would copy it once more.
 
         The parser is of no use for this connection any more until the body is complete, so that an answer before that
-        has to end it.
+        ends it.
         """
         assert self.body_left is not None
-        if self._direct is None:
-            self.flow.pause_reading()
-            self._direct = socket.socket(fileno=os.dup(self.transport.get_extra_info("socket").fileno()))
-            self._direct.setblocking(False)
-            self._would_keep_alive, self.keep_alive = self.keep_alive, False
         try:
-            piece = await asyncio.get_running_loop().sock_recv(self._direct, min(PIECE_BYTES, self.body_left))
-        except ConnectionError:
+            direct = self._direct or self._begin_direct()
+        except OSError:  # no descriptor is left; this way needs none
+            return await super().receive()
+        try:
+            piece = await asyncio.get_running_loop().sock_recv(direct, min(PIECE_BYTES, self.body_left))
+        except OSError:
             piece = b""
         if not piece:
             self.end_direct()
@@ -162,15 +163,29 @@ class Cycle(RequestResponseCycle):
         self.body_left -= len(piece)
         if self.body_left == 0:
             self.end_direct()
-            self.more_body, self._is_told, self.keep_alive = False, True, self._would_keep_alive
+            self.more_body, self._is_told = False, True
             self.renew_parser()
         return {"type": "http.request", "body": piece, "more_body": self.more_body}
+
+    def _begin_direct(self) -> socket.socket:
+        """Raises OSError."""
+        self._direct = socket.socket(fileno=os.dup(self.transport.get_extra_info("socket").fileno()))
+        self._direct.setblocking(False)
+        self.flow.pause_reading()
+        return self._direct
 
     def end_direct(self) -> None:
         """As long as it is open, so is the connection."""
         if self._direct:
             self._direct.close()
             self._direct = None
+
+    def break_direct(self) -> None:
+        """With whoever waits for it."""
+        if self._direct:
+            with suppress(OSError):
+                self._direct.shutdown(socket.SHUT_RDWR)
+            self.end_direct()
 
 
 class BoundedHead(HttpToolsProtocol):
@@ -216,7 +231,7 @@ class BoundedHead(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         if isinstance(self.cycle, Cycle):
-            self.cycle.end_direct()
+            self.cycle.break_direct()
         if self._stalled:
             self._stalled.cancel()
 
@@ -266,6 +281,16 @@ class BoundedHead(HttpToolsProtocol):
         elif isinstance(held, bytes):
             self.cycle.body = bytearray(held)
         super().on_body(body)
+
+
+async def _read(file: int, count: int, start: int) -> bytes:
+    """In a thread, if the disk has to be waited for: what was in memory may be gone when a client takes more."""
+    piece = bytearray(count)
+    try:
+        read = os.preadv(file, [piece], start, os.RWF_NOWAIT)
+    except OSError:  # or the file system does not know the flag
+        return await asyncio.to_thread(os.pread, file, count, start)
+    return bytes(piece[:read])
 
 
 def _declared_length(headers: list[tuple[bytes, bytes]]) -> int | None:

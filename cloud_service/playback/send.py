@@ -1,5 +1,6 @@
 """Sending a file by byte ranges as RFC 9110 has it, for as long as somebody may go on receiving it."""
 
+import asyncio
 import logging
 import os
 import stat
@@ -119,8 +120,10 @@ async def _send_body(handle: int, answer: Answer, send: Send, may_go_on: MayGoOn
         await send({"type": "http.response.body", "body": b""})
     try:
         for part in _parts(answer, stretch):
-            if left < answer.length and not await may_go_on():
-                return
+            if left < answer.length:
+                await asyncio.sleep(0)  # who takes everything at once is not the only one
+                if not await may_go_on():
+                    return
             left -= len(part)
             if isinstance(part, bytes):
                 await send({"type": "http.response.body", "body": part, "more_body": left > 0})

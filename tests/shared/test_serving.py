@@ -6,6 +6,7 @@ import struct
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -75,8 +76,9 @@ class Impatient(BoundedHead):
     stalled_s = 0.5
 
 
-@pytest.fixture(scope="module")
-def port() -> Iterator[int]:
+@contextmanager
+def running() -> Iterator[tuple[int, uvicorn.Server]]:
+    """With its port."""
     sock = bind("127.0.0.1", 0)
     sock.listen()
     config = uvicorn.Config(echo, loop="uvloop", http=Impatient, lifespan="off", log_config=None)
@@ -84,10 +86,16 @@ def port() -> Iterator[int]:
     thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]})
     thread.start()
     try:
-        yield sock.getsockname()[1]
+        yield sock.getsockname()[1], server
     finally:
         server.should_exit = True
         thread.join()
+
+
+@pytest.fixture(scope="module")
+def port() -> Iterator[int]:
+    with running() as (port, _):
+        yield port
 
 
 def answered(port: int, head: str, *sent: bytes) -> bytes:
@@ -208,6 +216,34 @@ def test_nothing_in_a_large_body_is_a_request_when_it_is_refused_amid(port: int,
     assert said.startswith(b"HTTP/1.1 403")
     assert b"connection: close" in said
     assert said.endswith(b"enough")
+
+
+def test_refusals_amid_large_bodies_leave_nothing_open(port: int) -> None:
+    opened = len(os.listdir("/proc/self/fd"))
+    for _ in range(5):
+        with socket.create_connection(("127.0.0.1", port), timeout=30) as sock:
+            sock.sendall(posting(FILM, f"Taken: {2 * PIECE_BYTES}")[: 4 * PIECE_BYTES])
+            assert b"enough" in b"".join(iter(lambda: sock.recv(65536), b""))
+    deadline = time.monotonic() + 30
+    while len(os.listdir("/proc/self/fd")) > opened and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert len(os.listdir("/proc/self/fd")) <= opened
+
+
+def test_a_server_that_stops_takes_the_large_body_that_is_under_way_and_no_request_after_it() -> None:
+    with running() as (port, server), socket.create_connection(("127.0.0.1", port), timeout=30) as sock:
+        whole = posting(FILM)
+        sock.sendall(whole[: 4 * LARGE_BYTES])
+        server.should_exit = True
+        with pytest.raises(ConnectionError):
+            while True:
+                socket.create_connection(("127.0.0.1", port), timeout=30).close()
+        time.sleep(0.2)
+        sock.sendall(whole[4 * LARGE_BYTES :])
+        said = b"".join(iter(lambda: sock.recv(65536), b""))
+    head, _, body = said.partition(b"\r\n\r\n")
+    assert b"connection: close" in head
+    assert body == FILM
 
 
 @pytest.mark.parametrize("sent", [0, 10, LARGE_BYTES, 3 * LARGE_BYTES])

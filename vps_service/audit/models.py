@@ -44,8 +44,8 @@ class AuditEvent(Row):
     """Somebody did something of weight; the database takes new rows only.
 
     `actor_id` is None for who is not signed in and, without an `address`, for an operator at the server. `subject` is
-    the id of whom or what it was done to. People are ids here; their `address` goes when they leave, the one change that
-    the database lets through.
+    the id of whom or what it was done to. People are ids here; their `address` goes when they leave, the one change
+    that the database lets through.
     """
 
     __tablename__ = "audit_events"
