@@ -37,7 +37,7 @@ class DatabaseSettings(Settings):
 
 LIMITS = (
     *("login_failures", "login_failures_per_client", "logins_per_account"),
-    *("refreshes_per_client", "registrations_per_client", "mails_per_client"),
+    *("refreshes_per_client", "registrations_per_client", "mails_per_client", "follows_per_user"),
 )
 
 
@@ -61,8 +61,8 @@ class VpsSettings(DatabaseSettings):
     A client (an address, or an IPv6 network of 64 bits) may fail to sign in with one login `login_failures` times in 15
     minutes, with whatever logins `login_failures_per_client` times, and get new tokens `refreshes_per_client` times; in
     an hour register `registrations_per_client` times and ask for `mails_per_client` links to be mailed. Each account
-    has at most `logins_per_account` attempts in an hour, right ones too. 0: no limit. `hashes_waiting` passwords may
-    wait for their turn to be hashed; more are refused.
+    has at most `logins_per_account` attempts in an hour, right ones too, and follows `follows_per_user` times. 0: no
+    limit. `hashes_waiting` passwords may wait for their turn to be hashed; more are refused.
 
     A user may keep `practice_quota_bytes` of practice videos and watch `playbacks_per_user` videos at once, on all
     nodes together. Changes are kept `changes_kept_days` for nodes that were away. Who asks to be deleted may take that
@@ -112,6 +112,7 @@ class VpsSettings(DatabaseSettings):
     refreshes_per_client: int = Field(1000, ge=0)
     registrations_per_client: int = Field(50, ge=0)
     mails_per_client: int = Field(30, ge=0)
+    follows_per_user: int = Field(300, ge=0)
     currency: str = Field("EGP", pattern="^[A-Z]{3}$")
     platform_fee_percent: int = Field(0, ge=0, le=100)
     leaving_grace_days: float = Field(14, ge=0, le=3650)

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from tests.vps.people import (
     Person,
@@ -153,6 +153,22 @@ async def test_a_ban_and_the_count_that_it_changes_are_one_transaction(vps: Vps)
     await vps.rows("ALTER TABLE teachers DROP CONSTRAINT never_less")
     done(await admin.post(f"/api/admin/users/{student.id}/ban"))
     assert await counts(vps) == {"omar": 0}
+
+
+async def test_a_ban_of_who_follows_many_asks_the_database_no_more_than_of_who_follows_one(vps: Vps) -> None:
+    admin, few, many = await make_admin(vps), *[await make_verified_student(vps, name) for name in ("few", "many")]
+    teachers = [f"teacher-{number}" for number in range(5)]
+    for teacher in teachers:
+        await make_teacher(vps, teacher)
+    await follow(few, teachers[0])
+    await follow(many, *teachers)
+    asked: list[str] = []
+    event.listen(vps.sessions.kw["bind"].sync_engine, "before_cursor_execute", lambda *told: asked.append(told[2]))
+    done(await admin.post(f"/api/admin/users/{few.id}/ban"))
+    for_one = len(asked)
+    done(await admin.post(f"/api/admin/users/{many.id}/ban"))
+    assert len(asked) == 2 * for_one, asked
+    assert await counts(vps) == dict.fromkeys(teachers, 0)
 
 
 async def test_who_leaves_follows_nobody_and_is_followed_by_nobody(vps: Vps) -> None:

@@ -76,6 +76,16 @@ async def test_nobody_follows_themselves(vps: Vps) -> None:
     assert done(await teacher.get("/api/auth/me"))["followers"] == 0
 
 
+@pytest.mark.settings(follows_per_user=2)
+async def test_each_follows_so_many_in_an_hour(vps: Vps) -> None:
+    """For every follow is one more to be counted anew by whoever bans them."""
+    teacher, sara, ali = await make_teacher(vps), await make_student(vps), await make_student(vps, "ali")
+    for _ in range(2):
+        done(await follow(sara, teacher))
+    refused(await follow(sara, teacher), 429, "too_many_requests")
+    done(await follow(ali, teacher))
+
+
 async def test_only_teachers_are_followed_and_only_by_learners(vps: Vps) -> None:
     teacher, student = await make_teacher(vps), await make_verified_student(vps)
     for name in ("nobody", "sara", "a" * 5000):

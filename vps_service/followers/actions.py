@@ -3,6 +3,7 @@
 A count is changed only by the transaction that changes what is counted.
 """
 
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -47,15 +48,25 @@ async def unfollow(session: AsyncSession, follower: User, username: str, require
 
 
 async def recount(session: AsyncSession, teacher_id: UUID, required: int) -> Teacher:
-    """Count again under the teacher's lock: of two follows at once the later one sees the earlier."""
-    teacher = await queries.locked_teacher(session, teacher_id)
-    if teacher is None:
+    """Raises TeacherNotFound."""
+    counted = await _recount_all(session, [teacher_id], required)
+    if not counted:
         raise TeacherNotFound
-    teacher.followers = await queries.count_followers(session, teacher_id)
-    if rules.becomes_verified(teacher, required):
-        await _verify(session, teacher)
+    return counted[0]
+
+
+async def _recount_all(session: AsyncSession, teacher_ids: Collection[UUID], required: int) -> Sequence[Teacher]:
+    """Count again under the teachers' locks: of two follows at once the later one sees the earlier.
+
+    As many statements for a thousand teachers as for one, but for those who become verified.
+    """
+    await queries.lock_teachers(session, teacher_ids)
+    counted = await queries.count_followers(session, teacher_ids)
+    for teacher in counted:
+        if rules.becomes_verified(teacher, required):
+            await _verify(session, teacher)
     await session.flush()
-    return teacher
+    return counted
 
 
 async def _verify(session: AsyncSession, teacher: Teacher) -> None:
@@ -78,16 +89,14 @@ async def recount_followed(session: AsyncSession, follower: User, required: int)
     counts = rules.follow_counts(follower)
     changed = update(Follow).where(Follow.follower_id == follower.id, Follow.counts.is_not(counts))
     teachers = await session.scalars(changed.values(counts=counts).returning(Follow.teacher_id))
-    for teacher_id in sorted(teachers):
-        await recount(session, teacher_id, required)
+    await _recount_all(session, teachers.all(), required)
 
 
 async def end_follows(session: AsyncSession, user: User, required: int) -> None:
     """For somebody who leaves for good, locked: they follow nobody, and nobody follows them."""
     gone = delete(Follow).where(or_(Follow.follower_id == user.id, Follow.teacher_id == user.id))
     teachers = {*await session.scalars(gone.returning(Follow.teacher_id))}
-    for teacher_id in sorted(teachers):
-        await recount(session, teacher_id, required)
+    await _recount_all(session, teachers, required)
 
 
 async def verify_teacher(session: AsyncSession, admin: User, username: str) -> Teacher:

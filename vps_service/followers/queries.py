@@ -1,9 +1,10 @@
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, func, literal_column, select, tuple_
+from sqlalchemy import ColumnElement, Select, Uuid, any_, func, literal, literal_column, select, tuple_, update
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from vps_service.accounts.models import User
@@ -33,9 +34,23 @@ async def locked_teacher(session: AsyncSession, user_id: UUID) -> Teacher | None
     return (await session.scalars(wanted.execution_options(populate_existing=True))).one_or_none()
 
 
-async def count_followers(session: AsyncSession, teacher_id: UUID) -> int:
-    counted = select(func.count()).select_from(Follow).where(Follow.teacher_id == teacher_id, Follow.counts)
-    return (await session.execute(counted)).scalar_one()
+async def lock_teachers(session: AsyncSession, user_ids: Collection[UUID]) -> None:
+    """As `locked_teacher`, in the order of their ids: of two who lock several, one waits for the other."""
+    wanted = select(Teacher.user_id).where(_among(user_ids)).order_by(Teacher.user_id)
+    await session.execute(wanted.with_for_update(key_share=True))
+
+
+async def count_followers(session: AsyncSession, teacher_ids: Collection[UUID]) -> Sequence[Teacher]:
+    """Of teachers who are locked: each has the count of now afterwards."""
+    count = select(func.count()).select_from(Follow).where(Follow.teacher_id == Teacher.user_id, Follow.counts)
+    counted = update(Teacher).where(_among(teacher_ids)).values(followers=count.scalar_subquery()).returning(Teacher)
+    fresh = counted.execution_options(synchronize_session=False, populate_existing=True)
+    return (await session.scalars(fresh)).all()
+
+
+def _among(user_ids: Collection[UUID]) -> ColumnElement[bool]:
+    """In one value: a statement has room for 65,535."""
+    return Teacher.user_id == any_(literal(list(user_ids), ARRAY(Uuid)))
 
 
 def _active_teachers() -> Select[User, Teacher, Profile]:

@@ -7,10 +7,13 @@ from shared.schemas import Page, Text
 from vps_service import paging
 from vps_service.accounts.current import CurrentLearner, CurrentUser, MaybeUser
 from vps_service.accounts.errors import WrongRole
-from vps_service.db import Session
+from vps_service.db import Session, Transactions
 from vps_service.followers import actions, queries, views
 from vps_service.followers.errors import CannotFollowOneself, TeacherNotFound
 from vps_service.followers.schemas import FollowedTeacher, FollowOut, TeacherPage, TeacherProfile
+from vps_service.limits import actions as limits
+from vps_service.limits.errors import TooManyRequests
+from vps_service.limits.rules import HOUR_S
 from vps_service.vps import CurrentVps
 
 router = APIRouter(prefix="/api", tags=["followers"])
@@ -52,9 +55,12 @@ async def list_following(
     )
 
 
-@router.put("/teachers/{username}/follow", summary="Follow a teacher", responses=errors)
-async def follow(username: Text, follower: CurrentLearner, session: Session, vps: CurrentVps) -> FollowOut:
+@router.put("/teachers/{username}/follow", summary="Follow a teacher", responses=errors | responses(TooManyRequests))
+async def follow(
+    username: Text, follower: CurrentLearner, session: Session, sessions: Transactions, vps: CurrentVps
+) -> FollowOut:
     """Counts once per active account with a verified e-mail or phone. Enough of them verify the teacher."""
+    await limits.take(sessions, "follows", str(follower.id), most=vps.settings.follows_per_user, per_s=HOUR_S)
     teacher = await actions.follow(session, follower, username, vps.settings.followers_required)
     return FollowOut(username=username, following=True, followers=teacher.followers, verified=teacher.is_verified)
 
