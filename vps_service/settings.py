@@ -169,7 +169,7 @@ class VpsSettings(DatabaseSettings):
             yield "TOPTANK_BCRYPT_COST must be at least 12 in production"
         if self.access_token_s > 3600:
             yield "TOPTANK_ACCESS_TOKEN_S must be at most 3600 in production"
-        yield from self.unencrypted("vps_url", "cors_origins")
+        yield from self.unencrypted("vps_url", "links_url", "cors_origins")
         for name in LIMITS:
             if not getattr(self, name):
                 yield f"TOPTANK_{name.upper()} must not be 0 in production"

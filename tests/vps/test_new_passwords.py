@@ -11,6 +11,7 @@ from tests.mail_server import MailServer
 from tests.vps.people import PASSWORD, Person, done, make_student, make_verified_student, refused, sign_in
 from tests.vps.running import Vps
 from tests.vps.waiting import comes_true
+from vps_service.accounts.passwords import Hasher
 
 pytestmark = pytest.mark.anyio
 
@@ -129,6 +130,28 @@ async def test_a_cheap_hash_is_made_anew_by_who_signs_in(vps: Vps) -> None:
     for _ in range(2):
         done(await log_in(vps, PASSWORD))
         assert await cost(vps) == 6
+
+
+async def test_case_10_a_cheap_hash_says_no_at_the_price_of_a_dear_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or a quick answer tells that there is such an account."""
+    work: list[int] = []
+    hashed = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode()
+    hasher, checkpw, hashpw = Hasher(8), bcrypt.checkpw, bcrypt.hashpw
+
+    def counted_check(secret: bytes, against: bytes) -> bool:
+        work.append(2 ** int(against.split(b"$")[2]))
+        return checkpw(secret, against)
+
+    def counted_hash(secret: bytes, salt: bytes) -> bytes:
+        work.append(2 ** int(salt.split(b"$")[2]))
+        return hashpw(secret, salt)
+
+    monkeypatch.setattr(bcrypt, "checkpw", counted_check)
+    monkeypatch.setattr(bcrypt, "hashpw", counted_hash)
+    for kept in (hashed, None):
+        work.clear()
+        assert not await hasher.fits("wrong", kept)
+        assert sum(work) == 2**8
 
 
 @pytest.mark.settings(bcrypt_cost=4)

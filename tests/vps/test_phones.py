@@ -265,6 +265,13 @@ async def test_without_a_mail_catcher_it_is_unreachable() -> None:
         await LocalSender("127.0.0.1", free_port()).send(NILE, "123456 is your code")
 
 
+async def test_who_does_not_know_the_password_uses_up_nobody_s_codes(vps: Vps, network: Network) -> None:
+    sara, thief = await with_phone(vps), await with_phone(vps, "ali", DELTA)
+    for _ in range(6):
+        refused(await ask(thief, NILE, "wrong"), 403, "wrong_password")
+    await send(sara)
+
+
 async def test_cases_6_and_14_a_code_that_a_thief_asked_for_does_not_outlive_another_password(
     vps: Vps, network: Network
 ) -> None:

@@ -185,6 +185,7 @@ WEAK = {
     "BCRYPT_COST": ("11", "TOPTANK_BCRYPT_COST must be at least 12"),
     "ACCESS_TOKEN_S": ("3601", "TOPTANK_ACCESS_TOKEN_S must be at most 3600"),
     "VPS_URL": ("http://courses.example", "TOPTANK_VPS_URL must be https://"),
+    "LINKS_URL": ("http://app.example", "TOPTANK_LINKS_URL must be https://"),
     "CORS_ORIGINS": ("https://app.example http://app.example", "TOPTANK_CORS_ORIGINS must be https://"),
     "DATABASE_PASSWORD": ("s3same-open", "TOPTANK_DATABASE_PASSWORD must have at least 12 characters"),
     **{name.upper(): ("0", f"TOPTANK_{name.upper()} must not be 0") for name in LIMITS},

@@ -26,6 +26,19 @@ def check_form(password: str, field: str) -> None:
         raise Invalid("must not contain a NUL character", field=field)
 
 
+def _cost(password_hash: bytes) -> int:
+    return int(password_hash.split(b"$")[2])
+
+
+def _fits(secret: bytes, against: bytes, cost: int) -> bool:
+    """A no of a cheaper hash is followed by what is missing to `cost`, each step of which is twice the work."""
+    if bcrypt.checkpw(secret, against):
+        return True
+    for missing in range(_cost(against), cost):
+        bcrypt.hashpw(b"", bcrypt.gensalt(missing))
+    return False
+
+
 class Hasher:
     """bcrypt and zxcvbn in threads, no more at once than leaves a core to everybody else.
 
@@ -66,15 +79,15 @@ class Hasher:
             return (await asyncio.to_thread(bcrypt.hashpw, password.encode(), bcrypt.gensalt(self.cost))).decode()
 
     async def fits(self, password: str, password_hash: str | None) -> bool:
-        """Whether the password fits; for an unknown user (no hash) it takes as long and says no."""
+        """Whether the password fits. A no takes as long for an unknown user (no hash) and for an outdated hash."""
         secret = password.encode()
         usable = password_hash is not None and password_hash.startswith("$2")
         comparable = usable and len(secret) <= MAX_BYTES and b"\0" not in secret
         against = password_hash.encode() if password_hash and comparable else self._nobody
         async with self._turn():
-            same = await asyncio.to_thread(bcrypt.checkpw, secret if comparable else b"", against)
+            same = await asyncio.to_thread(_fits, secret if comparable else b"", against, self.cost)
         return same and comparable
 
     def is_outdated(self, password_hash: str) -> bool:
         """Whether it was made when hashing cost less than it does now."""
-        return int(password_hash.split("$")[2]) < self.cost
+        return _cost(password_hash.encode()) < self.cost

@@ -27,7 +27,7 @@ from vps_service.mail.links import proof_token
 from vps_service.settings import VpsSettings
 
 MAILS_AN_HOUR = 5
-"""To one address, of all kinds of links together, whoever asks for them."""
+"""To one address, of each kind of link, whoever asks for them: none keeps those of another kind from coming."""
 RESETS = 10
 """Attempts in a quarter of an hour to choose a new password: each is hard work, and may spend no link."""
 OLD = timedelta(days=7)
@@ -37,11 +37,11 @@ ONE_ADDRESS_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtextextended(:address,
 async def mail_link(session: AsyncSession, settings: VpsSettings, user: User, kind: Kind, address: str) -> None:
     """Have a link mailed to `address`; older ones of its kind are void from then on.
 
-    Nothing is sent to an address that was sent as many as it may be in the last hour.
+    Nothing is sent to an address that was sent as many of the kind as it may be in the last hour.
     """
     user = await queries.locked_user(session, user.id)
     await session.execute(text(ONE_ADDRESS_AT_A_TIME), {"address": address})
-    if await _mailed_lately(session, address) >= MAILS_AN_HOUR:
+    if await _mailed_lately(session, kind, address) >= MAILS_AN_HOUR:
         return
     await void_links(session, user, kind)
     proof_id = uuid7()
@@ -168,7 +168,7 @@ async def _whose(session: AsyncSession, token: str, kind: Kind) -> User:
     return user
 
 
-async def _mailed_lately(session: AsyncSession, address: str) -> int:
-    lately = func.now() - timedelta(hours=1)
-    counted = select(func.count()).select_from(Proof).where(Proof.address == address, Proof.created_at > lately)
-    return (await session.execute(counted)).scalar_one()
+async def _mailed_lately(session: AsyncSession, kind: Kind, address: str) -> int:
+    to = (Proof.kind == kind, Proof.address == address)
+    lately = Proof.created_at > func.now() - timedelta(hours=1)
+    return (await session.execute(select(func.count()).select_from(Proof).where(*to, lately))).scalar_one()

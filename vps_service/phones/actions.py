@@ -15,7 +15,7 @@ from vps_service.accounts.actions import taken_is_a_conflict
 from vps_service.accounts.errors import WrongCode
 from vps_service.accounts.models import User
 from vps_service.accounts.passwords import Hasher
-from vps_service.accounts.proving import password_again
+from vps_service.accounts.proving import prove_password, proved
 from vps_service.accounts.sealing import CodesKey
 from vps_service.audit import actions as audit
 from vps_service.clients import current_subscriber
@@ -81,8 +81,9 @@ async def ask_for_phone(
     Raises WrongPassword, PhoneAlreadyVerified when it is the account's own already, TooManyRequests,
     PhoneProviderUnreachable.
     """
+    await prove_password(sessions, hasher, asker, password)
     await _count(sessions, asker, phone)
-    async with password_again(sessions, hasher, asker, password) as (session, user):
+    async with proved(sessions, asker) as (session, user):
         if user.phone == phone and user.phone_verified_at:
             raise PhoneAlreadyVerified
         code, sent = await _new_code(session, phones.key, user, phone)
