@@ -28,7 +28,7 @@ from vps_service.settings import VpsSettings
 
 MAILS_AN_HOUR = 5
 """To one address, of each kind of link, whoever asks for them: none keeps those of another kind from coming."""
-RESETS = 10
+RESETS = 20
 """Attempts in a quarter of an hour to choose a new password: each is hard work, and may spend no link."""
 OLD = timedelta(days=7)
 ONE_ADDRESS_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtextextended(:address, 7607827))"
