@@ -57,6 +57,7 @@ async def test_by_role_and_state(vps: Vps) -> None:
     assert await found(admin, role="teacher") == ["omar"]
     assert await found(admin, role="admin") == ["root-admin"]
     assert await found(admin, state="banned") == ["sara"]
+    assert await found(admin, state="leaving") == await found(admin, state="deleted") == []
     assert await found(admin, state="active", q="a") == ["omar", "root-admin"]
     for wrong in ({"role": "root"}, {"state": "gone"}, {"q": "x" * 255}, {"cursor": "?"}):
         refused(await admin.get("/api/admin/users", params=wrong), 422, "validation_failed")

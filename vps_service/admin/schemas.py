@@ -5,6 +5,8 @@ from shared.schemas import Body, Moment, Out
 from vps_service.accounts.models import User
 from vps_service.followers.models import Teacher
 
+State = Literal["active", "banned", "leaving", "deleted"]
+
 
 class RoleWanted(Body):
     """Admins are made at the server only."""
@@ -17,7 +19,7 @@ class UserForAdmin(Out):
     username: str
     name: str
     role: Literal["student", "teacher", "admin"]
-    state: Literal["active", "banned", "leaving", "deleted"]
+    state: State
     created_at: Moment
 
 

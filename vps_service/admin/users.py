@@ -1,4 +1,4 @@
-from typing import Annotated, Literal
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query
@@ -11,7 +11,7 @@ from vps_service.accounts import moderation
 from vps_service.accounts.current import CurrentAdmin
 from vps_service.accounts.errors import AdminRole, CannotBanOneself, TeacherHasCourses, UserNotFound, WrongRole
 from vps_service.admin import queries
-from vps_service.admin.schemas import FoundUser, RoleWanted, TeacherForAdmin, UserForAdmin
+from vps_service.admin.schemas import FoundUser, RoleWanted, State, TeacherForAdmin, UserForAdmin
 from vps_service.db import Session, Transactions
 from vps_service.followers import actions as followers
 from vps_service.followers.errors import TeacherNotFound
@@ -27,7 +27,7 @@ async def list_users(
     session: Session,
     q: Annotated[Text | None, Query(max_length=254, description="Part of a username, name, e-mail or phone.")] = None,
     role: Role | None = None,
-    state: Literal["active", "banned"] | None = None,
+    state: State | None = None,
     limit: paging.Limit = 20,
     cursor: paging.Cursor = None,
 ) -> Page[FoundUser]:
