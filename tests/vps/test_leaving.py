@@ -2,10 +2,13 @@
 
 import asyncio
 from datetime import datetime, timedelta
+from uuid import UUID
 
 import pytest
 
 from shared.contract import VideoStored
+from shared.problems import NotAuthenticated
+from shared.schemas import Money
 from tests.mail_server import MailServer
 from tests.vps.lives import finish, gone_for_good, leave, practised, state_of, time_is_up
 from tests.vps.people import (
@@ -32,7 +35,8 @@ from tests.vps.people import (
 )
 from tests.vps.running import Vps
 from tests.vps.test_proofs import ANOTHER, log_in, reset, token_of_reset
-from vps_service.courses import videos
+from vps_service.accounts.models import User
+from vps_service.courses import actions, videos
 
 pytestmark = pytest.mark.anyio
 
@@ -218,6 +222,22 @@ async def test_a_course_that_waited_for_review_has_to_be_submitted_again(vps: Vp
     refused(await admin.post(f"/api/admin/courses/{course.id}/approve"), 409, "wrong_status")
     back = await sign_in(vps, "huda")
     done(await back.post(f"{course.path}/submit"))
+
+
+async def test_who_left_while_they_submit_or_draft_a_course_does_neither(vps: Vps) -> None:
+    """A request that was let in a moment before they left."""
+    huda = await make_teacher(vps, "huda")
+    course = await draft_course(huda)
+    async with vps.sessions() as session:
+        let_in = await session.get_one(User, huda.id)
+    done(await leave(huda), 202)
+    free = Money(amount=0, currency="EGP")
+    async with vps.sessions() as session, session.begin():
+        with pytest.raises(NotAuthenticated):
+            await actions.submit_course(session, let_in, UUID(course.id))
+        with pytest.raises(NotAuthenticated):
+            await actions.draft_course(session, let_in, "Late", "", free, "EGP")
+    assert await vps.rows("SELECT status FROM courses") == [{"status": "draft"}]
 
 
 # --- what goes and what stays -------------------------------------------------------------------------------

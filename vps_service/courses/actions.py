@@ -4,7 +4,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 from uuid_utils.compat import uuid7
 
-from shared.problems import Invalid
+from shared.problems import Invalid, NotAuthenticated
 from shared.schemas import Money
 from vps_service import changes
 from vps_service.accounts.errors import WrongRole
@@ -20,12 +20,10 @@ from vps_service.keys import actions as keys
 async def draft_course(
     session: AsyncSession, teacher: User, title: str, description: str, price: Money, currency: str
 ) -> Course:
-    """Any teacher may draft; only uploads wait for the followers. Raises Invalid for another currency, WrongRole."""
+    """Any teacher may draft; only uploads wait for the followers. Raises Invalid for another currency."""
     _check_currency(price, currency)
     # Made a student a moment ago, they had no course then, and so must have none now.
-    now = await unchanging_user(session, teacher.id)
-    if now is None or not now.has_role("teacher"):
-        raise WrongRole
+    await _still_teaching(session, teacher)
     course = Course(
         id=uuid7(),
         teacher_id=teacher.id,
@@ -37,6 +35,18 @@ async def draft_course(
     session.add(course)
     await session.flush()
     return await queries.owned_course(session, teacher, course.id)
+
+
+async def _still_teaching(session: AsyncSession, teacher: User) -> None:
+    """And so until this transaction ends; before their courses are locked, as by who leaves.
+
+    Raises NotAuthenticated for who was banned or left a moment ago, WrongRole.
+    """
+    now = await unchanging_user(session, teacher.id)
+    if now is None or not now.is_active:
+        raise NotAuthenticated
+    if not now.has_role("teacher"):
+        raise WrongRole
 
 
 async def change_course(
@@ -72,7 +82,8 @@ def _check_currency(price: Money, currency: str) -> None:
 
 
 async def submit_course(session: AsyncSession, teacher: User, course_id: UUID) -> Course:
-    """Ask for publication. Raises WrongStatus, NothingToPublish."""
+    """Ask for publication. Raises WrongStatus, NothingToPublish, NotAuthenticated, WrongRole."""
+    await _still_teaching(session, teacher)
     course = await queries.owned_course(session, teacher, course_id)
     if course.status not in ("draft", "rejected", "archived"):
         raise WrongStatus(f"The course is {course.status}.")
