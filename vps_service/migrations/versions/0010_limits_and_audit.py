@@ -12,18 +12,17 @@ depends_on = None
 REFUSE = """
 CREATE FUNCTION refuse_to_change_audit_events() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF TG_OP = 'UPDATE' AND to_jsonb(NEW) = to_jsonb(OLD) || '{"address": null}' THEN
-        RETURN NEW;  -- of somebody who left
-    END IF;
     RAISE EXCEPTION 'audit_events are only added to' USING ERRCODE = 'insufficient_privilege';
 END
 $$
 """
-GUARDS = [
-    f"CREATE TRIGGER audit_events_{name} BEFORE {what} ON audit_events FOR EACH {each}"
-    " EXECUTE FUNCTION refuse_to_change_audit_events()"
-    for name, what, each in (("stay", "UPDATE OR DELETE", "ROW"), ("stay_all", "TRUNCATE", "STATEMENT"))
-]
+GUARDS = {
+    "stay": "DELETE OR TRUNCATE ON audit_events FOR EACH STATEMENT",
+    "stay_as_they_are": "UPDATE OF id, created_at, what, actor_id, subject, details, request_id ON audit_events"
+    " FOR EACH STATEMENT",
+    # Of somebody who left it is taken away.
+    "keep_no_other_address": "UPDATE OF address ON audit_events FOR EACH ROW WHEN (NEW.address IS NOT NULL)",
+}
 
 
 def upgrade() -> None:
@@ -50,8 +49,8 @@ def upgrade() -> None:
     op.create_index("ix_audit_events_subject", "audit_events", ["subject", "id"])
     op.create_index("ix_audit_events_what", "audit_events", ["what", "id"])
     op.execute(REFUSE)
-    for guard in GUARDS:
-        op.execute(guard)
+    for name, when in GUARDS.items():
+        op.execute(f"CREATE TRIGGER audit_events_{name} BEFORE {when} EXECUTE FUNCTION refuse_to_change_audit_events()")
 
 
 def downgrade() -> None:
