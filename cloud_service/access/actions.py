@@ -130,8 +130,8 @@ class Access:
         killpoint("access.answered")
         if not self._rights.believes(answer.as_of, viewer.id, [video.course_id], video.id):
             return None
-        if answer.reason == "signed_out":  # perhaps only for now: an end that is for good comes by the feed
-            return answer
+        if answer.reason == "signed_out" and viewer.session_id:
+            return answer  # perhaps only for now: an end that is for good comes by the feed
         self._rights.lets_in(viewer, answer.as_of)
         if not answer.allowed:
             scope = Scope(viewer.id, video.course_id, video.id)

@@ -9,6 +9,7 @@ import pytest
 
 from shared.contract import UPLOAD_RIGHTS, UploadQuestion
 from shared.tokens import verify_access
+from tests.settings import PRODUCTION
 from tests.vps.people import PASSWORD, Person, done, make_admin, make_student, refused, sign_in, signed_in
 from tests.vps.running import Vps
 
@@ -225,9 +226,7 @@ async def test_the_log_says_who_switched_it_on_and_off(vps: Vps) -> None:
 
 # --- admins in production ---------------------------------------------------------------------------------------
 
-in_production = pytest.mark.settings(
-    environment="production", payment_provider="", bcrypt_cost=12, vps_url="https://vps.example.org"
-)
+in_production = pytest.mark.settings(**PRODUCTION)
 
 
 @in_production
