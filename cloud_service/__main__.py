@@ -3,6 +3,7 @@
 from cloud_service.app import create_app
 from cloud_service.db import FILE, NewerSchema, check_release
 from cloud_service.media.kernel import check_kernel
+from cloud_service.middleware import is_fast
 from cloud_service.settings import CloudSettings
 from shared import logs
 from shared.folders import FolderInUse, hold
@@ -22,7 +23,7 @@ def main() -> None:
     except OSError as error:
         stop(f"{settings.folder} cannot be used: {error.strerror}")
     with lock:
-        serve(lambda: create_app(settings), settings.cloud_host, settings.cloud_port, "TOPTANK_CLOUD_PORT")
+        serve(lambda: create_app(settings), settings.cloud_host, settings.cloud_port, "TOPTANK_CLOUD_PORT", is_fast)
 
 
 if __name__ == "__main__":

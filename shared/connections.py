@@ -1,191 +1,21 @@
 """A connection of our server: uvicorn's, but for whatever films and hostile peers need otherwise."""
 
 import asyncio
-import os
-import socket
-from collections.abc import Callable, Coroutine
-from contextlib import suppress
+from collections.abc import Callable, Coroutine, Generator, Iterable
+from contextvars import copy_context
+from types import coroutine
 from typing import Any
 
 import httptools
-from uvicorn._types import ASGIReceiveEvent
+from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from shared.answers import ZERO_COPY, Cycle, Lingering
 
 LINGER_S = 2
 HEAD_BYTES = 64 * 1024
-ZERO_COPY = "http.response.zerocopysend"
-"""Answers part of an open file by its descriptor (https://asgi.readthedocs.io/en/latest/extensions.html)."""
-LITTLE_BYTES = 16 * 1024
-LARGE_BYTES = 2**20
-"""Of a body from which on it is worth while to have it past the parser."""
-PIECE_BYTES = 2**19
-
-
-class Lingering(asyncio.Transport):
-    """What an answer is written to whose request is still being sent; `linger` is called in place of a close."""
-
-    def __init__(self, transport: asyncio.Transport, linger: Callable[[], None]) -> None:
-        self._transport, self._linger = transport, linger
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        self._transport.write(data)
-
-    def is_closing(self) -> bool:
-        return self._transport.is_closing()
-
-    def get_extra_info(self, name: str, default: object = None) -> Any:
-        return self._transport.get_extra_info(name, default)
-
-    def get_write_buffer_size(self) -> int:
-        return self._transport.get_write_buffer_size()
-
-    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        self._transport.set_write_buffer_limits(high, low)
-
-    def close(self) -> None:
-        self._linger()
-
-
-class Cycle(RequestResponseCycle):
-    """Hands on the end of a body whose sender has left right behind it, and only then tells of the leaving.
-
-    `linger` ends a connection whose answer came before the end of the body. Understands ZERO_COPY.
-    """
-
-    linger: Callable[[], None]
-    renew_parser: Callable[[], None]
-    body_left: int | None = None
-    """Of a body whose length was declared, as far as the parser knows."""
-    _direct: socket.socket | None = None
-    _is_told = False
-
-    def send(self, message: Any) -> Coroutine[Any, Any, None]:
-        if self.more_body and not isinstance(self.transport, Lingering):
-            self.transport = Lingering(self.transport, self.linger)
-        if self._direct:  # the parser would take the rest of the body for a request
-            self.keep_alive = False
-        if message["type"] == ZERO_COPY:
-            return self._send_of_file(message["file"], message["offset"], message["count"], message["more_body"])
-        return super().send(message)
-
-    async def _send_of_file(self, file: int, start: int, count: int, more_body: bool) -> None:
-        """From file to socket within the system, as much as that takes (sendfile(2)).
-
-        Whenever it takes no more, a little is written in the ordinary way, and with that the transport waits, and looks
-        after connections that stall. Raises EOFError when the file ends before, ConnectionError when the client has
-        gone.
-        """
-        if self.chunked_encoding or count > self.expected_content_length:
-            raise RuntimeError("not as much as the answer's Content-Length says")
-        stop = start + count
-        self._check_open()
-        self.transport.set_write_buffer_limits(0)  # what is written goes out at once, or is waited for
-        try:
-            while start < stop:
-                if not self.transport.get_write_buffer_size():  # else what is in there goes first, the head above all
-                    sent = self._send_at_once(file, start, stop)
-                    start += sent
-                    self.expected_content_length -= sent
-                if start == stop:
-                    break
-                piece = await _read(file, min(LITTLE_BYTES, stop - start), start)
-                if not piece:
-                    raise EOFError("the file has become shorter")
-                await super().send({"type": "http.response.body", "body": piece, "more_body": True})
-                start += len(piece)
-                if self.flow.write_paused:
-                    await self.flow.drain()
-        finally:
-            if not self.transport.is_closing():
-                self.transport.set_write_buffer_limits()
-        if not more_body:
-            await super().send({"type": "http.response.body", "body": b"", "more_body": False})
-
-    def _send_at_once(self, file: int, start: int, stop: int) -> int:
-        """How many bytes the socket took."""
-        self._check_open()  # the number of a socket that is closed may be another's already
-        socket_number, sent = self.transport.get_extra_info("socket").fileno(), 0
-        try:
-            while start + sent < stop:
-                taken = os.sendfile(socket_number, file, start + sent, stop - start - sent)
-                if not taken:
-                    raise EOFError("the file has become shorter")
-                sent += taken
-        except BlockingIOError:
-            pass
-        except (ConnectionError, TimeoutError):
-            self.disconnected = True
-            self.transport.close()
-            raise ConnectionResetError from None
-        return sent
-
-    def _check_open(self) -> None:
-        if self.disconnected or self.transport.is_closing():
-            raise ConnectionResetError
-
-    async def receive(self) -> ASGIReceiveEvent:
-        if self._direct or self._is_worth_direct():
-            return await self._receive_directly()
-        message = await super().receive()
-        if message["type"] == "http.request":
-            self._is_told = not message.get("more_body", False)
-        elif not (self.more_body or self._is_told or self.response_complete):
-            self._is_told = True
-            rest, self.body = bytes(self.body), bytearray()
-            return {"type": "http.request", "body": rest, "more_body": False}
-        return message
-
-    def _is_worth_direct(self) -> bool:
-        is_waiting = self.more_body and not self.body and not self.waiting_for_100_continue
-        is_open = not (self.disconnected or self.response_complete or self.transport.is_closing())
-        return is_waiting and is_open and (self.body_left or 0) >= LARGE_BYTES
-
-    async def _receive_directly(self) -> ASGIReceiveEvent:
-        """From the socket, past the transport and the parser, each of which would copy it once more.
-
-        The parser is of no use for this connection any more until the body is complete, so that an answer before that
-        ends it.
-        """
-        assert self.body_left is not None
-        try:
-            direct = self._direct or self._begin_direct()
-        except OSError:  # no descriptor is left; this way needs none
-            return await super().receive()
-        try:
-            piece = await asyncio.get_running_loop().sock_recv(direct, min(PIECE_BYTES, self.body_left))
-        except OSError:
-            piece = b""
-        if not piece:
-            self.end_direct()
-            self.disconnected = True
-            self.transport.close()
-            return {"type": "http.disconnect"}
-        self.body_left -= len(piece)
-        if self.body_left == 0:
-            self.end_direct()
-            self.more_body, self._is_told = False, True
-            self.renew_parser()
-        return {"type": "http.request", "body": piece, "more_body": self.more_body}
-
-    def _begin_direct(self) -> socket.socket:
-        """Raises OSError."""
-        self._direct = socket.socket(fileno=os.dup(self.transport.get_extra_info("socket").fileno()))
-        self._direct.setblocking(False)
-        self.flow.pause_reading()
-        return self._direct
-
-    def end_direct(self) -> None:
-        """As long as it is open, so is the connection."""
-        if self._direct:
-            self._direct.close()
-            self._direct = None
-
-    def break_direct(self) -> None:
-        """With whoever waits for it."""
-        if self._direct:
-            with suppress(OSError):
-                self._direct.shutdown(socket.SHUT_RDWR)
-            self.end_direct()
+PIPELINED_AT_MOST = 100
+"""That wait for their turn. What is read at once may hold thousands of small ones."""
 
 
 class BoundedHead(HttpToolsProtocol):
@@ -199,37 +29,88 @@ class BoundedHead(HttpToolsProtocol):
 
     One whose peer takes nothing of its answer for `stalled_s` is broken off, with what waits for it in memory. Players
     that were paused for so long ask for the rest anew.
+
+    What `begins_at_once` says of a request without a body, is answered from where it was received, and becomes a task
+    only if and when it has to wait: most of what is known from memory never does, and a task costs more than it. Until
+    then there is no current task, which much of anyio and asyncio.timeout want.
     """
 
     stalled_s = 600.0
+    at_most = 2**20
+    """Of a process. Those above are closed as they come: there would be no file left for who is there already."""
+    told_every_s = 60.0
+    _told_at = float("-inf")
+    head_s = 30.0
+    """For the first head, or one that has begun since the last answer; the edges take as long."""
+    begins_at_once: Callable[[Any], bool] | None = None
 
+    _answered: RequestResponseCycle | None = None
+    """Not the newest, where others wait for their turn."""
+    _at_once: Coroutine[Any, Any, None] | None = None
+    """That will begin when the message is complete."""
+    _may_begin = False
+    """One of those that came together, so that others have their turn."""
+    _idle_since: float | None = None
+    _idle_at_most_s = 0.0
+    when_writable: Callable[[], None] | None = None
     _went_on = False
     _lingers = False
+    _makes_no_sense = False
+    """What is still received."""
     _stalled: asyncio.TimerHandle | None = None
+    _untaken, _untaken_since = 0, 0.0
     _unended_bytes = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        if len(self.connections) > self.at_most:
+            self._turn_away()
+            return
+        self._idle_since, self._idle_at_most_s = self.loop.time(), self.head_s
+        self._look_whether_idle(self.head_s)
+
+    def _turn_away(self) -> None:
+        self.transport.abort()
+        if self.loop.time() - self._told_at >= self.told_every_s:
+            type(self)._told_at = self.loop.time()
+            self.logger.warning("Connections are turned away: there are %d", self.at_most)
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._await_taking(self.transport.get_write_buffer_size())
+        self._expect_taking()
 
-    def _await_taking(self, waiting: int) -> None:
-        """Of some of these bytes at least."""
+    def _expect_taking(self) -> None:
+        self._untaken, self._untaken_since = self.transport.get_write_buffer_size(), self.loop.time()
+        if not self._stalled:
+            self._stalled = self.loop.call_later(self.stalled_s, self._look_whether_stalled)
 
-        def look() -> None:
-            if (left := self.transport.get_write_buffer_size()) < waiting:
-                self._await_taking(left)
-            else:
-                self.transport.abort()
-
-        self._stalled = self.loop.call_later(self.stalled_s, look)
+    def _look_whether_stalled(self) -> None:
+        """A timer for as long as there are answers that have to wait, not for each time that one does."""
+        self._stalled = None
+        if not (self.flow.write_paused or self._lingers or self.transport.is_closing()):
+            return
+        if (left := self.transport.get_write_buffer_size()) < self._untaken:
+            self._untaken, self._untaken_since = left, self.loop.time()
+        left_s = self._untaken_since + self.stalled_s - self.loop.time()
+        if left_s > 0:
+            self._stalled = self.loop.call_later(left_s, self._look_whether_stalled)
+        else:
+            self.transport.abort()
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        if self._stalled:
-            self._stalled.cancel()
+        if self.when_writable:
+            self.when_writable()
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
+        if self._answered and not self._answered.response_complete:
+            self._answered.disconnected = True
+            self._answered.message_event.set()
+        if self.when_writable:  # or never again
+            self.when_writable()
+        if self.timeout_keep_alive_task:
+            self.timeout_keep_alive_task.cancel()
         if isinstance(self.cycle, Cycle):
             self.cycle.break_direct()
         if self._stalled:
@@ -240,33 +121,127 @@ class BoundedHead(HttpToolsProtocol):
         self.flow.pause_reading()
         self.transport.write_eof()
         self.loop.call_later(LINGER_S, self.transport.close)
+        self._expect_rest_taken()
+
+    def _expect_rest_taken(self) -> None:
+        """Of a connection that ends: it is little, so that the transport does not say that it waits."""
+        if self.transport.get_write_buffer_size():
+            self._expect_taking()
 
     def on_response_complete(self) -> None:
-        if self._lingers:  # what is still to come is no request
-            self.server_state.total_requests += 1
+        self.server_state.total_requests += 1
+        if self._lingers or self.transport.is_closing():  # what is still to come is no request
+            self._expect_rest_taken()
+            return
+        if self.pipeline:  # and nothing more is read before those are answered, unless one waits for its body
+            self._start_asgi_task(*self.pipeline.pop())
         else:
-            super().on_response_complete()
+            self.flow.resume_reading()
+            self._idle_since, self._idle_at_most_s = self.loop.time(), self.timeout_keep_alive
+            if not self.timeout_keep_alive_task:
+                self._look_whether_idle(self.timeout_keep_alive)
+
+    def _unset_keepalive_if_required(self) -> None:
+        """Whatever is received: only a head that is complete is something to do."""
+
+    def _look_whether_idle(self, after_s: float) -> None:
+        """A timer for a connection, not for each request on it: to set one costs more than to look in vain.
+
+        Never further ahead than an answer that is given meanwhile would have it.
+        """
+        after_s = min(after_s, self.timeout_keep_alive)
+        self.timeout_keep_alive_task = self.loop.call_later(after_s, self.timeout_keep_alive_handler)
+
+    def timeout_keep_alive_handler(self) -> None:
+        self.timeout_keep_alive_task = None
+        if self._idle_since is None:
+            return
+        left_s = self._idle_since + self._idle_at_most_s - self.loop.time()
+        if left_s > 0:
+            self._look_whether_idle(left_s)
+        else:
+            super().timeout_keep_alive_handler()
+            self._expect_rest_taken()
 
     def data_received(self, data: bytes) -> None:
-        if self._lingers:
+        if self._lingers or self._makes_no_sense:
             return
-        self._went_on = False
+        self._went_on, self._may_begin = False, True
         super().data_received(data)
+        self._may_begin = False
         self._unended_bytes = 0 if self._went_on else self._unended_bytes + len(data)
         if self._unended_bytes > HEAD_BYTES:
             self.transport.close()
 
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        if self._idle_since is not None:
+            self._idle_at_most_s = self.head_s
+
     def on_headers_complete(self) -> None:
-        self._went_on = True
+        if len(self.pipeline) >= PIPELINED_AT_MOST:
+            if not self.transport.is_closing():
+                self.transport.abort()
+            raise BufferError("too many requests wait for their turn")  # nothing else stops the parser
+        self._went_on, self._idle_since = True, None
         self.scope["extensions"] = {ZERO_COPY: {}}
         super().on_headers_complete()
         self.cycle.__class__ = Cycle
         assert isinstance(self.cycle, Cycle)
-        self.cycle.linger = self.linger
-        self.cycle.renew_parser = self._renew_parser
+        self.cycle.connection = self
         self.cycle.body_left = _declared_length(self.headers)
 
-    def _renew_parser(self) -> None:
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        if self.transport.is_closing():  # what comes after the last answer is no request
+            return
+        self._answered = cycle
+        if self._may_begin and self.begins_at_once and self.begins_at_once(self.scope) and not _has_body(self.headers):
+            self._at_once = cycle.run_asgi(app)
+        else:
+            super()._start_asgi_task(cycle, app)
+        self._may_begin = False
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        if answering := self._at_once:
+            self._at_once = None
+            self._begin(answering)
+
+    def _begin(self, answering: Coroutine[Any, Any, None]) -> None:
+        context = copy_context()
+        try:
+            awaited = context.run(answering.send, None)
+        except StopIteration:
+            return
+        task = self.loop.create_task(_going_on(answering, awaited), context=context)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    def send_400_response(self, msg: str) -> None:
+        """Unless the last answer was given, or one is under way: it would be taken for a part of that.
+
+        Then what was asked before is answered, and that is all.
+        """
+        if self._lingers or self._makes_no_sense or self.transport.is_closing():
+            return
+        if self.pipeline and self.cycle.more_body:  # it is in the body of this
+            self.pipeline.popleft()
+        last = self.pipeline[0][0] if self.pipeline else self._answered
+        if last is None or last.response_complete or (not self.pipeline and self._is_called_off(last)):
+            super().send_400_response(msg)
+            self._expect_rest_taken()
+        elif last.more_body:
+            self.transport.close()
+            self._expect_rest_taken()
+        else:
+            self._makes_no_sense, last.keep_alive = True, False
+            last.transport = Lingering(self.transport, self.linger)
+
+    def _is_called_off(self, answering: RequestResponseCycle) -> bool:
+        """By nonsense in its body or right behind, where there is more than was declared: it had better not be done."""
+        return answering is self.cycle and not answering.response_started and _has_body(answering.scope["headers"])
+
+    def renew_parser(self) -> None:
         """For the next request, when the end of this one's body did not come by the parser."""
         self.parser = httptools.HttpRequestParser(self)
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn has it
@@ -283,16 +258,29 @@ class BoundedHead(HttpToolsProtocol):
         super().on_body(body)
 
 
-async def _read(file: int, count: int, start: int) -> bytes:
-    """In a thread, if the disk has to be waited for: what was in memory may be gone when a client takes more."""
-    piece = bytearray(count)
-    try:
-        read = os.preadv(file, [piece], start, os.RWF_NOWAIT)
-    except OSError:  # or the file system does not know the flag
-        return await asyncio.to_thread(os.pread, file, count, start)
-    return bytes(piece[:read])
+async def _going_on(begun: Coroutine[Any, Any, None], awaited: asyncio.Future[Any] | None) -> None:
+    """The rest of what has come to wait for this, or only for others to have their turn."""
+    await _rest_of(begun, awaited)
+
+
+@coroutine
+def _rest_of(begun: Coroutine[Any, Any, None], awaited: asyncio.Future[Any] | None) -> Generator[Any, Any, None]:
+    while awaited:
+        try:
+            yield awaited
+            break
+        except BaseException as error:
+            try:
+                awaited = begun.throw(error)
+            except StopIteration:
+                return
+    yield from begun
 
 
 def _declared_length(headers: list[tuple[bytes, bytes]]) -> int | None:
     """In bytes. The parser has seen to it that there is no other, and no other way to tell the end."""
     return next((int(value) for name, value in headers if name == b"content-length"), None)
+
+
+def _has_body(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    return any(name in (b"content-length", b"transfer-encoding") for name, _ in headers)

@@ -1,8 +1,8 @@
 """Runs one ASGI application as a process; a busy port is one clear line."""
 
 import ctypes
+import resource
 import signal
-import socket
 import sys
 from collections.abc import Callable
 from types import FrameType
@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared.connections import BoundedHead
+from shared.ports import bind
 from shared.problems import TooLarge, problem_response
 from shared.settings import stop
 
@@ -20,19 +21,8 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 """Parameters of glibc's mallopt(3)."""
 KEPT_BYTES = 16 * 2**20
 LARGEST_KEPT_BYTES = 4 * 2**20
-
-
-def bind(host: str, port: int) -> socket.socket:
-    """A bound socket that does not listen yet. Raises OSError."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        sock.bind((host, port))
-    except OSError:
-        sock.close()
-        raise
-    return sock
+FILES_AT_MOST, FILES_BESIDE, FILES_OF_A_CONNECTION = 2**20, 128, 3
+"""A connection is one, and a film that it is sent; or twice one, and an upload that comes by it."""
 
 
 def keep_freed_memory() -> None:
@@ -46,8 +36,28 @@ def keep_freed_memory() -> None:
         mallopt(M_TRIM_THRESHOLD, KEPT_BYTES)
 
 
-def serve(app: Callable[[], ASGIApp], host: str, port: int, port_setting: str) -> None:
-    """Serve until SIGINT or SIGTERM. The port is taken first, so that the application is built only if it is free."""
+def room_for_connections() -> int:
+    """How many there is room for among the files that this process may have open: as many as it can be let."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    files = FILES_AT_MOST if hard == resource.RLIM_INFINITY else hard
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
+    except (OSError, ValueError):
+        files = soft
+    return max(1, (files - FILES_BESIDE) // FILES_OF_A_CONNECTION)
+
+
+def serve(
+    app: Callable[[], ASGIApp],
+    host: str,
+    port: int,
+    port_setting: str,
+    begins_at_once: Callable[[Scope], bool] | None = None,
+) -> None:
+    """Serve until SIGINT or SIGTERM. The port is taken first, so that the application is built only if it is free.
+
+    `begins_at_once` is as in `BoundedHead`.
+    """
     try:
         sock = bind(host, port)
     except OSError as error:
@@ -59,10 +69,12 @@ def serve(app: Callable[[], ASGIApp], host: str, port: int, port_setting: str) -
         application = app()
     except OSError as error:
         stop(f"{error.filename}: {error.strerror}")
+    at_once = begins_at_once and staticmethod(begins_at_once)
+    own = {"begins_at_once": at_once, "at_most": room_for_connections()}
     config = uvicorn.Config(
         application,
         loop="uvloop",
-        http=BoundedHead,
+        http=type("Connection", (BoundedHead,), own),
         ws="none",
         log_config=None,
         access_log=False,
@@ -91,19 +103,20 @@ class Server(uvicorn.Server):
 class BodyLimit:
     """ASGI middleware: refuses a body over `limit` bytes, by its declared length before reading any of it.
 
-    A route that streams its body and counts for itself is let through by `streams`.
+    A request for which there is no limit is one whose route streams the body and counts for itself.
     """
 
-    def __init__(self, app: ASGIApp, limit: int, streams: Callable[[Scope], bool] = lambda _: False) -> None:
-        self.app, self.limit, self.streams = app, limit, streams
+    def __init__(self, app: ASGIApp, limit: Callable[[Scope], int | None]) -> None:
+        self.app, self.limit = app, limit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or self.streams(scope):
+        limit = self.limit(scope) if scope["type"] == "http" else None
+        if limit is None:
             await self.app(scope, receive, send)
             return
         declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
-        if declared.isdigit() and int(declared) > self.limit:
-            refusal = problem_response(TooLarge(f"At most {self.limit} bytes are taken here."))
+        if declared.isdigit() and int(declared) > limit:
+            refusal = problem_response(TooLarge(f"At most {limit} bytes are taken here."))
             refusal.headers["Connection"] = "close"
             await refusal(scope, receive, send)
             return
@@ -113,7 +126,7 @@ class BodyLimit:
             nonlocal taken
             message = await receive()
             taken += len(message.get("body", b""))
-            if taken > self.limit:
+            if taken > limit:
                 raise HTTPException(TooLarge.status)  # FastAPI lets no other kind through while it reads a body
             return message
 

@@ -6,7 +6,7 @@ import struct
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -16,24 +16,34 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from shared.connections import LARGE_BYTES, PIECE_BYTES, ZERO_COPY, BoundedHead
-from shared.serving import bind
+from shared.answers import LARGE_BYTES, PIECE_BYTES, ZERO_COPY, GoesOn
+from shared.connections import BoundedHead
+from tests.shared.server_thread import serving
 
 PIECES = (b"a" * 70_000, b"b", b"c" * 200_000)
 FILM = os.urandom(2**20 + 17) * 24
 PART_BYTES = 2**20
 endings = SimpleQueue[type[Exception]]()
 """Of what could not be sent or received to its end."""
+may_go_on = threading.Event()
 
 
-async def film(scope: Scope, send: Send, path: str, range_: str) -> None:
-    """A part after the other."""
+async def may_go() -> bool:
+    return may_go_on.is_set()
+
+
+async def film(scope: Scope, send: Send, path: str, range_: str, goes_on: GoesOn | None) -> None:
+    """A part after the other, or all at once where that may have to end."""
     first, last = map(int, range_.split("-"))
     length = [(b"content-length", str(last + 1 - first).encode())]
     await send({"type": "http.response.start", "status": 206, "headers": length})
     assert ZERO_COPY in scope["extensions"]
     file = os.open(path, os.O_RDONLY)
     try:
+        if goes_on:
+            whole = {"file": file, "offset": first, "count": last + 1 - first}
+            await send({"type": ZERO_COPY, **whole, "more_body": False, "goes_on": goes_on})
+            return
         for start in range(first, last + 1, PART_BYTES):
             part = {"file": file, "offset": start, "count": min(PART_BYTES, last + 1 - start)}
             await send({"type": ZERO_COPY, **part, "more_body": start + PART_BYTES <= last})
@@ -58,7 +68,8 @@ async def echo(scope: Scope, receive: Receive, send: Send) -> None:
     """The body, once all of it may have arrived before it is asked for."""
     request = Request(scope, receive)
     if "film" in request.headers:
-        await film(scope, send, request.headers["film"], request.headers["part"])
+        goes_on = may_go if "ending" in request.headers else None
+        await film(scope, send, request.headers["film"], request.headers["part"], goes_on)
         return
     if "refused" in request.headers:
         await Response(b"no", 403, headers={"Connection": "close"})(scope, receive, send)
@@ -77,19 +88,11 @@ class Impatient(BoundedHead):
 
 
 @contextmanager
-def running() -> Iterator[tuple[int, uvicorn.Server]]:
+def running(http: type[BoundedHead] = Impatient) -> Iterator[tuple[int, uvicorn.Server]]:
     """With its port."""
-    sock = bind("127.0.0.1", 0)
-    sock.listen()
-    config = uvicorn.Config(echo, loop="uvloop", http=Impatient, lifespan="off", log_config=None)
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]})
-    thread.start()
-    try:
-        yield sock.getsockname()[1], server
-    finally:
-        server.should_exit = True
-        thread.join()
+    config = uvicorn.Config(echo, loop="uvloop", http=http, lifespan="off", log_config=None)
+    with serving(config) as running_server:
+        yield running_server
 
 
 @pytest.fixture(scope="module")
@@ -316,6 +319,23 @@ def test_a_file_reaches_who_still_sends_a_body(port: int, path: Path) -> None:
         assert body_of(sock, len(FILM) - 5) == FILM[5:]
 
 
+def test_nothing_is_written_amid_a_file_to_who_sends_nonsense(port: int, path: Path) -> None:
+    """Behind the request it costs nothing of the answer; as its body it ends it."""
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as sock:
+        sock.sendall(asking(path, 0, len(FILM) - 1) + b"no request")
+        assert body_of(sock, len(FILM) + 1) == FILM
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as sock:
+        sock.sendall(asking(path, 0, len(FILM) - 1, "Transfer-Encoding: chunked"))
+        received = body_of(sock, PART_BYTES)
+        sock.sendall(b"x\r\n")
+        with suppress(ConnectionError):
+            while piece := sock.recv(2**20):
+                received += piece
+    assert len(received) < len(FILM)
+    assert FILM.startswith(received)
+    assert issubclass(endings.get(timeout=30), ConnectionError)
+
+
 def test_who_leaves_amid_a_file_is_not_sent_to_any_more(port: int, path: Path) -> None:
     for taken in (1, 3 * PART_BYTES):
         with socket.create_connection(("127.0.0.1", port), timeout=30) as sock:
@@ -324,11 +344,39 @@ def test_who_leaves_amid_a_file_is_not_sent_to_any_more(port: int, path: Path) -
         assert issubclass(endings.get(timeout=30), ConnectionError)
 
 
+@pytest.mark.parametrize("is_ended", [False, True])
+def test_a_long_part_of_a_file_ends_while_somebody_takes_it_slowly(path: Path, is_ended: bool) -> None:
+    may_go_on.set()
+    with running(BoundedHead) as (port, _), socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
+        sock.settimeout(30)
+        sock.connect(("127.0.0.1", port))
+        sock.sendall(asking(path, 0, len(FILM) - 1, "Ending: perhaps"))
+        received = body_of(sock, PART_BYTES)
+        if is_ended:
+            may_go_on.clear()
+        while len(received) < len(FILM) and (piece := sock.recv(2**16)):
+            received += piece
+            time.sleep(0.01)
+    assert FILM.startswith(received)
+    assert (len(received) < len(FILM)) == is_ended
+    if is_ended:
+        assert endings.get(timeout=30) is ConnectionAbortedError
+
+
 def test_who_takes_nothing_more_of_a_file_is_broken_off(port: int, path: Path) -> None:
     with socket.create_connection(("127.0.0.1", port), timeout=30) as sock:
         sock.sendall(asking(path, 0, len(FILM) - 1))
         assert body_of(sock, 1)
         assert issubclass(endings.get(timeout=30), ConnectionError)
+
+
+def test_who_takes_nothing_more_is_broken_off_sooner_when_the_answer_may_not_go_on(path: Path) -> None:
+    may_go_on.clear()
+    with running(BoundedHead) as (port, _), socket.create_connection(("127.0.0.1", port), timeout=30) as sock:
+        sock.sendall(asking(path, 0, len(FILM) - 1, "ending: yes"))
+        assert body_of(sock, 1)
+        assert endings.get(timeout=30) is ConnectionAbortedError
 
 
 @pytest.mark.parametrize("there", [0, 5, 16 * 1024, 3 * PART_BYTES])

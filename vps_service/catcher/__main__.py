@@ -3,7 +3,8 @@
 import logging
 
 from shared import logs
-from shared.serving import bind, serve
+from shared.ports import bind
+from shared.serving import serve
 from shared.settings import load, stop
 from vps_service.catcher.app import create_app
 from vps_service.catcher.settings import CatcherSettings
