@@ -7,14 +7,16 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 
 from shared import killpoints
+from shared.cli import chosen
 from shared.localdb import die_with_parent
 
 START_WITHIN_S = 60
@@ -27,21 +29,6 @@ def free_port() -> int:
         sock.bind(("127.0.0.1", 0))
         port: int = sock.getsockname()[1]
         return port
-
-
-def run(
-    module: str, *arguments: str, environment: Mapping[str, str], given: str = ""
-) -> subprocess.CompletedProcess[str]:
-    """Run a module to its end; `given` is its standard input."""
-    return subprocess.run(
-        [sys.executable, "-m", module, *arguments],
-        env={**os.environ, **environment},
-        input=given,
-        capture_output=True,
-        text=True,
-        timeout=START_WITHIN_S,
-        check=False,
-    )
 
 
 def children_of(pid: int, program: str = "", told: str = "") -> list[int]:
@@ -84,25 +71,34 @@ def _imported() -> ForkServerContext:
     return context
 
 
-def _run_forked(module: str, environment: dict[str, str], log: str) -> None:
-    """In the forked process, in place of `python -m module`."""
+def _run_forked(module: str, arguments: Sequence[str], environment: dict[str, str], files: dict[int, str]) -> None:
+    """In the forked process, in place of `python -m module`, its `files` by the numbers of their descriptors."""
     die_with_parent()
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    errors = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-    os.dup2(errors, sys.stderr.fileno())
-    os.close(errors)
+    for number, path in files.items():
+        opened = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
+        os.dup2(opened, number)
+        os.close(opened)
+    sys.stdin = open(0, closefd=False)  # noqa: SIM115 - for as long as the process lasts
     os.environ.clear()
     os.environ.update(environment)
     importlib.reload(killpoints)  # it reads the environment when it is imported
-    importlib.import_module(f"{module}.__main__").main()
+    if module == "shared.cli":
+        module, *arguments = chosen(list(arguments))
+    sys.argv = [module, *arguments]
+    program = importlib.import_module(module)
+    if hasattr(program, "__path__"):
+        program = importlib.import_module(f"{module}.__main__")
+    program.main()
 
 
 class Forked:
     """A forked program, as `subprocess.Popen` would have it."""
 
-    def __init__(self, module: str, environment: dict[str, str], log: Path) -> None:
+    def __init__(self, module: str, arguments: Sequence[str], environment: dict[str, str], files: dict[int, Path]):
+        told = {number: str(path) for number, path in files.items()}
         self._process: ForkServerProcess = _imported().Process(
-            target=_run_forked, args=(module, environment, str(log)), daemon=True
+            target=_run_forked, args=(module, arguments, environment, told), daemon=True
         )
         self._process.start()
         assert self._process.pid is not None
@@ -129,6 +125,27 @@ def executed(module: str, environment: dict[str, str], log: Path) -> subprocess.
         )
 
 
+def forked(module: str, environment: dict[str, str], log: Path) -> Forked:
+    return Forked(module, (), environment, {2: log})
+
+
+def run(
+    module: str, *arguments: str, environment: Mapping[str, str], given: str = ""
+) -> subprocess.CompletedProcess[str]:
+    """Run a module to its end; `given` is its standard input."""
+    with tempfile.TemporaryDirectory() as folder:
+        files = [Path(folder) / name for name in ("given", "said", "complained")]
+        for file in files:
+            file.touch()
+        files[0].write_text(given)
+        program = Forked(module, arguments, {**os.environ, **environment}, dict(enumerate(files)))
+        try:
+            code = program.wait(START_WITHIN_S)
+        finally:
+            program.send_signal(signal.SIGKILL)
+        return subprocess.CompletedProcess([module, *arguments], code, files[1].read_text(), files[2].read_text())
+
+
 class Process:
     """A module of ours that serves on a port, its standard error in a file.
 
@@ -149,7 +166,7 @@ class Process:
         is_fresh: bool = False,
     ) -> None:
         self.port, self.log, self._doomed = port, log, doomed
-        start = executed if is_fresh or "LD_PRELOAD" in environment else Forked
+        start = executed if is_fresh or "LD_PRELOAD" in environment else forked
         self._process = start(module, {**os.environ, **environment}, log)
         if wait:
             self.wait_until_it_answers()

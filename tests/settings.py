@@ -13,6 +13,9 @@ PRODUCTION: dict[str, str | int] = {
     "payment_provider": "",
     "bcrypt_cost": 12,
     "vps_url": "https://courses.example",
+    "smtp_host": "127.0.0.1",
+    "smtp_port": 9,
+    "trusted_proxies": "127.0.0.1",
     **{name: VpsSettings.model_fields[name].default for name in LIMITS},
 }
 """What a VPS has to be told before it works in production."""

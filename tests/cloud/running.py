@@ -20,7 +20,7 @@ from cloud_service.opening import open_node
 from cloud_service.settings import CloudSettings
 from cloud_service.videos.models import StoredVideo
 from shared import contract
-from shared.connections import ZERO_COPY
+from shared.answers import ZERO_COPY
 from shared.posters import POSTERS, PostersAnswer
 from shared.tokens import public_jwk, sign_access
 from tests.cloud.made_up import MadeUpVps, response_of
