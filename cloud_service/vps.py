@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 from cloud_service.clock import VpsClock
 from cloud_service.settings import CloudSettings
 from shared import logs
+from shared.authorities import trusted
 from shared.calling import NO_ANSWER
 from shared.contract import VPS
 from shared.problems import AppError, Unavailable
@@ -52,7 +53,7 @@ class Vps:
         self._clock = clock
         self._signer = ServiceSigner(settings.node_id, settings.node_key, clock.now)
         self._keys = keys_by_id(settings.vps_public_key)
-        self._http = httpx.AsyncClient(base_url=settings.vps_internal_url, trust_env=False)
+        self._http = httpx.AsyncClient(base_url=settings.vps_internal_url, verify=trusted(), trust_env=False)
 
     async def close(self) -> None:
         await self._http.aclose()

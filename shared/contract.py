@@ -34,7 +34,7 @@ RECONCILE_GRANTS = f"{INTERNAL}/reconcile/grants"
 RECONCILED = f"{INTERNAL}/reconcile/done"
 
 
-Count = Annotated[int, Field(ge=0, lt=2**63)]
+Count = Annotated[int, Field(ge=0, lt=2**63, strict=True)]
 
 VideoKind = Literal["course", "practice", "file"]
 """A lesson's video, a video of a user's own, or a lesson's file: kept and deleted like a video, but never played."""
@@ -59,7 +59,7 @@ class Asker(Body):
     """On whose behalf a node asks, by the claims of their token: the VPS refuses one that was signed out since."""
 
     user_id: UUID
-    generation: int
+    generation: Count
     session_id: UUID | None = None  # a node or a token of an earlier release names none
 
 
@@ -314,7 +314,7 @@ class CourseDigest(Body):
     """The videos of a course that a node holds: how many, and the SHA-256 over their ids, contents and states."""
 
     course_id: UUID
-    videos: int
+    videos: Count
     digest: str
 
 
@@ -360,7 +360,7 @@ class VideosCompared(Out):
 
 class GrantHeld(Body):
     user_id: UUID
-    generation: int
+    generation: Count
     course_id: UUID
     video_id: UUID | None
     via: Via
@@ -379,15 +379,15 @@ class GrantsCompared(Out):
 class Reconciliation(Body):
     """What a node found and did when it compared itself with the VPS. `order` is the wish it fulfils, if any."""
 
-    order: int = Field(ge=0, lt=2**31)
-    courses: int
-    videos: int
-    grants: int
-    differing_courses: int
-    announced: int
-    removed: int
-    missing: int
-    grants_ended: int
+    order: int = Field(ge=0, lt=2**31, strict=True)
+    courses: Count
+    videos: Count
+    grants: Count
+    differing_courses: Count
+    announced: Count
+    removed: Count
+    missing: Count
+    grants_ended: Count
 
 
 class Received(Out):

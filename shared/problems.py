@@ -1,7 +1,7 @@
 """Errors as a tree with stable codes, answered as RFC 9457 `application/problem+json` by both services."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, ClassVar
 
@@ -138,17 +138,36 @@ def responses(*errors: type[AppError]) -> dict[int | str, dict[str, Any]]:
     }
 
 
-def _documented(document: dict[str, Any]) -> dict[str, Any]:
+READ_BEFORE_ROUTES = {"application/json", "multipart/form-data"}
+"""The kinds of body that are read, up to a limit, and taken apart before the route is called."""
+
+
+def _document(operation: dict[str, Any], error: type[AppError]) -> None:
+    """Beside what else has its status; a description without a code is FastAPI's own."""
+    response = operation["responses"].setdefault(str(error.status), {"description": ""})
+    told, described = response["description"], f"`{error.code}`: {error.title}"
+    if f"`{error.code}`" not in told:
+        response["description"] = f"{told}; {described}" if "`" in told else described
+
+
+Before = Callable[[str, dict[str, Any]], Sequence[type[AppError]]]
+"""Which errors come from what stands before a route, by its path and by what the document has of it."""
+
+
+def _documented(document: dict[str, Any], before: Before) -> dict[str, Any]:
     """The OpenAPI document with every error as it is really answered: FastAPI only knows its own shapes."""
     as_problem = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    invalid = f"`{Invalid.code}`: {Invalid.title}"
-    for operation in (operation for path in document["paths"].values() for operation in path.values()):
+    for path, operation in ((path, one) for path, item in document["paths"].items() for one in item.values()):
+        for error in before(path, operation):
+            _document(operation, error)
+        if "422" in operation["responses"]:
+            _document(operation, Invalid)
+        if READ_BEFORE_ROUTES & operation.get("requestBody", {}).get("content", {}).keys():
+            _document(operation, BadRequest)
+            _document(operation, TooLarge)
         for status, response in operation["responses"].items():
             if status >= "400":
                 response["content"] = as_problem
-            if status == "422" and Invalid.code not in response["description"]:
-                told = response["description"]  # FastAPI's own when there is no code in it
-                response["description"] = f"{told}; {invalid}" if "`" in told else invalid
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     schemas["Problem"] = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
     schemas |= schemas["Problem"].pop("$defs")
@@ -169,7 +188,7 @@ def field_errors(problems: Sequence[Any]) -> list[FieldError]:
     ]
 
 
-def install(app: FastAPI) -> None:
+def install(app: FastAPI, before: Before = lambda _path, _operation: ()) -> None:
     """Make every error of `app`, expected or not, an answer of this shape, and documented as such."""
 
     async def expected(_: Request, error: Exception) -> JSONResponse:
@@ -202,7 +221,7 @@ def install(app: FastAPI) -> None:
     plain = app.openapi
 
     def openapi() -> dict[str, Any]:
-        return app.openapi_schema or _documented(plain())
+        return app.openapi_schema or _documented(plain(), before)
 
     app.openapi = openapi  # type: ignore[method-assign] # as FastAPI's documentation says to extend it
     app.add_exception_handler(AppError, expected)

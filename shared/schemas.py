@@ -32,12 +32,23 @@ Unknown fields are refused.
 """
 
 
+MOST_FIELDS = 500
+"""More than any body has. Each that is unknown is complained of by name."""
+
+
 class Body(BaseModel):
     """A request body: unknown fields are an error, strings come trimmed."""
 
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
 
     _check_text = field_validator("*")(_storable)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_not_too_many_fields(cls, given: Any) -> Any:
+        if isinstance(given, dict) and len(given) > MOST_FIELDS:
+            raise ValueError(f"must not have more than {MOST_FIELDS} fields")
+        return given
 
 
 class Patch(Body):
@@ -67,8 +78,18 @@ def rfc3339(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
+def _of_a_calendar(moment: datetime) -> datetime:
+    """No database gives back what in UTC is before the year 1 or after the year 9999."""
+    try:
+        moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("must be of the years 1 to 9999 in UTC") from None
+    return moment
+
+
 Moment = Annotated[
     datetime,
+    AfterValidator(_of_a_calendar),
     PlainSerializer(rfc3339, return_type=str, when_used="json"),
     WithJsonSchema({"type": "string", "format": "date-time"}, mode="serialization"),
 ]

@@ -14,9 +14,9 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from shared import killpoints
+from shared.environment import PREFIX
 from shared.tokens import load_private_key, load_public_keys
 
-PREFIX = "TOPTANK_"
 KNOWN_SECRETS = ("change", "secret", "password", "example", "toptank", "default", "0123456789")
 
 

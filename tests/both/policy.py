@@ -58,6 +58,7 @@ VPS = {
     "POST /api/auth/verify-phone": Rule(SIGNED_IN, json={}),
     "POST /api/auth/totp": Rule(SIGNED_IN, json={}),
     "POST /api/auth/totp/confirm": Rule(SIGNED_IN, json={}),
+    "POST /api/auth/totp/recovery-codes": Rule(SIGNED_IN, json={}),
     "POST /api/auth/totp/remove": Rule(SIGNED_IN, json={}),
     "GET /api/auth/me": Rule(SIGNED_IN),
     "POST /api/users/me/email": Rule(SIGNED_IN, json={}),
@@ -153,6 +154,7 @@ BYTES = {**VERSION, **OCTETS, "Upload-Offset": "0"}
 
 CLOUD = {
     "GET /uploads/permission": Rule(SIGNED_IN),
+    "OPTIONS /uploads": Rule(OPEN),
     "POST /uploads": Rule(OWNER, headers={**RESUMED, "Upload-Metadata": "{into_lesson}"}),
     "POST /uploads #practice": Rule(SIGNED_IN, headers={**RESUMED, "Upload-Metadata": metadata(**PRACTICE)}),
     "HEAD /uploads/{upload_id}": Rule(BUYER, headers=VERSION),

@@ -50,7 +50,7 @@ def test_a_head_that_does_not_end_ends_its_connection(service: Service, endless:
         taken = 0
         with pytest.raises(ConnectionError):
             while taken < PLENTY:
-                wire.send(more)
+                wire.socket.sendall(more)  # who is refused before its trailer may have that refusal in hand
                 taken += len(more)
     assert taken < PLENTY / 4
 
@@ -107,8 +107,8 @@ def status(connection: socket.socket) -> int:
 def test_a_large_body_may_arrive_together_with_its_head(toptank: TopTank, size: int) -> None:
     host, _, port = toptank.vps.url.removeprefix("http://").rpartition(":")
     with socket.create_connection((host, int(port)), timeout=15) as connection:
-        for _ in range(3):  # the kernel learns to hand over large pieces
-            log_in(connection, 5_000_000)
+        for _ in range(20):  # the kernel learns to hand over large pieces
+            log_in(connection, 250_000)
             assert status(connection) == 422
         with held_up(toptank.vps):
             log_in(connection, size)

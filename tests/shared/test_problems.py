@@ -28,7 +28,7 @@ class Wish(Body):
 def make_app() -> FastAPI:
     app = FastAPI(redirect_slashes=False)
     problems.install(app)
-    app.add_middleware(BodyLimit, limit=1000, streams=lambda scope: scope["path"] == "/stream")
+    app.add_middleware(BodyLimit, limit=lambda scope: None if scope["path"] == "/stream" else 1000)
     app.add_middleware(logs.RequestLog)
 
     @app.get("/full", responses=problems.responses(CourseFull, problems.NotFound, problems.Conflict))

@@ -6,6 +6,7 @@ from uuid import UUID
 import httpx
 from pydantic import ValidationError
 
+from shared.authorities import trusted
 from shared.calling import NO_ANSWER
 from vps_service import standard_webhooks
 from vps_service.payments.errors import BadWebhook, ProviderConfused, ProviderUnreachable, RefundRefused
@@ -21,7 +22,9 @@ class SimulatorProvider:
     def __init__(self, url: str, secret: str) -> None:
         self._secret = secret
         headers = {"Authorization": f"Bearer {secret}"}
-        self._http = httpx.AsyncClient(base_url=url, headers=headers, timeout=TIMEOUT_S, trust_env=False)
+        self._http = httpx.AsyncClient(
+            base_url=url, headers=headers, timeout=TIMEOUT_S, verify=trusted(), trust_env=False
+        )
 
     async def close(self) -> None:
         await self._http.aclose()

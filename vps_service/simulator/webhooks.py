@@ -7,6 +7,7 @@ import time
 
 import httpx
 
+from shared.authorities import trusted
 from vps_service import standard_webhooks
 from vps_service.simulator.checkouts import Checkouts
 
@@ -18,7 +19,7 @@ TIMEOUT_S = 10.0
 
 async def send_webhooks(checkouts: Checkouts, url: str, secret: str) -> None:
     """Runs until it is cancelled."""
-    async with httpx.AsyncClient(timeout=TIMEOUT_S, trust_env=False) as http:
+    async with httpx.AsyncClient(timeout=TIMEOUT_S, verify=trusted(), trust_env=False) as http:
         while True:
             try:
                 for row in await asyncio.to_thread(checkouts.due_webhooks):
