@@ -1,5 +1,6 @@
 """Whose time counts: the VPS's for tokens, and for ages the machine's own count of seconds, which nobody can set."""
 
+import json
 import logging
 import time
 from pathlib import Path
@@ -18,6 +19,20 @@ def uptime() -> float:
 def boot() -> str:
     """Which start of the machine `uptime` counts from."""
     return BOOT_ID.read_text().strip()
+
+
+def written_down(moment: float) -> str:
+    """A moment by `uptime`, as a process that starts later can read it."""
+    return json.dumps({"boot": boot(), "uptime": moment, "unix": time.time() - (uptime() - moment)})
+
+
+def read_back(written: str) -> float:
+    """When that was, by this boot's count. After a reboot only the wall clock tells; if it went back, none: -inf."""
+    moment = json.loads(written)
+    if moment["boot"] == boot():
+        return float(moment["uptime"])
+    age = time.time() - moment["unix"]
+    return float(uptime() - age) if age >= 0 else float("-inf")
 
 
 class VpsClock:

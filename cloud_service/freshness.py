@@ -1,11 +1,8 @@
 """How old what the node knows of rights is: since its last good pull, on a clock that nobody can set."""
 
-import json
-import time
 from math import isfinite
-from typing import Any
 
-from cloud_service.clock import boot, uptime
+from cloud_service.clock import read_back, uptime, written_down
 from cloud_service.db import Database
 
 PULLED_AT = "feed_pulled_at"
@@ -21,7 +18,7 @@ class Freshness:
         """Go on being as old as before the restart: starting anew is no news of what has changed."""
         rows = await self._database.fetch("SELECT value FROM remembered WHERE name = ?", (PULLED_AT,))
         if rows:
-            self._pulled_at, self.was_pulled = _uptime_of(json.loads(rows[0]["value"])), True
+            self._pulled_at, self.was_pulled = read_back(rows[0]["value"]), True
 
     def age_s(self, now: float | None = None) -> float:
         """Seconds since this node knew that it was up to date; since its start, if it never did."""
@@ -35,16 +32,7 @@ class Freshness:
     async def renew(self, since: float) -> None:
         """Up to date as of `since`, by `uptime`."""
         self._pulled_at, self.was_pulled = since, True
-        value = {"boot": boot(), "uptime": since, "unix": time.time() - self.age_s()}
         async with self._database.transaction() as transaction:
             await transaction.execute(
-                "INSERT OR REPLACE INTO remembered (name, value) VALUES (?, ?)", (PULLED_AT, json.dumps(value))
+                "INSERT OR REPLACE INTO remembered (name, value) VALUES (?, ?)", (PULLED_AT, written_down(since))
             )
-
-
-def _uptime_of(moment: dict[str, Any]) -> float:
-    """When that was, by this boot's count. After a reboot only the wall clock tells; if it went back, none does."""
-    if moment["boot"] == boot():
-        return float(moment["uptime"])
-    age = time.time() - moment["unix"]
-    return float(uptime() - age) if age >= 0 else float("-inf")

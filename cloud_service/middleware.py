@@ -33,6 +33,11 @@ def takes_upload(scope: Scope) -> bool:
     return (method == "POST" and path in ("/videos", "/files")) or (method == "PUT" and "/captions/" in path)
 
 
+def is_fast(scope: Scope) -> bool:
+    """Whether it is answered past the framework. What has to be waited for there, waits in tasks of its own."""
+    return streams(scope) or plays(scope)
+
+
 class FastLane:
     """ASGI middleware: streaming and signed links are answered by callables of `app.state`, past the framework."""
 

@@ -6,7 +6,9 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPBearer
 
 from cloud_service.access.models import Viewer
-from cloud_service.node import current_node
+from cloud_service.node import DatabaseUnusable, current_node
+from cloud_service.vps import VpsRefused, VpsUnreachable
+from shared.problems import AppError, NotAuthenticated
 
 
 class SignedIn(HTTPBearer):
@@ -20,3 +22,5 @@ class SignedIn(HTTPBearer):
 CurrentViewer = Annotated[
     Viewer, Depends(SignedIn(scheme_name="HTTPBearer", description="An access token of the VPS."))
 ]
+OF_VIEWERS: tuple[type[AppError], ...] = (NotAuthenticated, VpsUnreachable, VpsRefused, DatabaseUnusable)
+"""What is answered wherever somebody has to be known: the VPS may have to be asked, if only for its keys."""

@@ -11,8 +11,9 @@ from uuid import UUID
 from cloud_service.access.grants import Grants
 from cloud_service.access.marks import Marks
 from cloud_service.access.models import ANY, EVERYTHING, Grant, Scope, Viewer
+from cloud_service.access.permits import Permit, Permits
 from cloud_service.access.refusals import Refusals
-from cloud_service.access.sessions import ENDED, Sessions, ended_by
+from cloud_service.access.sessions import DOUBTED_SINCE, ENDED, Sessions, ended_by
 from cloud_service.db import Database, Transaction
 from cloud_service.schema import CACHE_TABLES
 from cloud_service.videos.models import StoredVideo
@@ -39,6 +40,7 @@ class Rights:
         self._standings: dict[str, tuple[int, StandingAnswer]] = {}
         self._ended, self._changed = Marks(), Marks()
         self._refusals = Refusals()
+        self._permits = Permits()
         self.sessions = Sessions()
         self.position: Position | None = None
         self.mark: UUID | None = None
@@ -55,7 +57,11 @@ class Rights:
         if EPOCH in remembered:
             self.position = Position(epoch=UUID(remembered[EPOCH]), number=int(remembered[NUMBER]))
             self.mark = UUID(remembered[MARK])
-            self.sessions.load(row["id"] for row in await self._database.fetch("SELECT id FROM ended_sessions"))
+            ended, confirmed = [
+                [row["id"] for row in await self._database.fetch(f"SELECT id FROM {table}")]  # noqa: S608
+                for table in ("ended_sessions", "confirmed_sessions")
+            ]
+            self.sessions.load(ended, confirmed, remembered.get(DOUBTED_SINCE))
         else:
             self.sessions.doubt_all()
 
@@ -69,6 +75,15 @@ class Rights:
         """The VPS has answered who came with this session; unless it is an answer of before, they go on with it."""
         if self.believes(as_of, viewer.id, (), ANY):
             self.sessions.confirm(viewer.session_id)
+
+    def permit(self, viewer: Viewer, as_of: Position, *, to_teach: bool) -> Permit:
+        """For an upload that the VPS has just allowed; what was heard of meanwhile counts."""
+        permit = Permit(viewer, as_of, to_teach=to_teach)
+        permit.in_doubt = not self.believes(as_of, viewer.id, (), ANY)
+        if self.sessions.have_ended(viewer.session_id):
+            permit.end("signed_out")
+        self._permits.add(permit)
+        return permit
 
     # --- grants -----------------------------------------------------------------------------------
 
@@ -142,6 +157,7 @@ class Rights:
         )
         if is_news:
             transaction.on_commit(lambda: self._grants.add(grant))
+        await self.sessions.confirm_in(transaction)
         return True
 
     async def end_course(self, course_id: str, as_of: Position) -> None:
@@ -172,6 +188,7 @@ class Rights:
         async with self._database.transaction() as transaction:
             if self.position is None or not self.believes(answer.as_of, viewer.id, courses, ANY):
                 return
+            await self.sessions.confirm_in(transaction)
             _, known = self._standings.get(viewer.id, (0, answer))
             if known.as_of.number <= answer.as_of.number:
                 remembered = "INSERT OR REPLACE INTO teachers (user_id, generation, answer) VALUES (?, ?, ?)"
@@ -212,6 +229,7 @@ class Rights:
     def hear(self, changes: Sequence[Change]) -> set[str]:
         """From now on memory allows nothing that these have ended; the teachers who have to be asked about anew."""
         self.sessions.end(ended_by(changes))
+        self._permits.hear(changes)
         self._changed.mark((Scope.of_change(change), change.number) for change in changes)
         keys = _keys(changes)
         self._ended.mark(keys)  # or a preview's answer that is on its way would hide the key
@@ -227,11 +245,14 @@ class Rights:
         `within` the same transaction others do what such a break means to them.
         """
 
+        is_first = self.position is None
+
         def hide() -> None:
             self._ended.mark_everything(position.number)
             self._changed.mark_everything(position.number)
             self._refusals.clear()
             self.sessions.doubt_all()
+            self._permits.doubt_all(but_as_of=position if is_first else None)
             self._grants = Grants()
             self._standings = {}
 
@@ -242,6 +263,7 @@ class Rights:
                 await within(transaction)
             for table in CACHE_TABLES:
                 await transaction.execute(f"DELETE FROM {table}")  # noqa: S608
+            await self.sessions.doubt_in(transaction)
             killpoint("feed.reset")
             await self._store_position(transaction, position, mark)
 

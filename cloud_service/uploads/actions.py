@@ -6,7 +6,7 @@ import json
 import logging
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from uuid_utils.compat import uuid7
@@ -159,7 +159,7 @@ async def _store(
             if upload.key is not None:
                 await node.keys.keep(transaction, upload.key, upload.to_text(), video)
 
-        await _ask_about_quota(node, admission, video_id, scratch.size)
+        admission = await _ask_again(node, admission, video_id, scratch.size)
         sha256 = digests["sha-256"].hexdigest()
         arrived = Arrived(video_id, scratch.path, scratch.size, sha256, media_type, scratch.synced)
         return await complete(node, admission, arrived, keep_key)
@@ -176,14 +176,23 @@ async def _store(
             await asyncio.shield(_clean_up(node, scratch, admission.viewer, video_id))
 
 
-async def _ask_about_quota(node: Node, admission: Admission, video_id: str, size: int) -> None:
-    """Other nodes may have taken some of it while the bytes came; if the VPS is away, it will see when it hears of it.
+async def _ask_again(node: Node, admission: Admission, video_id: str, size: int) -> Admission:
+    """Of the quota other nodes may have taken some while the bytes came; if the VPS is away, it will see when it hears
+    of it. What ended meanwhile, this node may not know.
 
-    Raises QuotaExceeded.
+    Raises QuotaExceeded and, where the right is in doubt, what forbids it, VpsUnreachable too.
     """
-    if admission.quota_bytes is not None:
-        with suppress(VpsUnreachable):
-            take_room(node, await admit(node, admission.viewer, admission.place), video_id, size)
+    in_doubt = admission.permit.in_doubt
+    if admission.quota_bytes is None and not in_doubt:
+        return admission
+    try:
+        now = await admit(node, admission.viewer, admission.place)
+    except VpsUnreachable:
+        if in_doubt:
+            raise
+        return admission
+    take_room(node, now, video_id, size)
+    return now if in_doubt else admission
 
 
 def _limit(node: Node, place: Place) -> int:
@@ -203,7 +212,7 @@ async def _receive(
     """Everything into the file; its media type. What is no video by its first bytes is not read to its end."""
     head, media_type = b"", None
     room = upload.declared or 0
-    async with paced(node.settings, node.database.broken) as pace:
+    async with paced(node.settings, node.database.broken, admission.permit) as pace:
         async for chunk in body:
             pace.arrived(len(chunk))
             if media_type is None:

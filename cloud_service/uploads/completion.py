@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cloud_service.access import marks
+from cloud_service.access.actions import RightsUnknown
 from cloud_service.access.models import ANY, Grant, Scope
 from cloud_service.clock import uptime
 from cloud_service.db import Transaction, is_locked
@@ -16,8 +17,8 @@ from cloud_service.media.documents import document_type
 from cloud_service.media.names import with_ending
 from cloud_service.node import Node
 from cloud_service.processing.queue import enqueue
-from cloud_service.uploads.errors import LessonHasVideo, LessonNotFound, ReplacementUnderWay
-from cloud_service.uploads.places import Admission
+from cloud_service.uploads.errors import ENDED_BY, LessonHasVideo, LessonNotFound, ReplacementUnderWay
+from cloud_service.uploads.places import Admission, admit
 from cloud_service.uploads.probe import Probed
 from cloud_service.videos.models import StoredVideo
 from shared.killpoints import killpoint
@@ -26,7 +27,7 @@ log = logging.getLogger(__name__)
 
 NOT_LOOKED_INTO = Probed(duration_s=0, width=0, height=0, plays=False)
 TRIES = 3
-"""How often a database that is locked all the time is waited for: the bytes took longer to come."""
+"""How often a locked database is waited for, and the VPS asked again: the bytes took longer to come."""
 Within = Callable[[Transaction, StoredVideo], Awaitable[None]]
 
 
@@ -50,8 +51,9 @@ async def complete(node: Node, admission: Admission, arrived: Arrived, within: W
 
     `within` the transaction that stores the video others write what belongs to it.
 
-    Raises NotAVideo, NotInspected, NotADocument, and LessonNotFound for a course that was deleted meanwhile; what was
-    moved by then, the caller removes (`VideoStore.remove`).
+    Raises NotAVideo, NotInspected, NotADocument, LessonNotFound for a course that was deleted meanwhile, SignedOut,
+    NotAllowedAnyMore; where a reset came between, what the VPS says now, and RightsUnknown if there is no end of them.
+    What was moved by then, the caller removes (`VideoStore.remove`).
     """
     title, media_type, found = admission.title, arrived.media_type, NOT_LOOKED_INTO
     if admission.place.kind == "file":
@@ -98,6 +100,10 @@ async def _keep(node: Node, video: StoredVideo, scratch: Path, admission: Admiss
         try:
             await _write_down(node, video, admission, within)
             break
+        except RightsUnknown:
+            if not tries_left:
+                raise
+            admission = await admit(node, admission.viewer, admission.place)
         except sqlite3.OperationalError as error:
             if is_locked(error) and tries_left:
                 log.warning("the database is locked", extra={"video_id": video.id})
@@ -111,6 +117,10 @@ async def _write_down(node: Node, video: StoredVideo, admission: Admission, with
     async with node.database.transaction(durable=True) as transaction:
         if await node.catalogue.was_deleted(transaction, video.course_id):
             raise LessonNotFound("The course was deleted meanwhile.")
+        if reason := admission.permit.ended:
+            raise ENDED_BY[reason]
+        if admission.permit.in_doubt:
+            raise RightsUnknown(retry_after_s=1)
         if uptime() - admission.asked_at < marks.KEPT_S:
             node.rights.lets_in(admission.viewer, admission.as_of)
             await node.rights.remember_in(transaction, _owner_grant(admission), admission.as_of.epoch)

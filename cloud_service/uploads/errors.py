@@ -1,14 +1,34 @@
 """How an upload may end other than well."""
 
+from cloud_service.access.actions import RightsUnknown
+from cloud_service.access.permits import Reason
 from cloud_service.uploads.tus.errors import TooManyUploads
 from shared.contract import UploadRefusal
-from shared.problems import AppError, BadRequest, Conflict, Forbidden, Invalid, NotFound, TooLarge, Unavailable
+from shared.problems import (
+    AppError,
+    BadRequest,
+    Conflict,
+    Forbidden,
+    Invalid,
+    NotAuthenticated,
+    NotFound,
+    TooLarge,
+    Unavailable,
+)
 
 LATER = "It is being deleted, or was stored a moment ago. Try again in a second."
 
 
 class UploadNotAllowed(Forbidden):
     code, title = "upload_not_allowed", "This account may not upload course videos"
+
+
+class NotAllowedAnyMore(UploadNotAllowed):
+    """Since the upload began."""
+
+
+class SignedOut(NotAuthenticated):
+    """Since the upload began."""
 
 
 class LessonNotFound(NotFound):
@@ -118,6 +138,8 @@ REFUSALS: dict[UploadRefusal, type[AppError]] = {
     "replacement_under_way": ReplacementUnderWay,
 }
 
+ENDED_BY: dict[Reason, type[AppError]] = {"signed_out": SignedOut, "demoted": NotAllowedAnyMore}
+
 OF_UPLOADS: tuple[type[AppError], ...] = (
     UploadNotAllowed,
     LessonNotFound,
@@ -140,5 +162,6 @@ OF_UPLOADS: tuple[type[AppError], ...] = (
     IdempotencyKeyInUse,
     StorageFull,
     NodeStopping,
+    RightsUnknown,
 )
 """Whatever an upload in one request may be refused with."""

@@ -1,31 +1,9 @@
-"""That nobody has all of a node: so many uploads at once for each user, and turns that go around."""
+"""That nobody has all of a node: turns that go around."""
 
 import asyncio
-from collections import Counter, deque
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
-
-from cloud_service.uploads.tus.errors import TooManyUploads
-
-
-class UploadsPerUser:
-    """Those in one request that are under way."""
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._under_way = Counter[str]()
-
-    @contextmanager
-    def one_more(self, user_id: str) -> Iterator[None]:
-        """Raises TooManyUploads."""
-        if self._under_way[user_id] >= self._most:
-            raise TooManyUploads(f"at most {self._most} are taken at once.")
-        self._under_way[user_id] += 1
-        try:
-            yield
-        finally:
-            self._under_way[user_id] -= 1
-            self._under_way += Counter()  # without the zeros
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 
 class FairTurns:

@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 
+from cloud_service.access.permits import Permit, Reason
 from cloud_service.settings import CloudSettings
-from cloud_service.uploads.errors import NodeStopping, UploadStalled, UploadTooLong, UploadTooSlow
+from cloud_service.uploads.errors import ENDED_BY, NodeStopping, UploadStalled, UploadTooLong, UploadTooSlow
 from shared.problems import AppError
 from shared.serving import is_stopping
 
@@ -86,8 +87,9 @@ class Pace:
 
 
 @asynccontextmanager
-async def paced(settings: CloudSettings, broken: asyncio.Event) -> AsyncIterator[Pace]:
-    """Raises UploadStalled, UploadTooSlow, UploadTooLong, NodeStopping out of whatever the block waits for.
+async def paced(settings: CloudSettings, broken: asyncio.Event, permit: Permit | None = None) -> AsyncIterator[Pace]:
+    """Raises UploadStalled, UploadTooSlow, UploadTooLong, NodeStopping out of whatever the block waits for; SignedOut,
+    NotAllowedAnyMore as soon as the `permit` is good no more.
 
     Once the database is `broken` nothing comes of an upload any more.
     """
@@ -98,19 +100,28 @@ async def paced(settings: CloudSettings, broken: asyncio.Event) -> AsyncIterator
     try:
         async with asyncio.timeout(None) as end:
 
-            def look(due: float) -> None:
-                nonlocal ended, timer
-                pace.excuse(max(0.0, loop.time() - due))
-                ended = pace.verdict()
-                if ended:
+            def give_up(error: AppError) -> None:
+                nonlocal ended
+                if ended is None:
+                    ended = error
                     end.reschedule(loop.time())
+
+            def look(due: float) -> None:
+                nonlocal timer
+                pace.excuse(max(0.0, loop.time() - due))
+                if error := pace.verdict():
+                    give_up(error)
                 else:
                     due = loop.time() + pace.look_again_in_s()
                     timer = loop.call_at(due, look, due)
 
+            def cut(reason: Reason) -> None:
+                give_up(ENDED_BY[reason]())
+
             look(loop.time())
             try:
-                yield pace
+                with permit.stopping(cut) if permit else nullcontext():
+                    yield pace
             finally:
                 if timer:
                     timer.cancel()

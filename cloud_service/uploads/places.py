@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from cloud_service.access.models import Viewer
+from cloud_service.access.permits import Permit
 from cloud_service.clock import uptime
 from cloud_service.db import Database
 from cloud_service.node import Node
@@ -43,7 +44,10 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """The VPS's yes to an upload. Ids are text; `asked_at` in seconds of uptime."""
+    """The VPS's yes to an upload, as it was. Ids are text; `asked_at` in seconds of uptime.
+
+    The `permit` says whether it still is one.
+    """
 
     place: Place
     viewer: Viewer
@@ -52,6 +56,7 @@ class Admission:
     replaces: str
     as_of: Position
     asked_at: float
+    permit: Permit
     quota_bytes: int | None
     """What its user may keep on this node in all, where there is a bound."""
     lesson_title: str = ""
@@ -78,6 +83,7 @@ async def admit(node: Node, viewer: Viewer, place: Place) -> Admission:
         refusal = REFUSALS[answer.reason]
         counted = f"{answer.followers} of {answer.required} followers."
         raise refusal(counted if answer.reason == "not_enough_followers" else None)
+    permit = node.rights.permit(viewer, answer.as_of, to_teach=place.kind != "practice")
     replaces = str(answer.replaces or "")
     if place.kind == "course":
         await _check_lesson(node, str(place.lesson_id), replaces)
@@ -89,6 +95,7 @@ async def admit(node: Node, viewer: Viewer, place: Place) -> Admission:
         replaces=replaces,
         as_of=answer.as_of,
         asked_at=asked_at,
+        permit=permit,
         quota_bytes=answer.quota_bytes - answer.used_elsewhere_bytes if place.kind == "practice" else None,
         lesson_title=answer.lesson_title,
     )

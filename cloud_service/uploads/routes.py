@@ -4,8 +4,8 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response
 
 from cloud_service.access.actions import RightsUnknown
-from cloud_service.access.current_viewer import CurrentViewer
-from cloud_service.node import CurrentNode, DatabaseUnusable
+from cloud_service.access.current_viewer import OF_VIEWERS, CurrentViewer
+from cloud_service.node import CurrentNode
 from cloud_service.processing.queue import percent_done
 from cloud_service.uploads import digests, errors
 from cloud_service.uploads.actions import Upload, receive_video
@@ -15,8 +15,7 @@ from cloud_service.uploads.places import Place
 from cloud_service.uploads.rules import permission
 from cloud_service.uploads.schemas import UploadPermission, VideoPlace
 from cloud_service.videos.schemas import VideoOut
-from cloud_service.vps import VpsUnreachable
-from shared.problems import NotAuthenticated, responses
+from shared.problems import responses
 
 router = APIRouter(tags=["uploads"])
 
@@ -24,7 +23,7 @@ router = APIRouter(tags=["uploads"])
 @router.get(
     "/uploads/permission",
     summary="May I upload course videos?",
-    responses=responses(NotAuthenticated, RightsUnknown, VpsUnreachable, DatabaseUnusable),
+    responses=responses(*OF_VIEWERS, RightsUnknown),
 )
 async def upload_permission(
     viewer: CurrentViewer,
@@ -41,7 +40,7 @@ async def upload_permission(
     response_model=VideoOut,
     summary="Upload a lesson's video, or a practice video",
     openapi_extra=RAW_BODY,
-    responses=STORED | responses(*errors.OF_UPLOADS, NotAuthenticated, VpsUnreachable, DatabaseUnusable),
+    responses=STORED | responses(*errors.OF_UPLOADS, *OF_VIEWERS),
 )
 async def upload_video(
     where: Annotated[VideoPlace, Query()],

@@ -4,8 +4,9 @@ import asyncio
 
 import pytest
 
-from cloud_service.uploads.fairness import FairTurns, UploadsPerUser
-from cloud_service.uploads.tus.errors import TooManyUploads
+from cloud_service.at_once import AtOncePerUser
+from cloud_service.uploads.fairness import FairTurns
+from shared.problems import NotFound
 from tests.cloud.running import eventually
 
 pytestmark = pytest.mark.anyio
@@ -68,10 +69,10 @@ async def test_turns_are_not_lost_however_waiting_ends() -> None:
 # --- how many at once -------------------------------------------------------------------------------------------
 
 
-def test_each_user_has_so_many_uploads_at_once() -> None:
-    uploads = UploadsPerUser(2)
+def test_each_user_has_so_many_at_once() -> None:
+    uploads = AtOncePerUser(2, NotFound)
     with uploads.one_more("omar"), uploads.one_more("omar"):
-        with pytest.raises(TooManyUploads), uploads.one_more("omar"):
+        with pytest.raises(NotFound), uploads.one_more("omar"):
             pass
         with uploads.one_more("sara"):
             pass

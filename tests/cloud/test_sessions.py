@@ -1,6 +1,7 @@
 """A session that has ended: its tokens are refused, what was begun with it ends, and the user's others go on."""
 
 import sqlite3
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
@@ -177,11 +178,47 @@ async def test_after_a_reset_each_session_is_asked_about_once_and_none_without_a
     assert [asked["session_id"] for asked in bodies(route)] == [str(LAPTOP), str(PHONE)]
 
 
-async def test_one_that_goes_on_over_a_restart_needs_no_question(node: DecidingNode, made_up: MadeUpVps) -> None:
+async def test_a_start_ends_no_doubt_and_asks_nobody_twice(node: DecidingNode, made_up: MadeUpVps) -> None:
+    route = made_up.answers("POST", ACCESS, allowed(0), denied(0, "signed_out"))
+    await node.watches(viewer(LAPTOP))
+    again = await node.restarted()
+    await again.watches(viewer(LAPTOP))
+    with pytest.raises(NotAuthenticated):
+        await again.watches(viewer(PHONE))
+    assert [asked["session_id"] for asked in bodies(route)] == [str(LAPTOP), str(PHONE)]
+
+
+async def test_once_every_token_of_before_has_expired_none_is_in_doubt(
+    node: DecidingNode, made_up: MadeUpVps, monkeypatch: pytest.MonkeyPatch
+) -> None:
     route = made_up.answers("POST", ACCESS, allowed(0))
     await node.watches(viewer(LAPTOP))
-    await (await node.restarted()).watches(viewer(PHONE))
+    began = uptime()
+    for later_s in (KEPT_S - 60, KEPT_S + 60):
+        monkeypatch.setattr(time, "clock_gettime", lambda _, now=began + later_s: now)
+        for one in (node, await node.restarted()):
+            await one.is_up_to_date()
+            await one.watches(viewer(PHONE))
+            await one.watches(viewer(uuid4()) if later_s > KEPT_S else viewer(PHONE))
+    assert route.call_count == 3  # of the two nodes either asked about the phone
+
+
+async def test_a_standing_that_is_kept_keeps_whom_the_vps_let_in_with_it(
+    node: DecidingNode, made_up: MadeUpVps
+) -> None:
+    route = made_up.answers("POST", STANDING, standing(0, user_id=USER))
+    await node.access.standing(viewer(LAPTOP), COURSE)
+    await (await node.restarted()).access.standing(viewer(LAPTOP), COURSE)
     assert route.call_count == 1
+
+
+async def test_a_second_reset_has_everybody_asked_about_again(node: DecidingNode, made_up: MadeUpVps) -> None:
+    route = made_up.answers("POST", ACCESS, allowed(0))
+    await node.watches(viewer(LAPTOP))
+    await node.rights.reset(position(0), MARK)
+    again = await node.restarted()
+    await again.watches(viewer(LAPTOP))
+    assert route.call_count == 2
 
 
 async def test_while_the_vps_is_away_a_session_that_is_in_doubt_is_neither_let_in_nor_refused(

@@ -17,6 +17,7 @@ from cloud_service.uploads.errors import (
     ReplacementStillHere,
     StorageFull,
     UploadInProgress,
+    UploadNotAllowed,
     UploadTooLarge,
     VideoStillHere,
 )
@@ -35,7 +36,10 @@ from shared.problems import AppError, NotAuthenticated, Unavailable
 
 log = logging.getLogger(__name__)
 
-PASSING = (NotAuthenticated, UploadInProgress, VideoStillHere, ReplacementStillHere, StorageFull, Unavailable)
+PASSING = (
+    *(NotAuthenticated, UploadNotAllowed, UploadInProgress, VideoStillHere, ReplacementStillHere),
+    *(StorageFull, Unavailable),
+)
 """What may be otherwise when the client comes back; any other refusal is the end of the upload."""
 ROOM_PER_USER = 3
 """How much may be kept free for one user's uploads, in uploads of the largest size."""
@@ -66,6 +70,7 @@ async def create(node: Node, viewer: Viewer, length: int, metadata: str, sent: B
         return Begun(earlier, await _begun_before(node, earlier, length, metadata), is_read=False)
     upload = ResumableUpload.begun(viewer.id, length, metadata, key)
     admission = await admit(node, viewer, place)
+    upload.permit = admission.permit
     is_found_again = False
     try:
         _check_share(node, viewer, length)
@@ -111,7 +116,21 @@ async def append(node: Node, viewer: Viewer, upload_id: str, at: int, sent: Byte
         if at != offset:
             raise OffsetMismatch(offset)
         sent.check_fits(upload.length - at)
+        if at < upload.length:
+            await _ask_again(node, viewer, upload)
         return upload, await _append(node, viewer, upload, turn, at, sent)
+
+
+async def _ask_again(node: Node, viewer: Viewer, upload: ResumableUpload) -> None:
+    """Whether it may go on, unless the same session was told so and nothing has ended that. Raises what forbids it."""
+    if upload.permit and upload.permit.is_good_for(viewer):
+        return
+    try:
+        upload.permit = (await admit(node, viewer, place_of(metadata_of(upload.metadata)))).permit
+    except AppError as error:
+        if _is_final(error):
+            await asyncio.shield(_refuse(node, upload))
+        raise
 
 
 async def look_up(node: Node, viewer: Viewer, upload_id: str) -> tuple[ResumableUpload, int]:

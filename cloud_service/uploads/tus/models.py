@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from uuid_utils.compat import uuid7
 
+from cloud_service.access.permits import Permit
 from cloud_service.uploads.tus.headers import metadata_of
 from cloud_service.uploads.tus.turns import Turns
 
@@ -35,6 +36,8 @@ class ResumableUpload:
     turns: Turns = field(default_factory=Turns)
     digest: "Digest | None" = None
     """SHA-256 of the part; None when it has to be read for that."""
+    permit: Permit | None = None
+    """None when the VPS has to be asked before it goes on."""
     is_synced: bool = True
     """False for a part of before the start, which the system may not have written to the disk yet."""
 

@@ -10,7 +10,9 @@ from cloud_service.media.containers import HEAD_BYTES, NO_CONTAINER, media_type_
 from cloud_service.node import Node
 from cloud_service.uploads.errors import (
     NodeStopping,
+    NotAllowedAnyMore,
     NotAVideo,
+    SignedOut,
     UploadDropped,
     UploadStalled,
     UploadTooLarge,
@@ -28,7 +30,7 @@ from cloud_service.videos.store import is_full
 
 LOST = (UploadDropped, UploadStalled, UploadTooSlow, UploadTooLong)
 """The connection is lost, or as good as that. What had arrived is kept."""
-ENDED = (*LOST, UploadTakenOver, NodeStopping, asyncio.CancelledError)
+ENDED = (*LOST, UploadTakenOver, NodeStopping, SignedOut, NotAllowedAnyMore, asyncio.CancelledError)
 """However the request ends then, its upload can be gone on with."""
 
 
@@ -119,7 +121,7 @@ async def _put_away(node: Node, upload: ResumableUpload, file: ScratchFile, back
 async def _receive(node: Node, upload: ResumableUpload, file: ScratchFile, turn: Turn, sent: Bytes) -> None:
     """Everything into the file. What is no video by its first bytes is not read to its end."""
     head = await asyncio.to_thread(_head, file)
-    async with turn.receiving(), paced(node.settings, node.database.broken) as pace:
+    async with turn.receiving(), paced(node.settings, node.database.broken, upload.permit) as pace:
         async for chunk in sent.body:
             pace.arrived(len(chunk))
             if file.size + len(chunk) > upload.length:

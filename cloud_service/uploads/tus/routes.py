@@ -5,9 +5,10 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Header, Request, Response
 
-from cloud_service.access.current_viewer import CurrentViewer
+from cloud_service.access.actions import RightsUnknown
+from cloud_service.access.current_viewer import OF_VIEWERS, CurrentViewer
 from cloud_service.access.models import Viewer
-from cloud_service.node import CurrentNode, DatabaseUnusable, Node
+from cloud_service.node import CurrentNode, Node
 from cloud_service.uploads import errors
 from cloud_service.uploads.actions import read_to_its_end
 from cloud_service.uploads.answers import EarlyAnswer, IdempotencyKey
@@ -17,8 +18,7 @@ from cloud_service.uploads.tus import errors as refusals
 from cloud_service.uploads.tus.headers import ALGORITHMS, CONTENT_TYPE, EXTENSIONS, VERSION, checksum_of, http_date
 from cloud_service.uploads.tus.models import ResumableUpload
 from cloud_service.uploads.tus.receiving import Bytes
-from cloud_service.vps import VpsUnreachable
-from shared.problems import AppError, NotAuthenticated, responses
+from shared.problems import AppError, NotFound, responses
 
 router = APIRouter(tags=["resumable uploads"], default_response_class=Response)
 
@@ -50,9 +50,11 @@ SAID = {
         "Upload-Expires": "Until when the upload can be resumed, as HTTP writes times.",
     }.items()
 }
-ALWAYS = (NotAuthenticated, refusals.VersionNotSupported, DatabaseUnusable)
+ALWAYS = (*OF_VIEWERS, refusals.VersionNotSupported)
+NOT_THERE = (refusals.UploadNotFound, NotFound)
+"""The latter at what is no id at all."""
 OF_THE_PLACE = (
-    VpsUnreachable,
+    RightsUnknown,
     errors.UploadNotAllowed,
     errors.LessonNotFound,
     errors.LessonHasVideo,
@@ -152,7 +154,7 @@ async def begin_upload(
 @router.head(
     ONE,
     summary="How far an upload is",
-    responses=_answered(200, "`Upload-Length` and `Upload-Metadata` are as they were sent.", refusals.UploadNotFound),
+    responses=_answered(200, "`Upload-Length` and `Upload-Metadata` are as they were sent.", *NOT_THERE),
 )
 async def show_upload(upload_id: UUID, viewer: TusViewer, node: CurrentNode) -> Response:
     """By whoever began it. A request that is sending to it ends; what it has brought counts."""
@@ -171,7 +173,7 @@ async def show_upload(upload_id: UUID, viewer: TusViewer, node: CurrentNode) -> 
         "What was sent is on the disk; with the last byte the upload has become a video.",
         *OF_THE_PLACE,
         *OF_THE_BYTES,
-        refusals.UploadNotFound,
+        *NOT_THERE,
         refusals.OffsetMismatch,
     ),
 )
@@ -190,7 +192,7 @@ async def continue_upload(
     ONE,
     status_code=204,
     summary="End an upload",
-    responses=responses(*ALWAYS, refusals.UploadNotFound),
+    responses=responses(*ALWAYS, *NOT_THERE),
 )
 async def end_upload(upload_id: UUID, viewer: TusViewer, node: CurrentNode) -> Response:
     """What was sent is thrown away. A video that it has become already stays: `DELETE /videos/{id}`."""
