@@ -131,7 +131,7 @@ def create_app(settings: CloudSettings) -> FastAPI:
     )
     problems.install(app)
     _answer_database_failures(app)
-    app.add_middleware(BodyLimit, limit=JSON_BYTES, streams=takes_upload)
+    app.add_middleware(BodyLimit, limit=lambda scope: None if takes_upload(scope) else JSON_BYTES)
     app.add_middleware(CloseRefusedUploads)
     app.add_middleware(SpeaksTus)
     app.add_middleware(RequestLog)

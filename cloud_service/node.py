@@ -10,6 +10,7 @@ from cloud_service.access.actions import Access
 from cloud_service.access.published import Published
 from cloud_service.access.rights import Rights
 from cloud_service.access.viewers import Viewers
+from cloud_service.at_once import AtOncePerUser
 from cloud_service.clock import VpsClock
 from cloud_service.db import Database
 from cloud_service.feed import Feed
@@ -22,7 +23,6 @@ from cloud_service.processing.news import News
 from cloud_service.reconcile import Reconciler
 from cloud_service.reports import Reports
 from cloud_service.settings import CloudSettings
-from cloud_service.uploads.fairness import UploadsPerUser
 from cloud_service.uploads.idempotency import IdempotencyKeys
 from cloud_service.uploads.probing import Probing
 from cloud_service.uploads.space import Space
@@ -55,7 +55,9 @@ class Node:
     news: News
     reconciler: Reconciler
     reports: Reports
-    uploading: UploadsPerUser
+    uploading: AtOncePerUser
+    answering: AtOncePerUser
+    """By tokens; what links are sent, each playback counts."""
     probing: Probing
     playbacks: Playbacks
     playback_secrets: PlaybackSecrets

@@ -5,6 +5,7 @@ import logging
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 from cloud_service.access.actions import Access
@@ -12,6 +13,7 @@ from cloud_service.access.published import Published
 from cloud_service.access.rights import Rights
 from cloud_service.access.sessions import ended_by
 from cloud_service.access.viewers import Viewers
+from cloud_service.at_once import AtOncePerUser
 from cloud_service.captions.files import list_as_on_disk
 from cloud_service.clock import VpsClock
 from cloud_service.db import FILE, Database, Transaction, is_damage
@@ -20,6 +22,7 @@ from cloud_service.freshness import Freshness
 from cloud_service.guard import damage_of, set_aside, watch
 from cloud_service.node import Node
 from cloud_service.outbox import Outbox, announce_lost_playbacks
+from cloud_service.playback.errors import TooManyAnswers
 from cloud_service.playback.models import Lives
 from cloud_service.playback.pace import Pace
 from cloud_service.playback.playbacks import Playbacks
@@ -30,12 +33,12 @@ from cloud_service.processing.queue import enqueue_missing
 from cloud_service.reconcile import Reconciler
 from cloud_service.reports import Reports
 from cloud_service.settings import CloudSettings
-from cloud_service.uploads.fairness import UploadsPerUser
 from cloud_service.uploads.idempotency import IdempotencyKeys
 from cloud_service.uploads.places import forget_claims
 from cloud_service.uploads.probing import Probing
 from cloud_service.uploads.space import Space
 from cloud_service.uploads.sweeping import sweep_regularly
+from cloud_service.uploads.tus.errors import TooManyUploads
 from cloud_service.uploads.tus.living import ResumableUploads, rebuild_uploads, take_parts_back
 from cloud_service.videos.actions import deleted_videos, remove_video
 from cloud_service.videos.catalogue import Catalogue
@@ -201,6 +204,7 @@ async def _loaded(settings: CloudSettings, database: Database) -> Node:
     reconciler = Reconciler(catalogue, rights, outbox, vps, remove)
     published = Published(rights, freshness, vps, settings.trust_watching_s)
     hearing = Hearing(catalogue, store, published, reconciler, playbacks, is_new=is_new)
+    taken_at_once = f"at most {settings.uploads_per_user} are taken at once."
     return Node(
         settings=settings,
         database=database,
@@ -218,7 +222,8 @@ async def _loaded(settings: CloudSettings, database: Database) -> Node:
         news=News(database, catalogue, outbox),
         reconciler=reconciler,
         reports=Reports(settings, vps, clock, store, space, catalogue, rights, freshness, outbox, reconciler),
-        uploading=UploadsPerUser(settings.uploads_per_user),
+        uploading=AtOncePerUser(settings.uploads_per_user, partial(TooManyUploads, taken_at_once)),
+        answering=AtOncePerUser(settings.answers_per_playback, TooManyAnswers),
         probing=Probing(),
         playbacks=playbacks,
         playback_secrets=playback_secrets,

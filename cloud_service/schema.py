@@ -195,7 +195,11 @@ SEVENTH = """
 CREATE TABLE ended_sessions (id TEXT PRIMARY KEY, ended_at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 ALTER TABLE playbacks ADD COLUMN session_id TEXT NOT NULL DEFAULT ''; -- of the token that it was begun with
 """
-MIGRATIONS = (FIRST, SECOND, THIRD, FOURTH, FIFTH, SIXTH, SEVENTH)
+EIGHTH = """
+-- Whom the VPS has let in since a time of which nobody here knows what ended.
+CREATE TABLE confirmed_sessions (id TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
+"""
+MIGRATIONS = (FIRST, SECOND, THIRD, FOURTH, FIFTH, SIXTH, SEVENTH, EIGHTH)
 """Each brings the file from one schema version (PRAGMA user_version) to the next. None that was released may change."""
-CACHE_TABLES = ("grants", "teachers", "deleted_courses", "ended_sessions")
+CACHE_TABLES = ("grants", "teachers", "deleted_courses", "ended_sessions", "confirmed_sessions")
 """What the VPS told us, and can be asked again."""

@@ -45,7 +45,10 @@ class CloudSettings(NodeSettings):
 
     Signed links have to be opened within `playback_open_within_s`, used every `playback_idle_s`, and end after
     `playback_s`; each user watches at most `playbacks_per_user` videos at once, and begins at most
-    `playbacks_per_minute`. What was watched the VPS is told `playback_told_every_s` while it goes on.
+    `playbacks_per_minute`. Of each, and by the tokens of each user, this node sends at most `answers_per_playback` at
+    once: players need a few, and those whom a link is handed on to are not to be many. Short answers, as the segments
+    of HLS, are over too soon for that to count. What was watched the VPS is told
+    `playback_told_every_s` while it goes on.
 
     With `edge_sends`, short answers are left to an edge before this node, which sends what X-Accel-Redirect names below
     /media/ from `media`; without, this node sends everything itself.
@@ -80,6 +83,7 @@ class CloudSettings(NodeSettings):
     playback_s: float = Field(12 * 3600, gt=0, le=7 * 86400)
     playbacks_per_user: int = Field(2, ge=1)
     playbacks_per_minute: int = Field(60, ge=1)
+    answers_per_playback: int = Field(32, ge=1)
     edge_sends: bool = False
     playback_told_every_s: float = Field(60, gt=0)
     feed_wait_s: float = Field(5, gt=0, le=25)

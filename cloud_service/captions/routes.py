@@ -6,23 +6,22 @@ from uuid import UUID
 from fastapi import APIRouter, Header, Request, Response
 
 from cloud_service.access.actions import KeyRequired, RightsUnknown, VideoNotFound
-from cloud_service.access.current_viewer import CurrentViewer
+from cloud_service.access.current_viewer import OF_VIEWERS, CurrentViewer
 from cloud_service.captions import actions, errors
 from cloud_service.captions.schemas import CaptionsOut
-from cloud_service.node import CurrentNode, DatabaseUnusable
+from cloud_service.node import CurrentNode
 from cloud_service.playback.conditions import names
 from cloud_service.uploads.answers import declared_length
 from cloud_service.uploads.bodies import body_of
 from cloud_service.uploads.errors import EmptyUpload, StorageFull, UploadStalled, UploadTooLarge
 from cloud_service.videos.actions import video_for
-from cloud_service.vps import VpsUnreachable
-from shared.problems import NotAuthenticated, responses
+from shared.problems import responses
 
 router = APIRouter(tags=["captions"])
 
 PATH = "/videos/{video_id}/captions/{language}"
 WITHIN_S = 30.0
-ALWAYS = (NotAuthenticated, VideoNotFound, RightsUnknown, VpsUnreachable, DatabaseUnusable)
+ALWAYS = (*OF_VIEWERS, VideoNotFound, RightsUnknown)
 AS_TEXT = {"schema": {"type": "string"}}
 SHOWN: dict[int | str, dict[str, Any]] = {
     200: {"content": {"text/vtt": AS_TEXT}},

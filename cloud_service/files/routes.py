@@ -5,14 +5,15 @@ from fastapi import APIRouter, Query, Request, Response
 from starlette.types import Receive, Scope, Send
 
 from cloud_service.access.actions import KeyRequired, RightsUnknown
-from cloud_service.access.current_viewer import CurrentViewer
+from cloud_service.access.current_viewer import OF_VIEWERS, CurrentViewer
 from cloud_service.access.models import Viewer
 from cloud_service.files import actions
 from cloud_service.files.actions import FileNotThere
 from cloud_service.files.schemas import FileOut
 from cloud_service.media.documents import ENDINGS, NotADocument, begins_as_document
 from cloud_service.media.names import MOST_CHARACTERS, InvalidName, cleaned, content_disposition
-from cloud_service.node import CurrentNode, DatabaseUnusable, Node
+from cloud_service.node import CurrentNode, Node
+from cloud_service.playback.errors import TooManyAnswers, TooManyOpenFiles
 from cloud_service.playback.negotiation import PreconditionFailed, RangeNotSatisfiable
 from cloud_service.playback.send import MayGoOn, Representation, send_file
 from cloud_service.playback.stream import may_go_on
@@ -30,16 +31,15 @@ from cloud_service.uploads.errors import (
 )
 from cloud_service.uploads.places import Place
 from cloud_service.videos.models import StoredVideo
-from cloud_service.vps import VpsUnreachable
-from shared.problems import NotAuthenticated, responses
+from shared.problems import responses
 
 router = APIRouter(tags=["files"])
 
 PATH = "/files/{file_id}"
-ALWAYS = (NotAuthenticated, VpsUnreachable, DatabaseUnusable)
 OF_VIDEOS = (LessonHasVideo, ReplacementUnderWay, QuotaExceeded, NotAVideo, NotInspected)
 OF_FILES = tuple(error for error in OF_UPLOADS if error not in OF_VIDEOS)
-OF_DOWNLOADS = responses(*ALWAYS, KeyRequired, FileNotThere, PreconditionFailed, RangeNotSatisfiable, RightsUnknown)
+OF_SENDING = (PreconditionFailed, RangeNotSatisfiable, TooManyAnswers, TooManyOpenFiles)
+OF_DOWNLOADS = responses(*OF_VIEWERS, *OF_SENDING, KeyRequired, FileNotThere, RightsUnknown)
 BINARY = {media_type: {"schema": {"type": "string", "format": "binary"}} for media_type in ENDINGS}
 SENT: dict[int | str, dict[str, Any]] = {
     200: {"description": "The whole file", "content": BINARY},
@@ -54,7 +54,7 @@ SENT: dict[int | str, dict[str, Any]] = {
     response_model=FileOut,
     summary="Upload a file of a lesson",
     openapi_extra=RAW_BODY,
-    responses=STORED | responses(*OF_FILES, *ALWAYS, NotADocument, InvalidName),
+    responses=STORED | responses(*OF_FILES, *OF_VIEWERS, NotADocument, InvalidName),
 )
 async def upload_file(
     lesson_id: UUID,
@@ -92,7 +92,7 @@ async def describe_file(file_id: UUID, viewer: CurrentViewer, node: CurrentNode)
     return FileAnswer(node, viewer, await actions.file_for(node, viewer, file_id))
 
 
-@router.delete(PATH, status_code=204, summary="Delete a lesson's file", responses=responses(*ALWAYS, FileNotThere))
+@router.delete(PATH, status_code=204, summary="Delete a lesson's file", responses=responses(*OF_VIEWERS, FileNotThere))
 async def delete_file(file_id: UUID, viewer: CurrentViewer, node: CurrentNode) -> None:
     """By its teacher."""
     await actions.delete_file(node, viewer, file_id)
@@ -104,6 +104,7 @@ class FileAnswer(Response):
     def __init__(self, node: Node, viewer: Viewer, file: StoredVideo) -> None:
         super().__init__()
         self._file = file
+        self._counted = node.answering.one_more(viewer.id)
         self._representation = Representation(node.store.path(file), file.media_type)
         self._may_go_on: MayGoOn = lambda: may_go_on(node.catalogue, node.access, viewer, file)
 
@@ -112,4 +113,5 @@ class FileAnswer(Response):
             (b"content-disposition", content_disposition(self._file.title).encode()),
             (b"content-security-policy", b"sandbox; default-src 'none'"),
         ]
-        await send_file(scope, send, self._representation, also=also, may_go_on=self._may_go_on)
+        with self._counted:
+            await send_file(scope, send, self._representation, also=also, may_go_on=self._may_go_on)

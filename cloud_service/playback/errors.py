@@ -1,6 +1,6 @@
 from math import ceil
 
-from shared.problems import AppError, Conflict, Forbidden, NotFound
+from shared.problems import AppError, Conflict, Forbidden, NotFound, Unavailable
 
 
 class PlaybackNotFound(NotFound):
@@ -20,6 +20,17 @@ class TooManyPlaybacks(AppError):
 
     def __init__(self, retry_after_s: float) -> None:
         super().__init__(headers={"Retry-After": str(ceil(retry_after_s))})
+
+
+class TooManyAnswers(AppError):
+    status, code, title = 429, "too_many_answers", "Too much is being sent to the same viewer at once"
+
+    def __init__(self) -> None:
+        super().__init__(headers={"Retry-After": "5"})
+
+
+class TooManyOpenFiles(Unavailable):
+    code, title = "too_many_open_files", "The node cannot open one more file right now"
 
 
 class NothingToPlay(Conflict):

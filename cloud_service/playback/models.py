@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from cloud_service.access.models import Viewer
+from cloud_service.playback.portions import Portion
 from cloud_service.playback.watched import Run, Sent
 from cloud_service.videos.models import StoredVideo
 from shared.intervals import Stretch
@@ -28,7 +29,7 @@ class Playback:
     With `has_original` it began before anything was made of the video, and can go on with what it began with.
 
     `began_unix`, `viewed_at` and `ended_unix` are in Unix seconds by the VPS's clock; it is a view once moving picture
-    was sent. `sent` is what was so since `watched` and `run` were last brought up to date.
+    was sent. `answers` are under way. `sent` is what was so since `watched` and `run` were last brought up to date.
     """
 
     id: str
@@ -46,6 +47,8 @@ class Playback:
     watched: list[Stretch] = field(default_factory=list)
     run: Run | None = None
     told_at: float = NEVER
+    portion: Portion = field(default_factory=Portion)
+    answers: int = 0
 
     def unix(self, moment: float) -> float:
         """The same by the VPS's clock, as that was when it began."""

@@ -4,32 +4,33 @@ from collections.abc import Sequence
 from typing import Any, get_args
 
 from cloud_service.access.actions import KeyRequired, RightsUnknown, VideoNotFound
-from cloud_service.node import DatabaseUnusable
+from cloud_service.access.current_viewer import OF_VIEWERS
 from cloud_service.playback.errors import (
     DownloadNotAllowed,
     LinkNotFound,
     PlaybackExpired,
     PlaybackMoved,
     PlaybackNotFound,
+    TooManyAnswers,
+    TooManyOpenFiles,
 )
 from cloud_service.playback.links import JPEG, ORIGINAL, PLAYLIST
 from cloud_service.playback.negotiation import PreconditionFailed, RangeNotSatisfiable
 from cloud_service.playback.ranges import MOST_RANGES
 from cloud_service.playback.stream import RenditionNotFound
-from cloud_service.vps import VpsUnreachable
 from shared.contract import RenditionName
-from shared.problems import MEDIA_TYPE, AppError, NotAuthenticated, responses
+from shared.problems import MEDIA_TYPE, AppError, responses
 
 STREAM, LINK = "/videos/{video_id}/stream", "/play/{token}/{name}"
 OF_BOTH: tuple[type[AppError], ...] = (
-    NotAuthenticated,
+    *OF_VIEWERS,
     KeyRequired,
     VideoNotFound,
     PreconditionFailed,
     RangeNotSatisfiable,
     RightsUnknown,
-    VpsUnreachable,
-    DatabaseUnusable,
+    TooManyAnswers,
+    TooManyOpenFiles,
 )
 BINARY, TEXT = {"schema": {"type": "string", "format": "binary"}}, {"schema": {"type": "string"}}
 RANGES = (

@@ -13,7 +13,13 @@ from cloud_service.clock import uptime
 from cloud_service.media.names import content_disposition
 from cloud_service.node import Node
 from cloud_service.playback.edge import edge_of
-from cloud_service.playback.errors import DownloadNotAllowed, PlaybackExpired, PlaybackMoved, PlaybackNotFound
+from cloud_service.playback.errors import (
+    DownloadNotAllowed,
+    PlaybackExpired,
+    PlaybackMoved,
+    PlaybackNotFound,
+    TooManyAnswers,
+)
 from cloud_service.playback.links import DOWNLOAD, ORIGINAL, download_name, is_moving_picture, linked, original
 from cloud_service.playback.models import Playback
 from cloud_service.playback.negotiation import Headers
@@ -70,12 +76,31 @@ class Play:
             self._check_live(playback)  # it took a while
             video = shown_video(node.catalogue, video.id)
         also: Headers = [(b"x-request-id", request_id.encode())]
-        if is_download := name == DOWNLOAD:
+        if name == DOWNLOAD:
             file = self._download(playback, video)
             also.append((b"content-disposition", content_disposition(download_name(video)).encode()))
         else:
             file = self._file(playback, video, name)
+        if playback.answers >= node.settings.answers_per_playback:
+            raise TooManyAnswers
         node.playbacks.use(playback, uptime())
+        playback.answers += 1
+        try:
+            await self._send(scope, send, playback, video, name, file, also)
+        finally:
+            playback.answers -= 1
+
+    async def _send(
+        self,
+        scope: Scope,
+        send: Send,
+        playback: Playback,
+        video: StoredVideo,
+        name: str,
+        file: Representation,
+        also: Headers,
+    ) -> None:
+        node, is_download = self._node, name == DOWNLOAD
 
         async def goes_on() -> bool:
             if not await may_go_on(node.catalogue, node.access, playback.viewer, video, is_download=is_download):
@@ -89,8 +114,16 @@ class Play:
         async def noted(start: int, stop: int) -> None:
             await node.playbacks.sends(playback, name, start, stop)
 
-        shown = noted if is_moving_picture(name) else None
-        await send_file(scope, send, file, also=also, may_go_on=goes_on, edge=self._edge, noted=shown)
+        await send_file(
+            scope,
+            send,
+            file,
+            also=also,
+            may_go_on=goes_on,
+            edge=self._edge,
+            noted=noted if is_moving_picture(name) else None,
+            portion=playback.portion,
+        )
 
     def _file(self, playback: Playback, video: StoredVideo, name: str) -> Representation:
         """Raises LinkNotFound."""

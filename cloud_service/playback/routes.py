@@ -3,13 +3,12 @@ from uuid import UUID
 from fastapi import APIRouter
 
 from cloud_service.access.actions import KeyRequired, RightsUnknown, VideoNotFound
-from cloud_service.access.current_viewer import CurrentViewer
-from cloud_service.node import CurrentNode, DatabaseUnusable
+from cloud_service.access.current_viewer import OF_VIEWERS, CurrentViewer
+from cloud_service.node import CurrentNode
 from cloud_service.playback import actions
 from cloud_service.playback.errors import NothingToPlay, TooManyPlaybacks
 from cloud_service.playback.schemas import PlaybackOut
-from cloud_service.vps import VpsUnreachable
-from shared.problems import NotAuthenticated, responses
+from shared.problems import responses
 
 router = APIRouter(tags=["playback"])
 
@@ -19,14 +18,12 @@ router = APIRouter(tags=["playback"])
     status_code=201,
     summary="Begin to watch a video",
     responses=responses(
-        NotAuthenticated,
+        *OF_VIEWERS,
         KeyRequired,
         VideoNotFound,
         NothingToPlay,
         TooManyPlaybacks,
         RightsUnknown,
-        VpsUnreachable,
-        DatabaseUnusable,
     ),
 )
 async def begin_playback(video_id: UUID, viewer: CurrentViewer, node: CurrentNode) -> PlaybackOut:

@@ -1,6 +1,7 @@
 """Sending a file by byte ranges as RFC 9110 has it, for as long as somebody may go on receiving it."""
 
 import asyncio
+import errno
 import logging
 import os
 import stat
@@ -12,16 +13,16 @@ from starlette.types import Scope, Send
 
 from cloud_service.playback.conditions import Validators, validators_of
 from cloud_service.playback.edge import EDGE_BYTES, Edge, is_plain
+from cloud_service.playback.errors import TooManyOpenFiles
 from cloud_service.playback.memory import bring_in
 from cloud_service.playback.negotiation import OF_A_RIGHT, Answer, Headers, negotiated
-from shared.connections import ZERO_COPY
+from cloud_service.playback.portions import Portion
+from shared.answers import ZERO_COPY
 from shared.problems import AppError, InternalError
 
 log = logging.getLogger(__name__)
 
 PARTIAL = 206
-LEAST_BYTES, FIRST_BYTES, MOST_BYTES = 2**16, 2**20, 2**22
-QUICK_S = 0.3
 
 MayGoOn = Callable[[], Awaitable[bool]]
 Noted = Callable[[int, int], Awaitable[None]]
@@ -46,8 +47,10 @@ async def send_file(
     may_go_on: MayGoOn,
     edge: Edge | None = None,
     noted: Noted | None = None,
+    portion: Portion | None = None,
 ) -> None:
-    """Answer a GET or HEAD, with the headers `also`. `may_go_on` is asked before each further part of a long answer.
+    """Answer a GET or HEAD, with the headers `also`. `may_go_on` is asked before each further part of a long answer,
+    parts that are as long as `portion` says, which this viewer's answers may share.
 
     With an edge, a short answer is left to that. What the node sends is the file that it opened and looked at, whatever
     takes its place meanwhile. Raises what `negotiated` does, and `file.absence`, before anything is sent.
@@ -59,7 +62,7 @@ async def send_file(
         answer, _ = _answered(scope, file, os.fstat(handle))
         headers = answer.headers + answer.framing + also
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-        await _send_body(handle, answer, send, may_go_on, noted)
+        await _send_body(handle, answer, send, may_go_on, noted, portion or Portion())
     finally:
         os.close(handle)
 
@@ -105,6 +108,9 @@ def _answered(scope: Scope, file: Representation, state: os.stat_result) -> tupl
 def _trouble(file: Representation, error: OSError) -> AppError:
     if isinstance(error, FileNotFoundError) and file.absence is not InternalError:
         return file.absence()
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        log.error("no more files can be opened")
+        return TooManyOpenFiles()
     return _unusable(file, str(error.strerror))
 
 
@@ -113,13 +119,15 @@ def _unusable(file: Representation, reason: str) -> AppError:
     return InternalError()
 
 
-async def _send_body(handle: int, answer: Answer, send: Send, may_go_on: MayGoOn, noted: Noted | None) -> None:
+async def _send_body(
+    handle: int, answer: Answer, send: Send, may_go_on: MayGoOn, noted: Noted | None, portion: Portion
+) -> None:
     """Until everything is sent, the client has gone, or it may not go on: the server cuts what is left unfinished."""
-    left, stretch = answer.length, Stretch()
+    left = answer.length
     if not left:
         await send({"type": "http.response.body", "body": b""})
     try:
-        for part in _parts(answer, stretch):
+        for part in _parts(answer, portion):
             if left < answer.length:
                 await asyncio.sleep(0)  # who takes everything at once is not the only one
                 if not await may_go_on():
@@ -131,31 +139,17 @@ async def _send_body(handle: int, answer: Answer, send: Send, may_go_on: MayGoOn
             await bring_in(handle, part)
             if noted:
                 await noted(part.start, part.stop)
-            of_file = {"file": handle, "offset": part.start, "count": len(part)}
+            of_file = {"file": handle, "offset": part.start, "count": len(part), "goes_on": may_go_on}
             began = time.monotonic()
             await send({"type": ZERO_COPY, **of_file, "more_body": left > 0})
-            stretch.took(time.monotonic() - began)
+            portion.took(len(part), time.monotonic() - began)
     except ConnectionError:
         pass
     except (EOFError, OSError) as error:
         log.error("a file could not be read to its end", extra={"reason": str(error)})
 
 
-class Stretch:
-    """How many bytes of a file to send before it is asked again whether it may go on.
-
-    Few to who takes them slowly, so that a right's end cuts them off as soon as others.
-    """
-
-    def __init__(self) -> None:
-        self.size = FIRST_BYTES
-
-    def took(self, seconds: float) -> None:
-        """To send the last."""
-        self.size = min(MOST_BYTES, self.size * 4) if seconds < QUICK_S else max(LEAST_BYTES, self.size // 4)
-
-
-def _parts(answer: Answer, stretch: Stretch) -> Iterator[bytes | range]:
+def _parts(answer: Answer, portion: Portion) -> Iterator[bytes | range]:
     """Its pieces, those of the file in parts as long as may be sent at the time."""
     for piece in answer.body:
         if isinstance(piece, bytes):
@@ -163,5 +157,5 @@ def _parts(answer: Answer, stretch: Stretch) -> Iterator[bytes | range]:
             continue
         start = piece.start
         while start < piece.stop:
-            yield (part := range(start, min(start + stretch.size, piece.stop)))
+            yield (part := range(start, min(start + portion.size, piece.stop)))
             start = part.stop

@@ -92,16 +92,17 @@ class Stream:
             video = shown_video(node.catalogue, video.id)  # it took a while
         rendition, is_kept = asked_rendition(scope), bool(video.renditions)
         is_original = asks_original(video, rendition) and (not is_kept or node.access.may_download(viewer, video))
-        await send_file(
-            scope,
-            send,
-            original(node.store, video) if is_original else made(node.store, video, rendition),
-            also=[(b"x-request-id", request_id.encode())],
-            may_go_on=lambda: may_go_on(
-                node.catalogue, node.access, viewer, video, is_download=is_original and is_kept
-            ),
-            edge=self._edge,
-        )
+        with node.answering.one_more(viewer.id):
+            await send_file(
+                scope,
+                send,
+                original(node.store, video) if is_original else made(node.store, video, rendition),
+                also=[(b"x-request-id", request_id.encode())],
+                may_go_on=lambda: may_go_on(
+                    node.catalogue, node.access, viewer, video, is_download=is_original and is_kept
+                ),
+                edge=self._edge,
+            )
 
 
 async def may_go_on(

@@ -5,6 +5,7 @@ from starlette.types import Receive, Scope, Send
 
 from cloud_service.node import CurrentNode, DatabaseUnusable, Node
 from cloud_service.playback.edge import edge_of
+from cloud_service.playback.errors import TooManyOpenFiles
 from cloud_service.playback.links import JPEG
 from cloud_service.playback.negotiation import PreconditionFailed, RangeNotSatisfiable
 from cloud_service.playback.send import Representation, send_file
@@ -25,7 +26,7 @@ SENT: dict[int | str, dict[str, Any]] = {
     206: {"description": "What was asked for of it", "content": PICTURE},
     304: {"description": "The client's copy is still the right one"},
 }
-ANSWERS = SENT | responses(PosterNotFound, PreconditionFailed, RangeNotSatisfiable, DatabaseUnusable)
+ANSWERS = SENT | responses(PosterNotFound, PreconditionFailed, RangeNotSatisfiable, DatabaseUnusable, TooManyOpenFiles)
 
 
 @router.get(PATH, summary="A picture of a video that is for sale", response_class=Response, responses=ANSWERS)

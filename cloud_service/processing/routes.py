@@ -3,13 +3,12 @@ from uuid import UUID
 from fastapi import APIRouter
 
 from cloud_service.access.actions import RightsUnknown, VideoNotFound
-from cloud_service.access.current_viewer import CurrentViewer
-from cloud_service.node import CurrentNode, DatabaseUnusable
+from cloud_service.access.current_viewer import OF_VIEWERS, CurrentViewer
+from cloud_service.node import CurrentNode
 from cloud_service.processing.actions import inspected_video
 from cloud_service.processing.queue import percent_done, standing_of
 from cloud_service.processing.schemas import ProcessingOut, StepOut
-from cloud_service.vps import VpsUnreachable
-from shared.problems import NotAuthenticated, responses
+from shared.problems import responses
 
 router = APIRouter(tags=["videos"])
 
@@ -17,7 +16,7 @@ router = APIRouter(tags=["videos"])
 @router.get(
     "/videos/{video_id}/processing",
     summary="How a video's processing goes",
-    responses=responses(NotAuthenticated, VideoNotFound, RightsUnknown, VpsUnreachable, DatabaseUnusable),
+    responses=responses(*OF_VIEWERS, VideoNotFound, RightsUnknown),
 )
 async def show_processing(video_id: UUID, viewer: CurrentViewer, node: CurrentNode) -> ProcessingOut:
     """For the video's owner, and admins: step by step, earlier attempts too. Lessons' files are not found."""

@@ -3,14 +3,13 @@ from uuid import UUID
 from fastapi import APIRouter
 
 from cloud_service.access.actions import KeyRequired, RightsUnknown, VideoNotFound
-from cloud_service.access.current_viewer import CurrentViewer
+from cloud_service.access.current_viewer import OF_VIEWERS, CurrentViewer
 from cloud_service.captions.files import languages_of
-from cloud_service.node import CurrentNode, DatabaseUnusable
+from cloud_service.node import CurrentNode
 from cloud_service.processing.queue import percent_done
 from cloud_service.videos import actions
 from cloud_service.videos.schemas import VideoOut
-from cloud_service.vps import VpsUnreachable
-from shared.problems import NotAuthenticated, responses
+from shared.problems import responses
 
 router = APIRouter(tags=["videos"])
 
@@ -18,7 +17,7 @@ router = APIRouter(tags=["videos"])
 @router.get(
     "/videos/{video_id}",
     summary="A video's state",
-    responses=responses(NotAuthenticated, KeyRequired, VideoNotFound, RightsUnknown, VpsUnreachable, DatabaseUnusable),
+    responses=responses(*OF_VIEWERS, KeyRequired, VideoNotFound, RightsUnknown),
 )
 async def show_video(video_id: UUID, viewer: CurrentViewer, node: CurrentNode) -> VideoOut:
     """For whoever may watch it."""
@@ -34,7 +33,7 @@ async def show_video(video_id: UUID, viewer: CurrentViewer, node: CurrentNode) -
     "/videos/{video_id}",
     status_code=204,
     summary="Delete a video",
-    responses=responses(NotAuthenticated, VideoNotFound, VpsUnreachable, DatabaseUnusable),
+    responses=responses(*OF_VIEWERS, VideoNotFound),
 )
 async def delete_video(video_id: UUID, viewer: CurrentViewer, node: CurrentNode) -> None:
     """By its teacher. The lesson can take another video afterwards."""
@@ -45,9 +44,7 @@ async def delete_video(video_id: UUID, viewer: CurrentViewer, node: CurrentNode)
     "/courses/{course_id}",
     status_code=204,
     summary="Delete a course with its videos",
-    responses=responses(
-        NotAuthenticated, actions.DeletionNotAllowed, actions.CourseNotFound, VpsUnreachable, DatabaseUnusable
-    ),
+    responses=responses(*OF_VIEWERS, actions.DeletionNotAllowed, actions.CourseNotFound),
 )
 async def delete_course(course_id: UUID, viewer: CurrentViewer, node: CurrentNode) -> None:
     """By its teacher. The VPS agrees first; then files and grants go. Buyers keep a void key as a receipt."""

@@ -62,7 +62,7 @@ WHO = {
     "admin": 200,
 }
 """What each is answered about the film of a course that has a price."""
-HAD_A_LINK = {"ex-buyer": (403, "key_required"), "banned buyer": (401, "not_authenticated")}
+HAD_A_LINK = {"ex-buyer": (403, "key_required"), "banned buyer": (410, "playback_expired")}
 """Whose playback began while they might, and how its links answer now."""
 
 
@@ -119,7 +119,8 @@ def scene(toptank: TopTank, teacher: Person, worker: Worker, clips: Clips) -> It
     assert [link.follow().status for link in old_links.values()] == [200, 200]
     done(admin.vps.post(f"/admin/payments/{payments['ex-buyer']}/refund"))
     done(admin.vps.post(f"/admin/users/{buyers['banned buyer'].id}/ban"))
-    eventually(lambda: not any(link.follow().status == 200 for link in old_links.values()))
+    ended = [status for status, _ in HAD_A_LINK.values()]
+    eventually(lambda: [link.follow().status for link in old_links.values()] == ended)
     others = {"nobody": nobody(toptank), "stranger": make_student(toptank), "another teacher": make_teacher(toptank)}
     upload = begin_upload(teacher, len(clips.film), lesson_id=course.add_lesson())
     done(upload.patch(0, clips.film[:1000]), 204)

@@ -214,8 +214,8 @@ def test_signing_out_ends_the_links_too(scene: Scene) -> None:
     url = playback(student, scene.film)["hls"]
     assert scene.fetch(url).status_code == 200
     done(student.vps.delete("/auth/sessions"), 204)
-    eventually(lambda: scene.fetch(url).status_code == 401, within_s=BOUND_S)
-    refused(scene.fetch(url), 401, "not_authenticated")
+    eventually(lambda: scene.fetch(url).status_code == 410, within_s=BOUND_S)
+    refused(scene.fetch(url), 410, "playback_expired")
 
 
 def test_deleting_the_video_ends_its_links_for_everybody(scene: Scene, clips: Clips) -> None:

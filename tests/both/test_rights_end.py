@@ -113,11 +113,44 @@ def test_once_a_new_token_was_let_in_the_old_one_needs_no_question(scene: Scene)
 def test_a_ban_ends_watching_and_being_let_in_again_takes_a_new_token(scene: Scene, clips: Clips) -> None:
     done(scene.admin.vps.post(f"/admin/users/{scene.viewer.id}/ban"))
     stops(scene.viewer, scene.film, 401)
+    asked = len(scene.toptank.vps.requests("/internal/access"))
+    stops(scene.viewer, scene.film, 401)
+    assert len(scene.toptank.vps.requests("/internal/access")) == asked  # a client that goes on is no burden to the VPS
     done(scene.admin.vps.post(f"/admin/users/{scene.viewer.id}/activate"))
     again = sign_in(scene.toptank, scene.viewer)
     assert again.watch(scene.film).content == clips.film
     refused(scene.viewer.watch(scene.film), 401, "not_authenticated")
     assert scene.other.watch(scene.film).status_code == 200
+
+
+def test_who_was_banned_and_is_let_in_again_uses_the_node_again(toptank: TopTank, admin: Person, clips: Clips) -> None:
+    teacher = make_teacher(toptank)
+    course = draft_course(toptank, teacher)
+    assert done(teacher.cloud.get("/uploads/permission"))["allowed"]
+    done(admin.vps.post(f"/admin/users/{teacher.id}/ban"))
+    eventually(lambda: teacher.cloud.get("/uploads/permission").status_code == 401, within_s=BOUND_S)
+    login = {"login": teacher.username, "password": PASSWORD}
+    refused(nobody(toptank).vps.post("/auth/login", json=login), 401, "bad_credentials")
+    done(admin.vps.post(f"/admin/users/{teacher.id}/activate"))
+    again = sign_in(toptank, teacher)
+    assert done(again.cloud.get("/uploads/permission"))["allowed"]
+    done(again.upload(course.lesson_id, clips.film), 201)
+    refused(teacher.cloud.get("/uploads/permission"), 401, "not_authenticated")
+
+
+def test_another_role_takes_a_new_token_and_a_teachers_rights_go_with_the_old_one(
+    toptank: TopTank, admin: Person, clips: Clips
+) -> None:
+    teacher = make_teacher(toptank)
+    assert done(teacher.cloud.get("/uploads/permission"))["allowed"]
+    done(admin.vps.put(f"/admin/users/{teacher.id}/role", json={"role": "student"}))
+    eventually(lambda: teacher.cloud.get("/uploads/permission").status_code == 401, within_s=BOUND_S)
+    refused(teacher.cloud.post("/videos?kind=practice&title=Scales", content=clips.film), 401, "not_authenticated")
+    refused(teacher.vps.get("/auth/me"), 401, "not_authenticated")
+    student = sign_in(toptank, teacher)
+    assert done(student.vps.get("/auth/me"))["role"] == "student"
+    assert not done(student.cloud.get("/uploads/permission"))["allowed"]
+    done(student.cloud.post("/videos?kind=practice&title=Scales", content=clips.film), 201)
 
 
 def test_a_free_key_that_is_taken_away_ends_watching(scene: Scene) -> None:

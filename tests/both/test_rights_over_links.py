@@ -1,9 +1,12 @@
 """Links are worth what their viewer's right is, wherever they are followed (abuse cases 23, 24, 28, 52)."""
 
 import json
+import os
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from uuid import uuid4
 
 import pytest
@@ -23,15 +26,17 @@ from tests.both.people import (
     refused,
     signed_in,
 )
-from tests.both.playing import CAPTIONS, Link, add_film, begin, link_in, link_of
+from tests.both.playing import CAPTIONS, Link, add_film, ask, begin, code_of, link_in, link_of
 from tests.both.toptank import TopTank, eventually
 from tests.both.wire import Wire
 from tests.clips import Clips, padded
+from tests.documents import office
 from vps_service.standard_webhooks import signed_headers
 
 BOUND_S = 2.0
 PRICE = 25_000
 LARGE = 24 * 2**20
+AT_ONCE = 32
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +134,7 @@ def happens_at_the_provider(sale: Sale, outcome: str) -> None:
     assert answer.status_code == 204, answer.text
 
 
-KEY_REQUIRED, SIGNED_OUT = (403, "key_required"), (401, "not_authenticated")
+KEY_REQUIRED, GONE = (403, "key_required"), (410, "playback_expired")
 ENDS: dict[str, tuple[Callable[[Sale], object], tuple[int, str]]] = {
     "an admin refunds": (
         lambda sale: done(sale.admin.vps.post(f"/admin/payments/{sale.payment['id']}/refund")),
@@ -137,8 +142,8 @@ ENDS: dict[str, tuple[Callable[[Sale], object], tuple[int, str]]] = {
     ),
     "the provider refunds": (lambda sale: happens_at_the_provider(sale, "refunded"), KEY_REQUIRED),
     "the payment is disputed": (lambda sale: happens_at_the_provider(sale, "disputed"), KEY_REQUIRED),
-    "a ban": (lambda sale: done(sale.admin.vps.post(f"/admin/users/{sale.buyer.id}/ban")), SIGNED_OUT),
-    "signing out everywhere": (lambda sale: done(sale.buyer.vps.delete("/auth/sessions"), 204), SIGNED_OUT),
+    "a ban": (lambda sale: done(sale.admin.vps.post(f"/admin/users/{sale.buyer.id}/ban")), GONE),
+    "signing out everywhere": (lambda sale: done(sale.buyer.vps.delete("/auth/sessions"), 204), GONE),
 }
 
 
@@ -150,13 +155,14 @@ def test_whatever_ends_a_right_ends_its_links_within_the_bound_and_an_answer_und
         response = wire.headers()
         got = len(response.read(2**20))
         act(sale)
-        eventually(lambda: sale.link.follow(Range="bytes=0-0").status != 206, within_s=BOUND_S)
+        eventually(lambda: sale.link.follow(Range="bytes=0-0").status == refusal[0], within_s=BOUND_S)
         while block := response.read1(2**20):
             got += len(block)
     assert got < LARGE / 2
     for _ in range(3):
         sale.link.check_refused(*refusal)
-    refused(sale.buyer.cloud.post(f"/videos/{sale.film}/playback"), *refusal)
+    again = (401, "not_authenticated") if refusal == GONE else refusal
+    refused(sale.buyer.cloud.post(f"/videos/{sale.film}/playback"), *again)
     assert sale.other.follow(Range="bytes=0-9").status == 206
 
 
@@ -270,6 +276,30 @@ def test_a_link_that_is_handed_on_is_its_viewers_and_ends_when_they_watch_elsewh
         assert elsewhere.request("GET", target, {}).answer().status == 410
     link.check_refused(410, "playback_moved")
     assert [one.follow().status for one in (second, third)] == [200, 200]
+
+
+def is_sent(node: str, path: str, headers: dict[str, str]) -> bool:
+    return ask(node, path, {**headers, "Range": "bytes=0-9"}).status == 206
+
+
+def test_who_was_handed_a_link_or_a_token_cannot_be_many_at_once(sale: Sale) -> None:
+    """But for short answers. One who leaves makes room for another."""
+    token = {"Authorization": f"Bearer {sale.buyer.token}"}
+    link, stream = f"/play/{sale.link.token}/{sale.link.name}", f"/videos/{sale.film}/stream"
+    slides = office(more={"ppt/media/film": os.urandom(24 * 2**20)})
+    asked = {"lesson_id": sale.course.lesson_id, "name": "slides"}
+    file = done(sale.course.teacher.cloud.post("/files", params=asked, content=slides), 201)
+    for path, headers in ((link, {}), (stream, token), (f"/files/{file['id']}", token)):
+        with ExitStack() as crowd:
+            wires = [crowd.enter_context(Wire(sale.toptank.cloud.url)) for _ in range(AT_ONCE + 1)]
+            for wire in wires[:-1]:
+                assert wire.request("GET", path, headers).headers().status == 200
+            refusal = wires[-1].request("GET", path, headers).answer()
+            assert (refusal.status, code_of(refusal)) == (429, "too_many_answers")
+            assert int(refusal.headers["Retry-After"]) > 0
+            assert sale.other.follow(Range="bytes=0-9").status == 206
+            wires[0].finish()
+            eventually(partial(is_sent, sale.toptank.cloud.url, path, headers))
 
 
 def test_being_signed_in_twice_makes_no_more_playbacks(toptank: TopTank, teacher: Person, clips: Clips) -> None:

@@ -1,6 +1,7 @@
 """How a node sends a file itself: what it says of it, what comes of a file that is not as its row says."""
 
 import os
+import resource
 from dataclasses import replace
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -9,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from cloud_service.playback.send import FIRST_BYTES, LEAST_BYTES, MOST_BYTES, QUICK_S, Stretch
+from cloud_service.playback.portions import FIRST_BYTES, LEAST_BYTES, MOST_BYTES, QUICK_S, Portion
 from cloud_service.videos.models import Rendition, StoredVideo
 from tests.cloud.running import FILM, RunningNode, a_video, store
 
@@ -110,6 +111,22 @@ async def test_a_file_that_is_not_there_is_an_error_and_the_log_says_which(
     assert str(place) in {getattr(record, "file", "") for record in caplog.records if record.levelname == "ERROR"}
 
 
+async def test_a_node_that_can_open_no_more_files_says_when_to_come_again(
+    running: RunningNode, video: StoredVideo
+) -> None:
+    assert (await watch(running, video)).status_code == 200
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    os.close(lowest := os.dup(0))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, limits[1]))
+    try:
+        answer = await watch(running, video)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert (answer.status_code, answer.json()["code"]) == (503, "too_many_open_files")
+    assert int(answer.headers["Retry-After"]) > 0
+    assert (await watch(running, video)).content == FILM
+
+
 async def test_an_empty_file_is_an_answer_too(running: RunningNode, video: StoredVideo) -> None:
     assert running.node
     Path(running.node.store.path(video)).write_bytes(b"")
@@ -118,10 +135,12 @@ async def test_an_empty_file_is_an_answer_too(running: RunningNode, video: Store
 
 
 def test_who_takes_a_film_slowly_is_sent_little_at_a_time() -> None:
-    stretch = Stretch()
+    portion = Portion()
     sizes = []
     for seconds in (0, QUICK_S, QUICK_S, QUICK_S, QUICK_S, 0):
-        sizes.append(stretch.size)
-        stretch.took(seconds)
+        sizes.append(portion.size)
+        portion.took(portion.size, seconds)
     assert sizes == [FIRST_BYTES, MOST_BYTES, MOST_BYTES // 4, MOST_BYTES // 16, LEAST_BYTES, LEAST_BYTES]
-    assert stretch.size == 4 * LEAST_BYTES
+    assert portion.size == 4 * LEAST_BYTES
+    portion.took(portion.size - 1, 0)  # as the head of a film that is nearly all in the system's buffers
+    assert portion.size == 4 * LEAST_BYTES
