@@ -6,7 +6,17 @@ import httpx
 import pytest
 
 from tests.mail_server import MailServer, Taken
-from tests.vps.people import PASSWORD, Person, done, make_student, make_teacher, refused, sign_in
+from tests.vps.people import (
+    PASSWORD,
+    Person,
+    confirm,
+    done,
+    make_student,
+    make_teacher,
+    make_verified_student,
+    refused,
+    sign_in,
+)
 from tests.vps.running import Vps
 from tests.vps.waiting import comes_true
 
@@ -50,7 +60,7 @@ async def log_in(vps: Vps, login: str) -> int:
 async def test_the_address_stays_until_the_new_one_is_proved_and_then_the_old_one_is_told(
     vps: Vps, mail_server: MailServer
 ) -> None:
-    sara = await make_student(vps)
+    sara = await make_verified_student(vps)
     done(await ask(sara), 202)
     link = await mail(mail_server, NEW, CONFIRM)
     assert await email_of(sara) == OLD
@@ -62,6 +72,15 @@ async def test_the_address_stays_until_the_new_one_is_proved_and_then_the_old_on
     assert NEW not in told.text  # whoever reads the old one's mail need not know
     stored = await vps.row("SELECT email_verified_at FROM users")
     assert stored["email_verified_at"] is not None
+
+
+async def test_case_13_an_old_address_that_nobody_proved_is_not_told(vps: Vps, mail_server: MailServer) -> None:
+    """It is anybody's, whom a stranger would have mailed as often as they change it."""
+    sara = await make_student(vps)
+    done(await ask(sara), 202)
+    done(await follow(vps, (await mail(mail_server, NEW, CONFIRM)).token), 204)
+    assert await vps.rows("SELECT 1 FROM mails WHERE template = 'email_changed'") == []
+    assert [one.subject for one in mail_server.to(OLD)] == ["Confirm your e-mail address"]
 
 
 async def test_a_stolen_token_is_not_enough(vps: Vps) -> None:
@@ -150,12 +169,22 @@ async def test_cases_6_and_14_a_link_that_a_thief_asked_for_does_not_outlive_the
 
 
 async def test_whose_an_address_is_already_only_its_owner_learns(vps: Vps, mail_server: MailServer) -> None:
-    await make_student(vps, "ali")
+    await make_verified_student(vps, "ali")
     sara = await make_student(vps)
     taken, free = await ask(sara, "ali@example.com"), await ask(sara)
     assert (taken.status_code, taken.json()) == (free.status_code, free.json()) == (202, {"status": "accepted"})
+    told = await mail(mail_server, "ali@example.com", "You have an account already")
+    assert "#token" not in told.text
+    assert await email_of(sara) == OLD
+
+
+async def test_an_address_that_another_proves_before_the_link_is_followed_is_theirs(
+    vps: Vps, mail_server: MailServer
+) -> None:
+    ali, sara = await make_student(vps, "ali"), await make_verified_student(vps)
     done(await ask(sara, "ali@example.com"), 202)
-    link = await mail(mail_server, "ali@example.com", CONFIRM, number=2)
+    link = await mail(mail_server, "ali@example.com", CONFIRM)
+    await confirm(vps, ali)
     refused(await follow(vps, link.token), 409, "already_taken")
     assert await email_of(sara) == OLD
 

@@ -12,7 +12,7 @@ import pytest
 
 from tests.mail_server import MailServer
 from tests.vps.certificates import self_signed
-from tests.vps.people import done, make_student, student_form
+from tests.vps.people import PASSWORD, done, make_student, student_form
 from tests.vps.running import Vps, running
 from tests.vps.waiting import comes_true
 from vps_service.mail.actions import queue
@@ -135,6 +135,20 @@ async def test_while_the_mail_server_is_down_signing_up_works_and_its_mail_comes
     assert sorted(mail.recipients[0] for mail in mail_server.mails) == sorted(f"{name}@example.com" for name in people)
 
 
+async def test_after_an_outage_only_links_that_are_still_good_are_sent(vps: Vps, post: MailServer) -> None:
+    student = await make_student(vps)
+    for _ in range(3):
+        done(await student.post("/api/auth/verify-email/resend"), 202)
+    wanted = {"new_email": "thief@example.com", "password": PASSWORD}
+    done(await student.post("/api/users/me/email", wanted), 202)
+    change = {"old_password": PASSWORD, "new_password": "four strings and a bow"}
+    done(await student.post("/api/auth/change-password", change), 204)
+    await send_due(vps.sessions, by(vps, post))
+    (mail,) = post.mails
+    assert mail.recipients == [SARA]
+    done(await vps.http.post("/api/auth/verify-email", json={"token": mail.token}), 204)
+
+
 async def test_several_processes_send_each_mail_once(vps: Vps, mail_server: MailServer) -> None:
     async with running(vps.settings, vps.secrets), running(vps.settings, vps.secrets):
         for number in range(60):
@@ -241,6 +255,15 @@ async def test_a_mail_that_a_release_does_not_know_is_left_to_a_newer_one(vps: V
     await send_due(vps.sessions, by(vps, post))
     assert [mail.recipients for mail in post.mails] == [["omar@example.com"]]
     assert [row["address"] for row in await waiting(vps)] == [SARA]
+
+
+async def test_a_mail_that_the_release_before_queued_without_what_this_one_tells_is_sent_all_the_same(
+    vps: Vps, post: MailServer
+) -> None:
+    await make_student(vps)
+    await vps.rows("UPDATE mails SET values = values - 'username'")
+    await send_due(vps.sessions, by(vps, post))
+    assert post.to(SARA)[0].token
 
 
 async def test_an_address_in_letters_of_any_script_gets_its_mail(vps: Vps, post: MailServer) -> None:

@@ -1,8 +1,6 @@
 """Another e-mail address: it counts once a link that was sent there has been followed, and the old one is told."""
 
-from datetime import UTC, datetime
-
-from vps_service.accounts.actions import taken_is_a_conflict
+from vps_service.accounts.claims import prove_email
 from vps_service.accounts.errors import AlreadyVerified
 from vps_service.accounts.models import User
 from vps_service.accounts.passwords import Hasher
@@ -30,13 +28,14 @@ async def ask_for_email(
 
 
 async def change_email(sessions: Sessions, token: str, required: int) -> None:
-    """Links that were sent to the old address are void. Raises LinkNotValid, AlreadyTaken."""
+    """Links that were sent to the old address are void, and it is told if it was proved: else it may be anybody's.
+
+    Raises LinkNotValid, AlreadyTaken.
+    """
     async with sessions() as session, session.begin():
         user, address = await spend_link(session, token, "change_email")
-        replaced = user.email
-        async with taken_is_a_conflict():
-            user.email, user.email_verified_at = address, datetime.now(UTC)
-            await session.flush()
+        replaced = user.email if user.email_verified_at else None
+        await prove_email(session, user, address)
         await void_links(session, user, "verify_email", "reset_password")
         await audit.record(session, "email_changed", actor_id=user.id, subject=user.id)
         if replaced and replaced != address:

@@ -14,6 +14,8 @@ class User(Row):
     Who is `leaving` has asked to be deleted, and is not there for anybody else; signing in takes it back. What stays of
     whom was `deleted` is a row that keys, payments and courses hang on, blank otherwise.
 
+    An e-mail and a phone are claims until they are verified: any number may claim one, and one alone has proved it.
+
     `totp_since`: from when on a second factor is needed to sign in, if one is.
     """
 
@@ -24,8 +26,10 @@ class User(Row):
         CheckConstraint("email IS NOT NULL OR phone IS NOT NULL OR state = 'deleted'", name="reachable"),
         CheckConstraint("username = lower(username) AND email = lower(email)", name="lower_case"),
         Index("uq_users_username", "username", unique=True),
-        Index("uq_users_email", "email", unique=True),
-        Index("uq_users_phone", "phone", unique=True),
+        Index("uq_users_email", "email", unique=True, postgresql_where="email_verified_at IS NOT NULL"),
+        Index("uq_users_phone", "phone", unique=True, postgresql_where="phone_verified_at IS NOT NULL"),
+        Index("ix_users_email", "email"),
+        Index("ix_users_phone", "phone"),
     )
 
     role: Mapped[Role] = mapped_column(String)
@@ -58,6 +62,11 @@ class User(Row):
     @property
     def is_deleted(self) -> bool:
         return self.state == "deleted"
+
+    def has_proved(self, address: str) -> bool:
+        """Whether this e-mail or phone is known to be theirs."""
+        is_email, is_phone = self.email == address, self.phone == address
+        return (is_email and self.email_verified_at is not None) or (is_phone and self.phone_verified_at is not None)
 
     def lacks_totp(self, *, admins_need_totp: bool) -> bool:
         """Whether they may do nothing but enrol, as an admin without the second factor that admins need."""

@@ -11,8 +11,10 @@ from vps_service.accounts.models import User
 from vps_service.accounts.passwords import Hasher
 from vps_service.db import Sessions
 from vps_service.limits import actions as limits
+from vps_service.limits.rules import QUARTER_S
 
-TRIES, QUARTER_S = 10, 15 * 60.0
+TRIES = 10
+"""In a quarter of an hour."""
 
 
 async def prove_password(sessions: Sessions, hasher: Hasher, asker: User, password: str) -> None:

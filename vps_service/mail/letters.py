@@ -10,7 +10,7 @@ from uuid import UUID
 
 from vps_service.mail.links import link, proof_token
 from vps_service.mail.models import Mail
-from vps_service.mail.templates import PAGES, wording
+from vps_service.mail.templates import PAGES, wanted_values, wording
 from vps_service.settings import VpsSettings
 
 WRITTEN_FROM_THE_RIGHT = ("ar",)
@@ -25,7 +25,8 @@ def letter(mail: Mail, settings: VpsSettings) -> EmailMessage:
     subject, text = wording(mail.template, mail.language)
     address = _link(mail, settings)
     until = f"{mail.useful_until.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-    text = text.format_map({**mail.values, "link": address, "until": until})
+    not_told = dict.fromkeys(wanted_values(mail.template), "-")  # by a release that did not tell it yet
+    text = text.format_map({**not_told, **mail.values, "link": address, "until": until})
     message = EmailMessage(policy=SMTP)
     message["From"] = settings.sender
     message["To"] = mail.address

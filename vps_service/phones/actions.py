@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from vps_service.accounts import queries
-from vps_service.accounts.actions import taken_is_a_conflict
+from vps_service.accounts.claims import prove_phone
 from vps_service.accounts.errors import WrongCode
 from vps_service.accounts.models import User
 from vps_service.accounts.passwords import Hasher
@@ -22,16 +22,16 @@ from vps_service.clients import current_subscriber
 from vps_service.db import Sessions
 from vps_service.followers.actions import recount_followed
 from vps_service.limits import actions as limits
+from vps_service.limits.rules import HOUR_S
 from vps_service.phones.errors import NoCode, NoPhone, PhoneAlreadyVerified, PhoneProviderUnreachable
 from vps_service.phones.models import PhoneCode
 from vps_service.phones.senders import PhoneSender
+from vps_service.phones.texts import CODE, IN_USE, REPLACED, wording
 
 log = logging.getLogger(__name__)
 
 CODE_LIFE, ATTEMPTS = timedelta(minutes=10), 5
-CODES_AN_HOUR, CODES_PER_CLIENT, HOUR_S = 5, 20, 3600.0
-CODE_TEXT = "{code} is your TopTank code, for ten minutes. Give it to nobody: we never ask for it."
-REPLACED_TEXT = "Your TopTank account has another phone from now on. If that was not you, change your password now."
+CODES_AN_HOUR, CODES_PER_CLIENT = 5, 20
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ async def _count(sessions: Sessions, user: User, phone: str) -> None:
 
 
 async def send_code(sessions: Sessions, phones: Phones, asker: User) -> Sent:
-    """To the account's own phone.
+    """To the account's own phone. Whether it is another account's too, only its owner is told.
 
     Raises NoPhone, PhoneAlreadyVerified, TooManyRequests, PhoneProviderUnreachable.
     """
@@ -68,8 +68,8 @@ async def send_code(sessions: Sessions, phones: Phones, asker: User) -> Sent:
             raise NoPhone
         if user.phone_verified_at:
             raise PhoneAlreadyVerified
-        code, sent = await _new_code(session, phones.key, user, user.phone)
-    await phones.sender.send(sent.phone, CODE_TEXT.format(code=code))
+        text, sent = await _new_code(session, phones.key, user, user.phone)
+    await phones.sender.send(sent.phone, text)
     return sent
 
 
@@ -86,13 +86,13 @@ async def ask_for_phone(
     async with proved(sessions, asker) as (session, user):
         if user.phone == phone and user.phone_verified_at:
             raise PhoneAlreadyVerified
-        code, sent = await _new_code(session, phones.key, user, phone)
-    await phones.sender.send(sent.phone, CODE_TEXT.format(code=code))
+        text, sent = await _new_code(session, phones.key, user, phone)
+    await phones.sender.send(sent.phone, text)
     return sent
 
 
 async def enter_code(sessions: Sessions, phones: Phones, asker: User, code: str, required: int) -> User:
-    """The phone that the code was sent to is the account's, and verified; one that it replaces is told.
+    """The phone that the code was sent to is the account's, and verified; a verified one that it replaces is told.
 
     Raises NoCode after too many attempts or too long, WrongCode, AlreadyTaken.
     """
@@ -103,14 +103,14 @@ async def enter_code(sessions: Sessions, phones: Phones, asker: User, code: str,
             raise NoCode
         kept.attempts += 1  # a wrong one too is committed before it is refused
         is_right = hmac.compare_digest(kept.code_hash, phones.key.hash(user.id, kept.phone, code))
-        replaced = user.phone if is_right and user.phone != kept.phone else None
+        replaced = user.phone if is_right and user.phone_verified_at and user.phone != kept.phone else None
         if is_right:
             await _take_phone(session, user, kept)
             await recount_followed(session, user, required)
     if not is_right:
         raise WrongCode
     if replaced:
-        await _tell_old_phone(phones, replaced)
+        await _tell_old_phone(phones, replaced, user.locale)
     return user
 
 
@@ -120,24 +120,27 @@ async def forget_expired(session: AsyncSession) -> None:
 
 
 async def _take_phone(session: AsyncSession, user: User, proved: PhoneCode) -> None:
-    async with taken_is_a_conflict():
-        user.phone, user.phone_verified_at = proved.phone, datetime.now(UTC)
-        await session.flush()
+    await prove_phone(session, user, proved.phone)
     await session.delete(proved)
     await audit.record(session, "phone_changed", actor_id=user.id, subject=user.id)
 
 
-async def _tell_old_phone(phones: Phones, phone: str) -> None:
+async def _tell_old_phone(phones: Phones, phone: str, locale: str | None) -> None:
     """It is replaced whether it can be told or not."""
     try:
-        await phones.sender.send(phone, REPLACED_TEXT)
+        await phones.sender.send(phone, wording(REPLACED, locale))
     except PhoneProviderUnreachable:
         log.warning("a phone that was replaced could not be told")
 
 
 async def _new_code(session: AsyncSession, key: CodesKey, user: User, phone: str) -> tuple[str, Sent]:
-    """For a locked user: every earlier code of theirs is void."""
-    code = f"{secrets.randbelow(10**6):06d}"
+    """What to send to the phone, for a locked user: every earlier code of theirs is void.
+
+    Where another account has proved the phone there is no code that anybody could enter.
+    """
+    owner = await queries.owner_of_phone(session, phone)
+    is_anothers = owner is not None and owner.id != user.id
+    code = secrets.token_urlsafe() if is_anothers else f"{secrets.randbelow(10**6):06d}"
     expires_at = datetime.now(UTC) + CODE_LIFE
     values = {
         "phone": phone,
@@ -148,4 +151,5 @@ async def _new_code(session: AsyncSession, key: CodesKey, user: User, phone: str
     }
     row = insert(PhoneCode).values(user_id=user.id, **values)
     await session.execute(row.on_conflict_do_update(index_elements=[PhoneCode.user_id], set_=values))
-    return code, Sent(phone, expires_at)
+    text = wording(IN_USE if is_anothers else CODE, (owner or user).locale).format(code=code)
+    return text, Sent(phone, expires_at)

@@ -53,8 +53,7 @@ async def enter_code(
     """Verifies the phone, and makes it the account's when it is to replace another. A code may be tried five times."""
     phones, required = offered_phones(vps), vps.settings.followers_required
     now = await actions.enter_code(sessions, phones, user, entered.code, required)
-    async with sessions() as session:
-        return await own_view(session, now, vps.settings)
+    return await own_view(sessions, now, vps.settings)
 
 
 @router.post(
