@@ -8,11 +8,13 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import text
 
 from tests.vps.people import PASSWORD, ask_to_teach, done, make_student, refused, student_form, teacher_form
 from tests.vps.running import ORIGIN, Vps, running
 from vps_service.accounts.passwords import Hasher
 from vps_service.limits import actions as limits
+from vps_service.limits.actions import _id
 from vps_service.limits.errors import TooManyRequests
 from vps_service.limits.rules import Limit
 
@@ -102,12 +104,29 @@ async def test_what_is_counted_is_forgotten_once_it_says_nothing(vps: Vps) -> No
     assert [await taken(vps, 2, 100, key="new") for _ in range(2)] == [True, False]
 
 
+async def test_what_a_sign_in_holds_is_left_to_another_time(vps: Vps) -> None:
+    """Whoever waits for it while keeping what the sign-in wants next would wait for ever."""
+    for key in ("held", "free"):
+        await taken(vps, 1, 100, key=key)
+    async with vps.sessions() as session:
+        held = _id(Limit("test", "held", 1, 100))
+        await session.execute(text("SELECT 1 FROM rate_limits WHERE id = :id FOR KEY SHARE"), {"id": held})
+        await pass_time(vps, 200)
+        await limits.forget_full(vps.sessions)
+        assert [row["id"] for row in await vps.rows("SELECT id FROM rate_limits")] == [held]
+        await session.rollback()
+    await limits.forget_full(vps.sessions)
+    assert await vps.rows("SELECT 1 FROM rate_limits") == []
+
+
 @pytest.mark.settings(login_failures=3)
 async def test_the_database_keeps_nobodys_name_or_address_for_that(vps: Vps) -> None:
     await log_in(vps, "sara@example.com")
-    (row,) = await vps.rows("SELECT * FROM rate_limits")
-    assert {name: type(value).__name__ for name, value in row.items()} == {"id": "bytes", "full_at": "datetime"}
-    assert len(row["id"]) == 32
+    rows = await vps.rows("SELECT * FROM rate_limits")
+    assert len(rows) == 3, "what was typed, and the two that it may mean"
+    for row in rows:
+        assert {name: type(value).__name__ for name, value in row.items()} == {"id": "bytes", "full_at": "datetime"}
+        assert len(row["id"]) == 32
 
 
 # --- signing in -------------------------------------------------------------------------------------------------
@@ -164,6 +183,57 @@ async def test_an_account_is_guarded_against_many_addresses_and_whether_it_exist
     await make_student(vps)
     guesses = [log_in(vps, login, **{"X-Forwarded-For": f"203.0.113.{n}"}) for n in range(7)]
     assert await statuses(*guesses) == [401] * 5 + [429] * 2
+
+
+BY_ALL_LOGINS = {"login_failures": 4, "login_failures_per_client": 0, "logins_per_account": 0}
+
+
+async def with_three_logins(vps: Vps) -> tuple[str, str, str]:
+    done(await vps.http.post("/api/auth/register", json=student_form(phone="+201001234567")), 201)
+    return "sara", "sara@example.com", "+201001234567"
+
+
+@pytest.mark.settings(**BY_ALL_LOGINS)
+async def test_the_three_logins_of_an_account_have_one_limit(vps: Vps) -> None:
+    """Over it the right password is answered as a wrong one is, which tells nobody whose logins they are."""
+    username, email, phone = await with_three_logins(vps)
+    assert await statuses(*(log_in(vps, login) for login in (username, email, phone, username))) == [401] * 4
+    for login in (username, email, phone):
+        refused(await log_in(vps, login, PASSWORD), 401, "bad_credentials")
+    assert await statuses(*(log_in(vps, email) for _ in range(3))) == [401, 401, 429]
+    tried_too_often = await vps.rows("SELECT details FROM audit_events WHERE details ? 'too_often'")
+    assert len(tried_too_often) == 5, "an admin sees why"
+    await pass_time(vps, 900)
+    done(await log_in(vps, phone, PASSWORD))
+
+
+@pytest.mark.settings(login_failures=0, login_failures_per_client=0, logins_per_account=4, trusted_proxies=[PROXY])
+async def test_so_have_they_from_many_addresses(vps: Vps) -> None:
+    logins = await with_three_logins(vps)
+    guesses = [log_in(vps, logins[n % 3], **{"X-Forwarded-For": f"203.0.113.{n}"}) for n in range(4)]
+    assert await statuses(*guesses) == [401] * 4
+    elsewhere = {"X-Forwarded-For": "203.0.113.99"}
+    refused(await log_in(vps, logins[1], PASSWORD, **elsewhere), 401, "bad_credentials")
+    await pass_time(vps, 900)  # of the four an hour, one comes back
+    done(await log_in(vps, logins[1], PASSWORD, **elsewhere))
+
+
+@pytest.mark.settings(**BY_ALL_LOGINS)
+async def test_of_many_guesses_at_once_by_all_logins_as_many_are_heard_as_may(vps: Vps) -> None:
+    """The right password is among them at every place, and so is found if it is looked at."""
+    logins = await with_three_logins(vps)
+    await asyncio.gather(*(log_in(vps, login) for login in logins * 4))
+    told = await vps.rows("SELECT 1 FROM audit_events WHERE what = 'sign_in_failed' AND NOT details ? 'too_often'")
+    assert len(told) == 4
+
+
+@pytest.mark.settings(**BY_ALL_LOGINS)
+async def test_nobody_uses_up_an_account_s_tries_by_another_login_that_looks_like_it(vps: Vps) -> None:
+    student = await make_student(vps)
+    for login in (str(student.id), f"user {student.id}", f"user {student.id}\0{PROXY}", "nobody sara", "login sara"):
+        for _ in range(5):
+            await log_in(vps, login)
+    done(await log_in(vps, "sara", PASSWORD))
 
 
 @pytest.mark.settings(login_failures_per_client=4)
@@ -230,7 +300,7 @@ async def test_links_to_another_address_are_counted_too(vps: Vps) -> None:
 # --- the pool that hashes ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.settings(bcrypt_cost=12, hashes_waiting=2)
+@pytest.mark.settings(bcrypt_cost=12, hashes_waiting=2, login_failures_per_client=40)
 async def test_passwords_do_not_queue_for_ever_and_other_routes_answer_meanwhile(vps: Vps) -> None:
     flood = asyncio.gather(*(log_in(vps, f"user{n}") for n in range(40)))
     await asyncio.sleep(0)
@@ -241,7 +311,7 @@ async def test_passwords_do_not_queue_for_ever_and_other_routes_answer_meanwhile
     for answer in crowded:
         refused(answer, 503, "too_many_passwords")
         assert int(answer.headers["retry-after"]) > 0
-    refused(await log_in(vps), 401, "bad_credentials")
+    refused(await log_in(vps), 401, "bad_credentials")  # those that nobody looked at were not counted
 
 
 @pytest.mark.settings(login_failures=1, login_failures_per_client=1, logins_per_account=1)
@@ -254,7 +324,20 @@ async def test_a_password_that_nobody_looked_at_is_not_counted(vps: Vps) -> None
             await others.enter_async_context(hasher._turn())
         for _ in range(3):
             refused(await log_in(vps), 503, "too_many_passwords")
+        assert await vps.rows("SELECT 1 FROM rate_limits") == []  # it cost the database nothing
     done(await log_in(vps, password=PASSWORD))
+
+
+@pytest.mark.settings(login_failures=10, logins_per_account=10, bcrypt_cost=10)
+async def test_of_a_flood_only_those_that_have_a_place_ask_the_database(vps: Vps) -> None:
+    """Else those that are refused in the end hold its connections, and everybody waits."""
+    vps.app.state.vps = dataclasses.replace(vps.app.state.vps, hasher=Hasher(10, waiting=1))
+    answers = await asyncio.gather(*(log_in(vps, f"user{n}") for n in range(60)))
+    for answer in answers:
+        if answer.status_code != 401:
+            refused(answer, 503, "too_many_passwords")
+    assert len(await vps.rows("SELECT 1 FROM rate_limits")) < 60  # several of each that was looked at
+    refused(await log_in(vps), 401, "bad_credentials")
 
 
 async def test_who_asks_without_an_address_is_counted_too(vps: Vps) -> None:

@@ -2,18 +2,23 @@
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 
 import httpx
 import pyotp
 import pytest
+from sqlalchemy import text
 
 from shared.contract import UPLOAD_RIGHTS, UploadQuestion
 from shared.tokens import verify_access
 from tests.settings import PRODUCTION
-from tests.vps.people import PASSWORD, Person, done, make_admin, make_student, refused, sign_in, signed_in
+from tests.vps.people import PASSWORD, Person, announced, done, make_admin, make_student, refused, sign_in, signed_in
 from tests.vps.running import Vps
+from tests.vps.waiting import is_answered_or_waits
 
 pytestmark = pytest.mark.anyio
+
+Act = Callable[..., Awaitable[httpx.Response]]
 
 
 async def log_in(vps: Vps, login: str = "sara", **more: str) -> httpx.Response:
@@ -147,13 +152,50 @@ async def test_what_is_no_code_is_refused_as_such(vps: Vps, typed: str) -> None:
     refused(await log_in(vps, totp=typed), 422, "validation_failed")
 
 
+async def remove(person: Person, **shown: str) -> httpx.Response:
+    return await person.post("/api/auth/totp/remove", {"password": PASSWORD} | shown)
+
+
+async def new_codes(person: Person, **shown: str) -> httpx.Response:
+    return await person.post("/api/auth/totp/recovery-codes", {"password": PASSWORD} | shown)
+
+
 async def test_a_stolen_token_neither_enrols_nor_removes_it(vps: Vps) -> None:
     sara = await make_student(vps)
     refused(await sara.post("/api/auth/totp", {"password": "wrong"}), 403, "wrong_password")
     await switch_on(vps, sara)
-    refused(await sara.post("/api/auth/totp/remove", {"password": "wrong"}), 403, "wrong_password")
+    refused(await remove(sara, password="wrong"), 403, "wrong_password")
     refused(await sara.post("/api/auth/totp", {"password": PASSWORD}), 409, "totp_already_on")
     refused(await log_in(vps), 401, "totp_required")
+
+
+@pytest.mark.parametrize("act", [remove, new_codes])
+async def test_a_stolen_token_and_the_password_are_too_little_to_be_rid_of_it(vps: Vps, act: Act) -> None:
+    sara = await make_student(vps)
+    secret, codes = await switch_on(vps, sara)
+    refused(await act(sara), 403, "second_factor_required")
+    refused(await act(sara, totp=wrong(secret)), 403, "wrong_second_factor")
+    refused(await act(sara, recovery_code="aaaaa-aaaaa"), 403, "wrong_second_factor")
+    refused(await act(sara, password="wrong", totp=code(secret)), 403, "wrong_password")
+    refused(await log_in(vps), 401, "totp_required")
+    assert len(await vps.rows("SELECT 1 FROM recovery_codes")) == 10
+    done(await log_in(vps, totp=code(secret)))
+    refused(await act(sara, totp=code(secret)), 403, "wrong_second_factor")
+    assert (await act(sara, recovery_code=codes[0])).is_success
+    again = (409, "totp_off") if act is remove else (403, "wrong_second_factor")
+    refused(await act(sara, recovery_code=codes[0]), *again)
+
+
+@pytest.mark.parametrize("act", [remove, new_codes])
+async def test_codes_are_not_guessed_there_either(vps: Vps, act: Act) -> None:
+    sara = await make_student(vps)
+    secret, codes = await switch_on(vps, sara)
+    await vps.rows("DELETE FROM rate_limits")
+    for _ in range(5):
+        refused(await act(sara, totp=wrong(secret)), 403, "wrong_second_factor")
+        refused(await log_in(vps, totp=wrong(secret)), 401, "bad_totp")
+    refused(await act(sara, totp=code(secret)), 429, "too_many_requests")
+    refused(await log_in(vps, recovery_code=codes[0]), 429, "too_many_requests")
 
 
 async def test_passwords_are_not_guessed_by_asking_again(vps: Vps) -> None:
@@ -174,14 +216,52 @@ async def test_codes_are_not_guessed(vps: Vps) -> None:
 
 async def test_once_removed_the_password_is_enough_and_no_code_is_left(vps: Vps) -> None:
     sara = await make_student(vps)
-    await switch_on(vps, sara)
-    done(await sara.post("/api/auth/totp/remove", {"password": PASSWORD}), 204)
+    secret, _ = await switch_on(vps, sara)
+    done(await remove(sara, totp=code(secret)), 204)
     done(await log_in(vps))
     assert await vps.rows("SELECT 1 FROM totp_secrets") == await vps.rows("SELECT 1 FROM recovery_codes") == []
-    refused(await sara.post("/api/auth/totp/remove", {"password": PASSWORD}), 409, "totp_off")
+    refused(await remove(sara), 409, "totp_off")
     refused(await sara.post("/api/auth/totp/confirm", {"code": "123456"}), 409, "totp_not_begun")
     await switch_on(vps, sara)
     refused(await log_in(vps), 401, "totp_required")
+
+
+async def test_recovery_codes_are_made_anew_and_the_old_ones_are_void(vps: Vps) -> None:
+    sara = await make_student(vps)
+    secret, old = await switch_on(vps, sara)
+    done(await log_in(vps, recovery_code=old[0]))
+    new = done(await new_codes(sara, totp=code(secret)))["recovery_codes"]
+    await a_while_later(vps)
+    assert len({*new, *old}) == 20
+    for code_of_before in old[:3]:
+        refused(await log_in(vps, recovery_code=code_of_before), 401, "bad_totp")
+    done(await log_in(vps, recovery_code=new[0]))
+    done(await log_in(vps, totp=code(secret)))
+    assert len(await vps.rows("SELECT 1 FROM recovery_codes")) == 9
+
+
+async def test_new_recovery_codes_take_the_password_and_a_second_factor(vps: Vps) -> None:
+    sara = await make_student(vps)
+    refused(await new_codes(sara), 409, "totp_off")
+    await enrol(sara)
+    refused(await new_codes(sara), 409, "totp_off")
+    _, old = await switch_on(vps, sara)
+    refused(await new_codes(sara, password="wrong"), 403, "wrong_password")
+    done(await log_in(vps, recovery_code=old[0]))
+    answers = [await new_codes(sara, password=f"guess {n}") for n in range(10)]
+    assert answers[-1].status_code == 429
+
+
+async def test_of_many_who_ask_for_new_codes_at_once_by_old_ones_the_first_has_made_the_others_void(vps: Vps) -> None:
+    sara = await make_student(vps)
+    _, old = await switch_on(vps, sara)
+    await vps.rows("DELETE FROM rate_limits")
+    answers = await asyncio.gather(*(new_codes(sara, recovery_code=one) for one in old[:5]))
+    assert sorted(answer.status_code for answer in answers) == [200, *[403] * 4]
+    (new,) = [answer.json()["recovery_codes"] for answer in answers if answer.is_success]
+    assert len(await vps.rows("SELECT 1 FROM recovery_codes")) == 10
+    await vps.rows("DELETE FROM rate_limits")
+    done(await log_in(vps, recovery_code=new[0]))
 
 
 async def test_of_two_enrolments_the_later_counts(vps: Vps) -> None:
@@ -197,6 +277,27 @@ async def test_of_two_who_confirm_at_once_one_is_given_the_recovery_codes(vps: V
     answers = await asyncio.gather(*(sara.post("/api/auth/totp/confirm", shown) for _ in range(8)))
     assert sorted(answer.status_code for answer in answers) == [200, *[409] * 7]
     assert len(await vps.rows("SELECT 1 FROM recovery_codes")) == 10
+
+
+ENDS = (
+    "UPDATE users SET generation = generation + 1 WHERE id = :id",
+    "UPDATE users SET state = 'banned' WHERE id = :id",
+    "DELETE FROM sign_ins WHERE user_id = :id",
+)
+
+
+@pytest.mark.parametrize("end", ENDS, ids=["signed out everywhere", "banned", "signed out there"])
+async def test_whose_session_ended_a_moment_ago_switches_nothing_on(vps: Vps, end: str) -> None:
+    """Or a thief, who is sent away by a new password, would lock out whoever chose it."""
+    thief = await make_student(vps)
+    shown = {"code": code(await enrol(thief))}
+    async with vps.sessions() as session:
+        await session.execute(text(end), {"id": thief.id})
+        confirming = asyncio.create_task(thief.post("/api/auth/totp/confirm", shown))
+        await is_answered_or_waits(vps, confirming)
+        await session.commit()
+    refused(await confirming, 401, "not_authenticated")
+    assert (await vps.row("SELECT totp_since FROM users"))["totp_since"] is None
 
 
 async def test_the_database_alone_makes_no_code(vps: Vps) -> None:
@@ -216,12 +317,14 @@ async def test_the_database_alone_makes_no_code(vps: Vps) -> None:
 
 async def test_the_log_says_who_switched_it_on_and_off(vps: Vps) -> None:
     sara = await make_student(vps)
-    _, codes = await switch_on(vps, sara)
+    secret, codes = await switch_on(vps, sara)
     done(await log_in(vps, recovery_code=codes[0]))
-    done(await sara.post("/api/auth/totp/remove", {"password": PASSWORD}), 204)
+    done(await new_codes(sara, totp=code(secret)))
+    done(await remove(sara, totp=code(secret, 1)), 204)
     told = await vps.rows("SELECT what FROM audit_events WHERE actor_id = :id ORDER BY id", id=sara.id)
     acts = [row["what"] for row in told]
-    assert [act for act in acts if act != "signed_in"] == ["totp_enabled", "recovery_code_used", "totp_removed"]
+    told_of = ["totp_enabled", "recovery_code_used", "recovery_codes_replaced", "totp_removed"]
+    assert [act for act in acts if act not in ("registered", "signed_in")] == told_of
 
 
 # --- admins in production ---------------------------------------------------------------------------------------
@@ -248,6 +351,20 @@ async def test_in_production_an_admin_without_it_can_do_nothing_but_enrol(vps: V
     await switch_on(vps, admin)
     done(await admin.get("/api/admin/courses"))
     assert done(await vps.node.post(UPLOAD_RIGHTS, asked))["allowed"]
+
+
+@in_production
+async def test_in_production_an_admin_who_has_it_no_more_is_let_in_by_no_node_either(vps: Vps) -> None:
+    """Whatever a node remembers of their rights, it has to ask about anew."""
+    admin = await make_admin(vps)
+    secret, _ = await switch_on(vps, admin)
+    both = {"password": PASSWORD, "totp": code(secret)}
+    done(await admin.post("/api/auth/totp/remove", both), 204)
+    (told,) = await announced(vps)
+    assert told == {"kind": "user_role_changed", "user_id": str(admin.id)}
+    claims = verify_access(admin.access_token, vps.app.state.vps.access_keys)
+    asked = UploadQuestion(user_id=admin.id, generation=claims.generation, kind="practice")
+    assert done(await vps.node.post(UPLOAD_RIGHTS, asked))["reason"] == "signed_out"
 
 
 @in_production

@@ -4,8 +4,9 @@ from fastapi import APIRouter
 
 from shared.problems import Invalid, NotAuthenticated, responses
 from vps_service.accounts import attempts, contacts, errors, new_passwords, totp
-from vps_service.accounts.current import CurrentSession, CurrentUser, EnrollingUser
+from vps_service.accounts.current import CurrentSession, CurrentUser, EnrollingSession, EnrollingUser
 from vps_service.accounts.schemas import (
+    BothAgain,
     EmailWanted,
     OnItsWay,
     PasswordAgain,
@@ -15,11 +16,23 @@ from vps_service.accounts.schemas import (
     TotpEnrolment,
     VerifyEmail,
 )
+from vps_service.accounts.totp import SecondFactor
 from vps_service.db import Session, Transactions
 from vps_service.limits.errors import TooManyRequests
 from vps_service.vps import CurrentVps
 
 router = APIRouter()
+
+WITH_BOTH = (
+    NotAuthenticated,
+    errors.WrongPassword,
+    errors.TotpOff,
+    errors.SecondFactorRequired,
+    errors.WrongSecondFactor,
+    TooManyRequests,
+    errors.TooManyPasswords,
+)
+"""What is answered where the password and the second factor are asked for again."""
 
 
 @router.post(
@@ -84,21 +97,41 @@ async def enrol_totp(
     responses=responses(NotAuthenticated, errors.TotpAlreadyOn, errors.TotpNotBegun, errors.WrongCode, TooManyRequests),
 )
 async def confirm_totp(
-    body: TotpConfirmation, user: EnrollingUser, session: Session, sessions: Transactions, vps: CurrentVps
+    body: TotpConfirmation,
+    user: EnrollingUser,
+    current: EnrollingSession,
+    session: Session,
+    sessions: Transactions,
+    vps: CurrentVps,
 ) -> RecoveryCodes:
     """From now on the password alone signs nobody in. The recovery codes are shown this once."""
     await totp.count_confirmation(sessions, user)
-    return RecoveryCodes(recovery_codes=await totp.confirm(session, vps.codes_key, user, body.code))
+    return RecoveryCodes(recovery_codes=await totp.confirm(session, vps.codes_key, user, current, body.code))
+
+
+@router.post(
+    "/auth/totp/recovery-codes",
+    summary="Make new recovery codes",
+    responses=responses(*WITH_BOTH),
+)
+async def replace_recovery_codes(
+    body: BothAgain, user: CurrentUser, sessions: Transactions, vps: CurrentVps
+) -> RecoveryCodes:
+    """By the password and the second factor. The old ones are void. The new ones are shown this once."""
+    second = SecondFactor(vps.codes_key, body.totp, body.recovery_code)
+    codes = await totp.replace_recovery_codes(sessions, vps.hasher, user, body.password, second)
+    return RecoveryCodes(recovery_codes=codes)
 
 
 @router.post(
     "/auth/totp/remove",
     status_code=204,
     summary="Remove the second factor",
-    responses=responses(
-        NotAuthenticated, errors.WrongPassword, errors.TotpOff, TooManyRequests, errors.TooManyPasswords
-    ),
+    responses=responses(*WITH_BOTH),
 )
-async def remove_totp(body: PasswordAgain, user: CurrentUser, sessions: Transactions, vps: CurrentVps) -> None:
-    """Its recovery codes go too. An admin of an installation that wants one can then do nothing but enrol again."""
-    await totp.remove(sessions, vps.hasher, user, body.password)
+async def remove_totp(body: BothAgain, user: CurrentUser, sessions: Transactions, vps: CurrentVps) -> None:
+    """By the password and the second factor. Its recovery codes go too. An admin of an installation that wants one can
+    then do nothing but enrol again.
+    """
+    second = SecondFactor(vps.codes_key, body.totp, body.recovery_code)
+    await totp.remove(sessions, vps.hasher, user, body.password, second)

@@ -15,6 +15,18 @@ class WrongPassword(Forbidden):
     code, title = "wrong_password", "The password is wrong"
 
 
+class SecondFactorRequired(Forbidden):
+    """As `WrongPassword`; `TotpRequired` is said to who signs in."""
+
+    code, title = "second_factor_required", "A code of the second factor is needed besides the password"
+
+
+class WrongSecondFactor(Forbidden):
+    """As `WrongPassword`; `BadTotp` is said to who signs in."""
+
+    code, title = "wrong_second_factor", "The code of the second factor is wrong, or was used already"
+
+
 class TotpRequired(NotAuthenticated):
     code, title = "totp_required", "A code of the second factor is needed besides the password"
 
@@ -61,7 +73,7 @@ class TotpNotBegun(Conflict):
 
 
 class TotpOff(Conflict):
-    code, title = "totp_off", "There is no second factor to remove"
+    code, title = "totp_off", "The second factor is off"
 
 
 class UserNotFound(NotFound):

@@ -2,8 +2,8 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 
 import bcrypt
 from zxcvbn import zxcvbn
@@ -48,13 +48,31 @@ class Hasher:
 
     def __init__(self, cost: int, waiting: int = 32) -> None:
         self.cost = cost
-        self._gate = asyncio.Semaphore(max(1, (os.cpu_count() or 2) - 1))
+        at_once = max(1, (os.cpu_count() or 2) - 1)
+        self._gate = asyncio.Semaphore(at_once)
         self._places = waiting
+        self._sign_ins = waiting + at_once
         self._nobody = bcrypt.hashpw(os.urandom(16), bcrypt.gensalt(cost))
+
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """For a whole sign-in, before anything is done for it in vain: a flood of them would keep every connection to
+        the database, only to be refused then. Raises TooManyPasswords.
+        """
+        if self._sign_ins == 0 or self._is_full():
+            raise TooManyPasswords
+        self._sign_ins -= 1
+        try:
+            yield
+        finally:
+            self._sign_ins += 1
+
+    def _is_full(self) -> bool:
+        return self._gate.locked() and self._places == 0
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:
-        if self._gate.locked() and self._places == 0:
+        if self._is_full():
             raise TooManyPasswords
         self._places -= 1
         try:
@@ -80,12 +98,18 @@ class Hasher:
 
     async def fits(self, password: str, password_hash: str | None) -> bool:
         """Whether the password fits. A no takes as long for an unknown user (no hash) and for an outdated hash."""
-        secret = password.encode()
+        return (await self.which_fit(password, [password_hash]))[0]
+
+    async def which_fit(self, password: str, hashes: Sequence[str | None]) -> list[bool]:
+        """As `fits` of each, in one turn; all are looked at, whichever of them fits."""
+        async with self._turn():
+            return [await self._compare(password.encode(), password_hash) for password_hash in hashes]
+
+    async def _compare(self, secret: bytes, password_hash: str | None) -> bool:
         usable = password_hash is not None and password_hash.startswith("$2")
         comparable = usable and len(secret) <= MAX_BYTES and b"\0" not in secret
         against = password_hash.encode() if password_hash and comparable else self._nobody
-        async with self._turn():
-            same = await asyncio.to_thread(_fits, secret if comparable else b"", against, self.cost)
+        same = await asyncio.to_thread(_fits, secret if comparable else b"", against, self.cost)
         return same and comparable
 
     def is_outdated(self, password_hash: str) -> bool:

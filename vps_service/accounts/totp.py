@@ -7,34 +7,41 @@ once, the database lets one pass.
 import logging
 import secrets
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from uuid import UUID
 
 import pyotp
 from sqlalchemy import delete, or_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from vps_service import changes
 from vps_service.accounts import queries
 from vps_service.accounts.errors import (
     BadTotp,
+    SecondFactorRequired,
     TotpAlreadyOn,
     TotpNotBegun,
     TotpOff,
     TotpRequired,
     WrongCode,
+    WrongSecondFactor,
 )
 from vps_service.accounts.models import RecoveryCode, TotpSecret, User
+from vps_service.accounts.notices import tell_owner
 from vps_service.accounts.passwords import Hasher
-from vps_service.accounts.proving import password_again
+from vps_service.accounts.proving import TRIES, password_again, prove_password, proved
 from vps_service.accounts.sealing import CodesKey, Unreadable
 from vps_service.audit import actions as audit
 from vps_service.db import Sessions
 from vps_service.limits import actions as limits
+from vps_service.limits.rules import QUARTER_S
 
 log = logging.getLogger(__name__)
 
-TRIES, QUARTER_S = 10, 15 * 60.0
 ISSUER = "TopTank"
 STEPS_ASIDE = 1
 """Codes of the half minute before and after this one are taken too: clocks differ, and people type."""
@@ -73,10 +80,34 @@ class SecondFactor:
             passed = await _spend_recovery_code(session, self.key, user, self.recovery_code)
             if passed:
                 await audit.record(session, "recovery_code_used", actor_id=user.id, subject=user.id)
+                await tell_owner(session, user, "recovery_code_used")
         else:
             raise TotpRequired
         if not passed:
             raise BadTotp
+
+
+@asynccontextmanager
+async def both_again(
+    sessions: Sessions, hasher: Hasher, asker: User, password: str, second: SecondFactor
+) -> AsyncIterator[tuple[AsyncSession, User]]:
+    """Asking for the password and the second factor, before what a stolen token and a password that was told to a
+    false page must not do together: a transaction, with the asker as they are now and locked.
+
+    Raises WrongPassword, TotpOff, SecondFactorRequired, WrongSecondFactor, TooManyRequests.
+    """
+    await prove_password(sessions, hasher, asker, password)
+    await second.count(sessions, asker)
+    async with proved(sessions, asker) as (session, user):
+        if user.totp_since is None:
+            raise TotpOff
+        try:
+            await second.check(session, user)
+        except TotpRequired:
+            raise SecondFactorRequired from None
+        except BadTotp:
+            raise WrongSecondFactor from None
+        yield session, user
 
 
 async def enrol(sessions: Sessions, hasher: Hasher, key: CodesKey, asker: User, password: str) -> Enrolment:
@@ -99,12 +130,12 @@ async def count_confirmation(sessions: Sessions, asker: User) -> None:
     await limits.take(sessions, "second_factors", str(asker.id), most=TRIES, per_s=QUARTER_S)
 
 
-async def confirm(session: AsyncSession, key: CodesKey, asker: User, code: str) -> list[str]:
+async def confirm(session: AsyncSession, key: CodesKey, asker: User, session_id: UUID | None, code: str) -> list[str]:
     """From now on a code is needed to sign in; the recovery codes, which nobody can show again.
 
-    Raises TotpAlreadyOn, TotpNotBegun, WrongCode.
+    Raises TotpAlreadyOn, TotpNotBegun, WrongCode; NotAuthenticated for who was signed out a moment ago.
     """
-    user = await queries.locked_user(session, asker.id)
+    user = await queries.stays_signed_in(session, asker, session_id)
     if user.totp_since:
         raise TotpAlreadyOn
     if await session.get(TotpSecret, user.id) is None:
@@ -113,6 +144,23 @@ async def confirm(session: AsyncSession, key: CodesKey, asker: User, code: str) 
         raise WrongCode
     user.totp_since = datetime.now(UTC)
     await audit.record(session, "totp_enabled", actor_id=user.id, subject=user.id)
+    await tell_owner(session, user, "totp_enabled")
+    return await _new_codes(session, key, user)
+
+
+async def replace_recovery_codes(
+    sessions: Sessions, hasher: Hasher, asker: User, password: str, second: SecondFactor
+) -> list[str]:
+    """Those before are void, used or not. Raises as `both_again`."""
+    async with both_again(sessions, hasher, asker, password, second) as (session, user):
+        await audit.record(session, "recovery_codes_replaced", actor_id=user.id, subject=user.id)
+        await tell_owner(session, user, "recovery_codes_replaced")
+        return await _new_codes(session, second.key, user)
+
+
+async def _new_codes(session: AsyncSession, key: CodesKey, user: User) -> list[str]:
+    """Of a locked user, who has no others from now on."""
+    await session.execute(delete(RecoveryCode).where(RecoveryCode.user_id == user.id))
     codes = [_recovery_code() for _ in range(RECOVERY_CODES)]
     hashed = (key.hash(user.id, RECOVERY_PURPOSE, _bare(code)) for code in codes)
     session.add_all(RecoveryCode(user_id=user.id, code_hash=code_hash) for code_hash in hashed)
@@ -120,18 +168,19 @@ async def confirm(session: AsyncSession, key: CodesKey, asker: User, code: str) 
     return codes
 
 
-async def remove(sessions: Sessions, hasher: Hasher, asker: User, password: str) -> None:
-    """The password alone signs in again. Raises WrongPassword, TotpOff."""
-    async with password_again(sessions, hasher, asker, password) as (session, user):
-        if user.totp_since is None:
-            raise TotpOff
+async def remove(sessions: Sessions, hasher: Hasher, asker: User, password: str, second: SecondFactor) -> None:
+    """The password alone signs in again. Raises as `both_again`."""
+    async with both_again(sessions, hasher, asker, password, second) as (session, user):
         await forget(session, user)
         await audit.record(session, "totp_removed", actor_id=user.id, subject=user.id)
+        await tell_owner(session, user, "totp_removed")
 
 
 async def forget(session: AsyncSession, user: User) -> None:
-    """Take the second factor of a locked user away."""
+    """Take the second factor of a locked user away. Nodes have to ask anew whether an admin may do anything without."""
     user.totp_since = None
+    if user.has_role("admin"):
+        changes.record(session, "user_role_changed", user_id=user.id)
     await session.execute(delete(TotpSecret).where(TotpSecret.user_id == user.id))
     await session.execute(delete(RecoveryCode).where(RecoveryCode.user_id == user.id))
     await session.flush()

@@ -41,7 +41,24 @@ async def take_all(sessions: Sessions, limits: Sequence[Limit]) -> None:
             await _take(session, limit)
 
 
+async def took_all(sessions: Sessions, limits: Sequence[Limit]) -> bool:
+    """One of each, or none, and which it was: by as many statements either way, so that nobody learns it from that."""
+    async with sessions() as session:
+        taken = [await _took(session, limit) for limit in limits if limit.most]
+        await (session.commit() if all(taken) else session.rollback())
+    return all(taken)
+
+
 async def _take(session: AsyncSession, limit: Limit) -> None:
+    if await _took(session, limit):
+        return
+    each, whole = _each(limit), timedelta(seconds=limit.per_s)
+    wait_s = func.extract("epoch", RateLimit.full_at + each - whole - NOW)
+    waited = (await session.execute(select(wait_s).where(RateLimit.id == _id(limit)))).scalar_one_or_none()
+    raise TooManyRequests(max(1, math.ceil(waited or 0)))
+
+
+async def _took(session: AsyncSession, limit: Limit) -> bool:
     each, whole = _each(limit), timedelta(seconds=limit.per_s)
     later = func.greatest(RateLimit.full_at, NOW) + each
     taken = (
@@ -50,11 +67,14 @@ async def _take(session: AsyncSession, limit: Limit) -> None:
         .on_conflict_do_update(index_elements=[RateLimit.id], set_={"full_at": later}, where=later <= NOW + whole)
         .returning(RateLimit.id)
     )
-    if (await session.execute(taken)).scalar_one_or_none() is not None:
-        return
-    wait_s = func.extract("epoch", RateLimit.full_at + each - whole - NOW)
-    waited = (await session.execute(select(wait_s).where(RateLimit.id == _id(limit)))).scalar_one_or_none()
-    raise TooManyRequests(max(1, math.ceil(waited or 0)))
+    return (await session.execute(taken)).scalar_one_or_none() is not None
+
+
+async def is_used_up(sessions: Sessions, limit: Limit) -> bool:
+    """Of one of which there is one at most: whether it was taken lately. Nothing is counted."""
+    async with sessions() as session:
+        found = select(RateLimit.id).where(RateLimit.id == _id(limit), RateLimit.full_at > NOW)
+        return (await session.execute(found)).scalar_one_or_none() is not None
 
 
 async def give_back(sessions: Sessions, limits: Sequence[Limit]) -> None:
@@ -66,10 +86,18 @@ async def give_back(sessions: Sessions, limits: Sequence[Limit]) -> None:
                 await session.execute(row.values(full_at=RateLimit.full_at - _each(limit)))
 
 
+async def forget(session: AsyncSession, limits: Sequence[Limit]) -> None:
+    """As if nothing had been taken. One after the other, as they are taken: else one could wait for who takes them, who
+    waits for the other."""
+    for limit in limits:
+        await session.execute(delete(RateLimit).where(RateLimit.id == _id(limit)))
+
+
 async def forget_full(sessions: Sessions) -> None:
-    """Rows that say no more than no row would."""
+    """Rows that say no more than no row would, but for those that somebody is counting in just now."""
+    full = select(RateLimit.id).where(RateLimit.full_at < NOW).with_for_update(skip_locked=True)
     async with sessions() as session, session.begin():
-        await session.execute(delete(RateLimit).where(RateLimit.full_at < NOW))
+        await session.execute(delete(RateLimit).where(RateLimit.id.in_(full)))
 
 
 def _each(limit: Limit) -> timedelta:

@@ -8,7 +8,8 @@ from vps_service.db import Base
 class RateLimit(Base):
     """What somebody may still do of something: all of it at `full_at`. Whose and what is in the hash that is its id.
 
-    Unlogged: it is written at every sign-in, and after a crash everybody simply begins anew.
+    Unlogged: it is written at every sign-in, and after a crash everybody simply begins anew, and nobody is
+    known by the client of an earlier sign-in.
     """
 
     __tablename__ = "rate_limits"

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-QUARTER_S, HOUR_S = 15 * 60.0, 3600.0
+QUARTER_S, HOUR_S, DAY_S = 15 * 60.0, 3600.0, 24 * 3600.0
 
 
 @dataclass(frozen=True)
