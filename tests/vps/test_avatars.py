@@ -41,6 +41,22 @@ async def test_a_student_gets_a_picture_in_two_sizes(vps: Vps) -> None:
     assert done(await student.get("/api/auth/me"))["image"] == image
 
 
+async def test_a_picture_is_on_the_disk_with_its_name_before_anybody_has_it(
+    vps: Vps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced, sync = list[tuple[str, int]](), os.fsync
+
+    def noted(handle: int) -> None:
+        synced.append((Path(f"/proc/self/fd/{handle}").readlink().name, os.fstat(handle).st_size))
+        sync(handle)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    done(await change(await make_student(vps), picture()))
+    *files, (folder, _) = synced
+    assert files == [(path.name, path.stat().st_size) for path in stored(vps)]
+    assert folder == "images"
+
+
 async def test_the_picture_before_is_removed(vps: Vps) -> None:
     teacher = await make_teacher(vps)
     before = teacher.user["image"]

@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
+from tests.vps.lives import leave
 from tests.vps.people import (
     PASSWORD,
     Person,
+    access,
     announced,
     done,
     draft_course,
@@ -16,8 +18,11 @@ from tests.vps.people import (
     make_student,
     make_teacher,
     make_verified_student,
+    published_course,
     refused,
     sign_in,
+    store_video,
+    submitted_course,
 )
 from tests.vps.running import Vps
 
@@ -80,7 +85,9 @@ async def test_a_ban_ends_every_session_at_once_and_lets_nobody_in(vps: Vps) -> 
     refreshed = await vps.http.post("/api/auth/refresh", json={"refresh_token": student.refresh_token})
     refused(refreshed, 401, "bad_refresh_token")
     await cannot_sign_in(vps, "sara")
-    assert await announced(vps) == [{"kind": "user_banned", "user_id": str(student.id)}]
+    told, session = await announced(vps)
+    assert (session["kind"], session["user_id"]) == ("session_ended", str(student.id))
+    assert told == {"kind": "user_banned", "user_id": str(student.id)}
 
 
 async def test_who_is_let_in_again_has_to_sign_in(vps: Vps) -> None:
@@ -89,7 +96,7 @@ async def test_who_is_let_in_again_has_to_sign_in(vps: Vps) -> None:
     assert done(await activate(admin, student))["state"] == "active"
     refused(await student.get("/api/auth/me"), 401, "not_authenticated")
     done(await (await sign_in(vps, "sara")).get("/api/auth/me"))
-    assert [change["kind"] for change in await announced(vps)] == ["user_banned", "user_activated"]
+    assert [change["kind"] for change in await announced(vps)] == ["user_banned", "session_ended", "user_activated"]
 
 
 async def test_bans_and_their_end_may_be_repeated(vps: Vps) -> None:
@@ -99,7 +106,7 @@ async def test_bans_and_their_end_may_be_repeated(vps: Vps) -> None:
         done(await ban(admin, student))
     for _ in range(3):
         done(await activate(admin, student))
-    assert [change["kind"] for change in await announced(vps)] == ["user_banned", "user_activated"]
+    assert [change["kind"] for change in await announced(vps)] == ["user_banned", "session_ended", "user_activated"]
     assert (await vps.row("SELECT generation FROM users WHERE username = 'sara'"))["generation"] == 1
 
 
@@ -107,7 +114,7 @@ async def test_of_twenty_bans_at_once_one_is_announced(vps: Vps) -> None:
     admin, student = await make_admin(vps), await make_student(vps)
     answers = await asyncio.gather(*(ban(admin, student) for _ in range(20)))
     assert {done(answer)["state"] for answer in answers} == {"banned"}
-    assert len(await announced(vps)) == 1
+    assert len(await announced(vps, "user_banned")) == len(await announced(vps, "session_ended")) == 1
 
 
 async def test_no_sign_in_at_the_moment_of_a_ban_outlives_it(vps: Vps) -> None:
@@ -164,6 +171,48 @@ async def test_bans_do_not_take_a_verification_away_and_an_end_of_one_can_bring_
     assert done(await huda.get("/api/auth/me"))["verified"] is True
 
 
+async def test_what_a_banned_teacher_sells_leaves_the_shop_and_who_has_bought_it_goes_on_watching(vps: Vps) -> None:
+    teacher, buyer, other = await make_teacher(vps), await make_student(vps), await make_student(vps, "ali")
+    sold, waiting = await published_course(vps, teacher, 0), await submitted_course(teacher)
+    video = await store_video(vps, sold)
+    done(await buyer.post(f"{sold.path}/enroll"), 201)
+    admin = await sign_in(vps, "root-admin")
+    done(await ban(admin, teacher))
+    assert done(await vps.http.get("/api/courses"))["items"] == []
+    refused(await other.get(sold.path), 404, "course_not_found")
+    refused(await other.post(f"{sold.path}/enroll"), 404, "course_not_found")
+    refused(await admin.post(f"/api/admin/courses/{waiting.id}/approve"), 409, "wrong_status")
+    assert await access(vps, buyer, video) == (True, "granted", "key")
+    assert await announced(vps, "course_unpublished") == [{"kind": "course_unpublished", "course_id": sold.id}]
+    told = await vps.row("SELECT details FROM audit_events WHERE what = 'user_banned'")
+    assert told["details"] == {"withdrawn": [sold.id]}
+    done(await activate(admin, teacher))
+    assert done(await vps.http.get("/api/courses"))["items"] == []
+    teacher = await sign_in(vps, "omar")
+    for course in (sold, waiting):
+        done(await teacher.post(f"{course.path}/submit"))
+
+
+async def test_who_was_banned_when_that_left_the_shop_as_it_was_is_taken_out_by_another_ban(vps: Vps) -> None:
+    teacher = await make_teacher(vps)
+    sold = await published_course(vps, teacher, 0)
+    await vps.rows("UPDATE users SET state = 'banned' WHERE id = :id", id=teacher.id)
+    done(await ban(await sign_in(vps, "root-admin"), teacher))
+    assert done(await vps.http.get("/api/courses"))["items"] == []
+    assert await announced(vps, "course_unpublished") == [{"kind": "course_unpublished", "course_id": sold.id}]
+
+
+async def test_who_was_banned_while_leaving_sells_nothing_by_coming_back(vps: Vps) -> None:
+    teacher = await make_teacher(vps)
+    await published_course(vps, teacher, 0)
+    admin = await sign_in(vps, "root-admin")
+    done(await leave(teacher), 202)
+    done(await ban(admin, teacher))
+    done(await activate(admin, teacher))
+    done(await (await sign_in(vps, "omar")).get("/api/auth/me"))
+    assert done(await vps.http.get("/api/courses"))["items"] == []
+
+
 # --- roles --------------------------------------------------------------------------------------------------
 
 
@@ -174,7 +223,7 @@ async def test_a_student_becomes_a_teacher_who_may_draft(vps: Vps) -> None:
     teacher = await sign_in(vps, "sara")
     assert (teacher.user["role"], teacher.user["followers"], teacher.user["verified"]) == ("teacher", 0, False)
     await draft_course(teacher)
-    assert await announced(vps) == [{"kind": "user_role_changed", "user_id": str(student.id)}]
+    assert await announced(vps, "user_role_changed") == [{"kind": "user_role_changed", "user_id": str(student.id)}]
 
 
 async def test_a_teacher_without_courses_becomes_a_student_and_back(vps: Vps) -> None:
@@ -203,7 +252,7 @@ async def test_of_twenty_changes_of_a_role_at_once_one_is_announced(vps: Vps) ->
     admin, student = await make_admin(vps), await make_student(vps)
     answers = await asyncio.gather(*(make(admin, student, "teacher") for _ in range(20)))
     assert {done(answer)["role"] for answer in answers} == {"teacher"}
-    assert len(await announced(vps)) == 1
+    assert len(await announced(vps, "user_role_changed")) == 1
 
 
 async def test_nobody_becomes_an_admin_and_no_admin_anything_else(vps: Vps) -> None:

@@ -4,9 +4,11 @@ import asyncio
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from tests.vps.people import PASSWORD, announced, done, make_student, refused
 from tests.vps.running import Vps
+from tests.vps.waiting import is_answered_or_waits
 
 pytestmark = pytest.mark.anyio
 
@@ -115,6 +117,30 @@ async def test_no_refresh_slips_past_signing_out_at_the_same_moment(vps: Vps) ->
         if exchanged.status_code == 200:
             student.access_token = exchanged.json()["access_token"]
             refused(await student.get("/api/auth/me"), 401, "not_authenticated")
+
+
+async def test_who_refreshes_over_and_over_keeps_no_ban_waiting(vps: Vps) -> None:
+    """Shared locks of an account that follow each other without a gap would, for as long as they do."""
+    student = await make_student(vps)
+    async with vps.sessions() as before, vps.sessions() as admin:
+        await before.execute(text("SELECT 1 FROM sign_ins FOR UPDATE"))
+        asking = [asyncio.create_task(refresh(vps, student.refresh_token)) for _ in range(3)]
+        await is_answered_or_waits(vps, asking[0])
+        await admin.execute(text("SELECT 1 FROM users FOR NO KEY UPDATE NOWAIT"))
+        await admin.rollback()
+        await before.rollback()
+    assert len({done(await one)["refresh_token"] for one in asking}) == 1
+
+
+async def test_case_6_a_refresh_while_somebody_is_being_banned_comes_to_nothing(vps: Vps) -> None:
+    student = await make_student(vps)
+    async with vps.sessions() as ban, ban.begin():
+        await ban.execute(text("UPDATE users SET state = 'banned', generation = generation + 1"))
+        answer = done(await refresh(vps, student.refresh_token))
+        await ban.execute(text("DELETE FROM sign_ins"))
+    student.access_token = answer["access_token"]
+    refused(await student.get("/api/auth/me"), 401, "not_authenticated")
+    refused(await refresh(vps, answer["refresh_token"]), 401, "bad_refresh_token")
 
 
 async def test_of_a_refresh_token_only_a_hash_is_kept_also_of_one_that_can_be_given_again(vps: Vps) -> None:

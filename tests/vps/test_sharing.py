@@ -176,6 +176,15 @@ async def test_it_is_shared_with_active_users_other_than_oneself(vps: Vps, owner
     assert done(await owner.get(at(video, "shares")))["items"] == []
 
 
+async def test_who_is_an_admin_is_not_found_out_by_sharing_with_them(vps: Vps, owner: Person, video: UUID) -> None:
+    """They have no public profile either, and look into any practice video as it is."""
+    await make_admin(vps)
+    for ask in (owner.put, owner.delete):
+        never, admin = [await ask(at(video, "shares", name)) for name in ("nobody", "root-admin")]
+        assert refused(admin, 404, "user_not_found") | {"request_id": ""} == never.json() | {"request_id": ""}
+    assert done(await owner.get(at(video, "shares")))["items"] == []
+
+
 async def test_its_owner_alone_says_and_sees_whom_it_is_shared_with(vps: Vps, owner: Person, video: UUID) -> None:
     friend, others = await make_student(vps, "ali"), [await make_teacher(vps), await make_admin(vps)]
     await share(owner, video, friend)
@@ -337,3 +346,21 @@ async def test_grants_are_compared_with_who_may_watch_now(vps: Vps, owner: Perso
     await share(owner, video, friend)
     await vps.rows("UPDATE users SET state = 'banned' WHERE id = :id", id=owner.id)
     assert await wrong(*held) == [0, 1, 2, 3, 4, 5]
+
+
+@pytest.mark.settings(changes_per_user=3)
+async def test_nobody_keeps_nodes_busy_with_changes(vps: Vps, owner: Person, video: UUID) -> None:
+    """Each is taken by every node, before any ban that comes after it."""
+    other = await make_student(vps, "ali")
+    await share(owner, video, other)
+    await unshare(owner, video, other)
+    done(await owner.patch(at(video), {"is_public": True}))
+    for answer in (
+        await owner.put(at(video, "shares", "ali")),
+        await owner.delete(at(video, "shares", "ali")),
+        await owner.patch(at(video), {"is_public": False}),
+    ):
+        refused(answer, 429, "too_many_requests")
+        assert int(answer.headers["retry-after"]) > 0
+    done(await owner.get(at(video)))
+    refused(await other.patch(at(video), {"is_public": False}), 404, "video_not_found")

@@ -3,9 +3,12 @@
 import asyncio
 
 import pytest
+from sqlalchemy import text
 
 from tests.vps.people import Person, announced, done, make_student, make_teacher, refused, sign_in, signed_in
 from tests.vps.running import Vps
+from tests.vps.test_sessions import session_of
+from tests.vps.waiting import is_answered_or_waits
 
 pytestmark = pytest.mark.anyio
 
@@ -27,7 +30,36 @@ async def test_signing_out_everywhere_voids_every_token_of_every_device(vps: Vps
         await is_signed_out(vps, device)
     done(await other.get("/api/auth/me"))
     assert await refresh(vps, other.refresh_token) == 200
-    assert await announced(vps) == [{"kind": "user_signed_out", "user_id": str(phone.id)}]
+    everywhere, *sessions = await announced(vps)
+    assert everywhere == {"kind": "user_signed_out", "user_id": str(phone.id)}
+    assert {one["session_id"] for one in sessions} == {str(session_of(device)) for device in (phone, laptop)}
+
+
+async def test_nodes_are_told_of_those_sessions_alone_that_may_still_have_tokens(vps: Vps) -> None:
+    """Somebody who signs in all day long makes no day's work for nodes by signing out."""
+    phone = await make_student(vps)
+    laptop = await sign_in(vps, "sara")
+    unused = "UPDATE sign_ins SET last_used_at = now() - interval '2 days' WHERE id = :id"
+    await vps.rows(unused, id=session_of(phone))
+    done(await laptop.delete("/api/auth/sessions"), 204)
+    assert [one["session_id"] for one in await announced(vps, "session_ended")] == [str(session_of(laptop))]
+    assert await vps.rows("SELECT 1 FROM sign_ins") == []
+
+
+async def test_one_that_is_used_again_at_that_moment_is_among_them(vps: Vps) -> None:
+    phone = await make_student(vps)
+    laptop = await sign_in(vps, "sara")
+    unused = "UPDATE sign_ins SET last_used_at = now() - interval '2 days' WHERE id = :id"
+    await vps.rows(unused, id=session_of(phone))
+    async with vps.sessions() as session:
+        used = text("UPDATE sign_ins SET last_used_at = now() WHERE id = :id")
+        await session.execute(used, {"id": session_of(phone)})
+        everywhere = asyncio.create_task(laptop.delete("/api/auth/sessions"))
+        await is_answered_or_waits(vps, everywhere)
+        await session.commit()
+    done(await everywhere, 204)
+    ended = {one["session_id"] for one in await announced(vps, "session_ended")}
+    assert ended == {str(session_of(device)) for device in (phone, laptop)}
 
 
 async def test_one_can_sign_in_again_afterwards(vps: Vps) -> None:
@@ -44,14 +76,14 @@ async def test_a_signed_out_token_does_not_sign_out_again(vps: Vps) -> None:
     await student.delete("/api/auth/sessions")
     refused(await student.delete("/api/auth/sessions"), 401, "not_authenticated")
     refused(await vps.http.delete("/api/auth/sessions"), 401, "not_authenticated")
-    assert len(await announced(vps)) == 1
+    assert [change["kind"] for change in await announced(vps)] == ["user_signed_out", "session_ended"]
 
 
 async def test_twenty_sign_outs_at_once_are_one(vps: Vps) -> None:
     student = await make_student(vps)
     answers = await asyncio.gather(*(student.delete("/api/auth/sessions") for _ in range(20)))
     assert {answer.status_code for answer in answers} <= {204, 401}
-    assert len(await announced(vps)) == 1
+    assert [change["kind"] for change in await announced(vps)] == ["user_signed_out", "session_ended"]
     assert (await vps.row("SELECT generation FROM users"))["generation"] == 1
 
 

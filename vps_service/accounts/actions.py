@@ -1,18 +1,15 @@
 """Registering, and having one's contact confirmed."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from uuid import UUID
 
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from uuid_utils.compat import uuid7
 
-from shared.problems import Invalid
+from shared.problems import AppError, Invalid
 from shared.tokens import Role
 from vps_service.accounts import queries
-from vps_service.accounts.errors import AlreadyTaken
+from vps_service.accounts.claims import prove_email, prove_phone, taken_is_a_conflict
+from vps_service.accounts.errors import UserNotFound
 from vps_service.accounts.images import ImageStore
 from vps_service.accounts.models import User
 from vps_service.accounts.passwords import Hasher
@@ -51,7 +48,7 @@ async def new_user(
 
 
 async def store_user(session: AsyncSession, user: User) -> None:
-    """Raises AlreadyTaken for a username, e-mail or phone in use."""
+    """Raises AlreadyTaken for a username in use; the e-mail and the phone are theirs once they prove them."""
     async with taken_is_a_conflict():
         session.add(user)
         await session.flush()
@@ -64,51 +61,48 @@ async def store_user(session: AsyncSession, user: User) -> None:
 async def sign_up(sessions: Sessions, user: User, settings: VpsSettings, device: Device) -> SignedIn:
     """Store the user, sign them in, and have them mailed how to confirm their address, all or nothing.
 
-    Raises AlreadyTaken.
+    Whether the address is another account's makes no difference but in the mail. Raises AlreadyTaken.
     """
     async with sessions() as session, session.begin():
         await store_user(session, user)
         if user.email:
             await mail_link(session, settings, user, "verify_email", user.email)
+        await audit.record(session, "registered", actor_id=user.id, subject=user.id)
         return await begin_session(session, user, settings.refresh_token_s, device)
 
 
 async def sign_up_teacher(
     sessions: Sessions, images: ImageStore, user: User, raw_image: bytes, settings: VpsSettings, device: Device
 ) -> SignedIn:
-    """As `sign_up`, with the image on disk before the user is, and gone again if the user comes to nothing."""
+    """As `sign_up`, with the image on disk before the user is, and gone again if the user is refused.
+
+    After any other failure nobody knows whether the user was stored: then it stays, until it is found to be nobody's
+    (`remove_stray_images`).
+    """
     user.image_id = uuid7()
     try:
         await images.add(user.image_id, raw_image, settings.image_pixels)
         return await sign_up(sessions, user, settings, device)
-    except BaseException:
+    except AppError:
         images.remove(user.image_id)
         raise
-
-
-@asynccontextmanager
-async def taken_is_a_conflict() -> AsyncIterator[None]:
-    try:
-        yield
-    except IntegrityError as error:
-        constraint = str(getattr(getattr(error.orig, "diag", None), "constraint_name", ""))
-        if not constraint.startswith("uq_users_"):
-            raise
-        raise AlreadyTaken(f"This {constraint.removeprefix('uq_users_')} is in use.") from None
 
 
 async def confirm_contact(sessions: Sessions, username: str, required: int) -> None:
     """An operator vouches that the account's e-mail and phone are its owner's; their follows count from now on.
 
-    Raises Invalid for an unknown user.
+    By username alone: whose an address is that several claim is the question. Raises Invalid for an unknown user,
+    AlreadyTaken for an e-mail or phone that another account has proved.
     """
     async with sessions() as session, session.begin():
-        found = await queries.user_by_login(session, username)
-        if found is None:
-            raise Invalid(f"there is no user {username}", field="username")
+        try:
+            found = await queries.user_by_username(session, username, banned_too=True)
+        except UserNotFound:
+            raise Invalid(f"there is no user {username}", field="username") from None
         user = await queries.locked_user(session, found.id)
-        now = datetime.now(UTC)
-        user.email_verified_at = user.email_verified_at or (now if user.email else None)
-        user.phone_verified_at = user.phone_verified_at or (now if user.phone else None)
+        if user.email:
+            await prove_email(session, user, user.email)
+        if user.phone:
+            await prove_phone(session, user, user.phone)
         await audit.record(session, "contact_confirmed", subject=user.id)
         await recount_followed(session, user, required)

@@ -7,33 +7,39 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from shared.problems import NotAuthenticated
-from shared.tokens import InvalidToken, Role
+from shared.tokens import AccessClaims, InvalidToken, Role
 from vps_service.accounts.errors import TotpEnrolmentRequired, WrongRole
 from vps_service.accounts.models import User
 from vps_service.accounts.queries import signed_in_user
 from vps_service.accounts.sessions import Device
 from vps_service.db import Transactions
-from vps_service.vps import CurrentVps
+from vps_service.vps import CurrentVps, Vps
 
 bearer = HTTPBearer(auto_error=False, description="An access token from register, login or refresh.")
 Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
 
 
-async def known_user(
-    request: Request, credentials: Credentials, sessions: Transactions, vps: CurrentVps
-) -> User | None:
-    """Whose token this is, or None without one. A bad token is an error, not a stranger."""
+def claims_of(request: Request, credentials: HTTPAuthorizationCredentials | None, vps: Vps) -> AccessClaims | None:
+    """What the token says, or None without one. A bad token is an error, not a stranger."""
     if credentials is None:
         if "authorization" in request.headers:
             raise NotAuthenticated
         return None
     try:
-        claims = vps.access_tokens.claims(credentials.credentials)
+        return vps.access_tokens.claims(credentials.credentials)
     except InvalidToken:
         raise NotAuthenticated from None
-    # A transaction of its own: a route that calls a payment provider must not hold one meanwhile.
-    async with sessions() as session:
-        user = await signed_in_user(session, claims)
+
+
+async def known_user(
+    request: Request, credentials: Credentials, sessions: Transactions, vps: CurrentVps
+) -> User | None:
+    """Whose token this is, or None without one."""
+    claims = claims_of(request, credentials, vps)
+    if claims is None:
+        return None
+    # A connection of its own: a route that calls a payment provider must not hold one meanwhile.
+    user = await sessions.ask(lambda session: signed_in_user(session, claims))
     if user is None:
         raise NotAuthenticated
     request.state.session_id = claims.session_id
@@ -43,11 +49,16 @@ async def known_user(
 KnownUser = Annotated[User | None, Depends(known_user)]
 
 
-async def maybe_user(user: KnownUser, vps: CurrentVps) -> User | None:
-    """The signed-in user, or None without a token; no admin who lacks the second factor that admins need."""
-    if user and user.lacks_totp(admins_need_totp=vps.settings.admins_need_totp):
+def admitted(user: User, vps: Vps) -> User:
+    """No admin who lacks the second factor that admins need. Raises TotpEnrolmentRequired."""
+    if user.lacks_totp(admins_need_totp=vps.settings.admins_need_totp):
         raise TotpEnrolmentRequired
     return user
+
+
+async def maybe_user(user: KnownUser, vps: CurrentVps) -> User | None:
+    """The signed-in user, or None without a token."""
+    return user and admitted(user, vps)
 
 
 MaybeUser = Annotated[User | None, Depends(maybe_user)]
@@ -79,6 +90,14 @@ async def enrolling_user(user: KnownUser) -> User:
 
 
 EnrollingUser = Annotated[User, Depends(enrolling_user)]
+
+
+async def enrolling_session(request: Request, _: EnrollingUser) -> UUID | None:
+    session_id: UUID | None = request.state.session_id
+    return session_id
+
+
+EnrollingSession = Annotated[UUID | None, Depends(enrolling_session)]
 
 
 class HasRole:

@@ -68,7 +68,13 @@ class ImageStore:
         for size, content in sizes.items():
             with self.path(image_id, size).open("wb") as file:
                 file.write(content)
+                file.flush()
                 os.fsync(file.fileno())
+        folder = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)  # which has their names
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
 
     def stored_before(self, moment: datetime) -> set[UUID]:
         """The images of which nothing was written since."""

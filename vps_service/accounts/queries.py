@@ -1,10 +1,11 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import and_, bindparam, case, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.contract import Asker
+from shared.problems import NotAuthenticated
 from shared.tokens import AccessClaims
 from vps_service.accounts.errors import UserNotFound
 from vps_service.accounts.models import RefreshToken, SignIn, User
@@ -14,23 +15,62 @@ from vps_service.accounts.schemas import PHONE_FILLING
 def as_stored(login: str) -> str:
     """A username, an e-mail or a phone as people type it, in the form that the database has it in."""
     login = login.strip().lower()
-    return PHONE_FILLING.sub("", login) if login.startswith("+") else login
+    return PHONE_FILLING.sub("", login) if login.startswith("+") and "@" not in login else login
 
 
-async def user_by_login(session: AsyncSession, login: str) -> User | None:
-    """By username, e-mail or phone; a username has neither @ nor +, so one login never means two users."""
+def most_meant(login: str) -> int:
+    """How many users this login, as it is stored, may lead to; a username has neither @ nor +."""
+    return 2 if "@" in login or login.startswith("+") else 1
+
+
+async def users_by_login(session: AsyncSession, login: str, *, to_reset: bool = False) -> Sequence[User]:
+    """By username, or by an e-mail or phone, which may lead to two of all who claim it: first who has proved it, else
+    who has claimed it longest; then who claimed it last of the others. A banned one only where there is no other.
+
+    So no claim that comes later takes it from who claimed it before, and who claims it is let in by it whether or not
+    somebody has proved it. `to_reset`: sooner those whose password a link to an unproved address may replace.
+    """
     login = as_stored(login)
     wanted = or_(User.username == login, User.email == login, User.phone == login)
-    return (await session.scalars(select(User).where(wanted))).one_or_none()
+    proved_email = and_(User.email == login, User.email_verified_at.is_not(None))
+    proved_phone = and_(User.phone == login, User.phone_verified_at.is_not(None))
+    order = [case((or_(proved_email, proved_phone), 0), (User.state == "banned", 2), else_=1)]
+    if to_reset:
+        order.append(case((or_(User.phone_verified_at.is_not(None), User.totp_since.is_not(None)), 1), else_=0))
+    by_id = select(User.id).where(wanted).limit(1).correlate(None)
+    first = by_id.order_by(*order, User.id).scalar_subquery()
+    last = by_id.where(User.id != first).order_by(*order, User.id.desc()).scalar_subquery()
+    found = select(User).where(or_(User.id == first, User.id == last)).order_by(User.id != first)
+    return (await session.scalars(found)).all()
+
+
+async def owner_of_email(session: AsyncSession, email: str) -> User | None:
+    """Who has proved it."""
+    proved = (User.email == email, User.email_verified_at.is_not(None))
+    return (await session.scalars(select(User).where(*proved))).one_or_none()
+
+
+async def owner_of_phone(session: AsyncSession, phone: str) -> User | None:
+    """Who has proved it."""
+    proved = (User.phone == phone, User.phone_verified_at.is_not(None))
+    return (await session.scalars(select(User).where(*proved))).one_or_none()
+
+
+ASKER = select(User).where(User.id == bindparam("user_id"))
+ASKER_IN_SESSION = ASKER.join(SignIn, SignIn.user_id == User.id).where(SignIn.id == bindparam("session_id"))
+"""Made once: nearly every request asks one of them."""
 
 
 async def signed_in_user(session: AsyncSession, asker: Asker | AccessClaims) -> User | None:
     """The user, unless banned, or signed out since the token was made: everywhere, or where it was made."""
-    wanted = select(User).where(User.id == asker.user_id)
-    if asker.session_id:
-        wanted = wanted.join(SignIn, SignIn.user_id == User.id).where(SignIn.id == asker.session_id)
-    user = (await session.scalars(wanted)).one_or_none()
-    return user if user and user.is_active and user.generation == asker.generation else None
+    wanted = ASKER_IN_SESSION if asker.session_id else ASKER
+    user = (await session.scalars(wanted, {"user_id": asker.user_id, "session_id": asker.session_id})).one_or_none()
+    return user if user and is_signed_in(user, asker) else None
+
+
+def is_signed_in(user: User, asker: Asker | AccessClaims) -> bool:
+    """Who was found with their session."""
+    return user.is_active and user.generation == asker.generation
 
 
 async def acting_user(session: AsyncSession, asker: Asker, *, admins_need_totp: bool) -> User | None:
@@ -55,6 +95,31 @@ async def unchanging_user(session: AsyncSession, user_id: UUID) -> User | None:
     """The user as they are now and will be until this transaction ends."""
     wanted = select(User).where(User.id == user_id).with_for_update(read=True)
     return (await session.scalars(wanted.execution_options(populate_existing=True))).one_or_none()
+
+
+async def stays_signed_in(session: AsyncSession, asker: User, session_id: UUID | None) -> User:
+    """Who was let in, as they are now and locked, if they are signed in until this transaction ends: there, too, where
+    their token is of.
+
+    Raises NotAuthenticated.
+    """
+    user = await locked_user(session, asker.id)
+    if not user.is_active or user.generation != asker.generation:
+        raise NotAuthenticated
+    if session_id and await locked_sign_in(session, session_id) is None:
+        raise NotAuthenticated
+    return user
+
+
+async def stays_admin(session: AsyncSession, admin: User) -> None:
+    """Who was let in as an admin is one, and signed in, until this transaction ends.
+
+    Raises NotAuthenticated for who was banned, left or signed out everywhere a moment ago. Locks a user, so it comes
+    before the locks of anything else.
+    """
+    now = await unchanging_user(session, admin.id)
+    if now is None or not now.is_active or not now.has_role("admin") or now.generation != admin.generation:
+        raise NotAuthenticated
 
 
 async def user_by_username(session: AsyncSession, username: str, *, banned_too: bool = False) -> User:

@@ -13,6 +13,7 @@ from vps_service.accounts import actions, attempts, credentials, errors, proofs,
 from vps_service.accounts import sessions as signing
 from vps_service.accounts.current import CurrentDevice, CurrentSession, CurrentUser
 from vps_service.accounts.images import MEDIA_TYPE
+from vps_service.accounts.own import OwnAccount
 from vps_service.accounts.schemas import (
     AuthOut,
     ForgotPassword,
@@ -42,8 +43,7 @@ public = APIRouter(tags=["accounts"])
 async def signed_in(vps: Vps, sessions: Sessions, signed: SignedIn) -> AuthOut:
     """The answer to everything that signs somebody in."""
     settings, user = vps.settings, signed.user
-    async with sessions() as session:
-        shown = await own_view(session, user, settings)
+    shown = await own_view(sessions, user, settings)
     access = sign_access(
         settings.access_key,
         user.id,
@@ -68,6 +68,9 @@ async def signed_in(vps: Vps, sessions: Sessions, signed: SignedIn) -> AuthOut:
     responses=responses(errors.AlreadyTaken, Invalid, TooManyRequests, errors.TooManyPasswords),
 )
 async def register(body: RegisterStudent, sessions: Transactions, vps: CurrentVps, device: CurrentDevice) -> AuthOut:
+    """Only a username can be taken. An e-mail or a phone is the account's once it is proved, and whether another
+    account has done so is told to whoever reads what is sent there.
+    """
     await attempts.count_registration(sessions, vps.settings)
     user = await actions.new_user(vps.hasher, role="student", **body.model_dump())
     signed = await actions.sign_up(sessions, user, vps.settings, device)
@@ -93,7 +96,10 @@ async def register_teacher(
     vps: CurrentVps,
     device: CurrentDevice,
 ) -> AuthOut:
-    """The image is decoded, cropped square and stored anew in two sizes; nothing of the file itself is kept."""
+    """The image is decoded, cropped square and stored anew in two sizes; nothing of the file itself is kept.
+
+    Only a username can be taken, as for students.
+    """
     await attempts.count_registration(sessions, vps.settings)
     user = await actions.new_user(vps.hasher, role="teacher", **form.model_dump(exclude={"image"}))
     signed = await actions.sign_up_teacher(
@@ -117,13 +123,17 @@ async def register_teacher(
 async def login(body: Login, sessions: Transactions, vps: CurrentVps, device: CurrentDevice) -> AuthOut:
     """`login` is the username, the e-mail or the phone. Where a second factor is on, its code comes along.
 
+    Several accounts may claim an e-mail or a phone. Two of them are meant, and the password tells which: who has proved
+    it, else who claimed it first; and who of the others claimed it last. An account that was tried too often by several
+    of its logins refuses the right password as it does a wrong one, for a while.
     Who asked to be deleted takes that back by signing in.
     """
     life_s, required = vps.settings.refresh_token_s, vps.settings.followers_required
     second = SecondFactor(vps.codes_key, body.totp, body.recovery_code)
-    given = (body.login, body.password, second)
-    async with attempts.counted_login(sessions, vps.settings, body.login):
-        signed = await signing.sign_in(sessions, vps.hasher, *given, life_s, device, required)
+    with vps.hasher.place():
+        async with attempts.counted_login(sessions, vps.settings, body.login) as attempt:
+            given = (body.password, second)
+            signed = await signing.sign_in(sessions, vps.hasher, attempt, *given, life_s, device, required)
     return await signed_in(vps, sessions, signed)
 
 
@@ -176,15 +186,15 @@ async def sign_out_everywhere(user: CurrentUser, session: Session) -> None:
 
 
 @router.get("/auth/me", summary="Who am I", responses=responses(NotAuthenticated))
-async def me(user: CurrentUser, session: Session, vps: CurrentVps) -> TeacherOut | UserOut:
-    return await own_view(session, user, vps.settings)
+async def me(own: OwnAccount, sessions: Transactions, vps: CurrentVps) -> TeacherOut | UserOut:
+    return await own_view(sessions, own.user, vps.settings, own.standing)
 
 
 @router.post(
     "/auth/verify-email",
     status_code=204,
     summary="Confirm an e-mail address by the link that was sent there",
-    responses=responses(errors.LinkNotValid),
+    responses=responses(errors.LinkNotValid, errors.AlreadyTaken),
 )
 async def verify_email(body: VerifyEmail, sessions: Transactions, vps: CurrentVps) -> None:
     """From now on the account's follows count. Nobody has to be signed in: the link may be opened elsewhere."""
@@ -211,7 +221,9 @@ async def resend_verification(user: CurrentUser, session: Session, sessions: Tra
     responses=responses(TooManyRequests),
 )
 async def forgot_password(body: ForgotPassword, session: Session, sessions: Transactions, vps: CurrentVps) -> OnItsWay:
-    """202 whether or not anybody has this login."""
+    """202 whether or not anybody has this login. An address that is not proved may get a link for each of two accounts
+    that claim it; the letters name them.
+    """
     await attempts.count_mail(sessions, vps.settings)
     await proofs.note_forgotten(session, body.login)
     return OnItsWay()
@@ -221,12 +233,11 @@ async def forgot_password(body: ForgotPassword, session: Session, sessions: Tran
     "/auth/reset-password",
     status_code=204,
     summary="Choose a new password by the link that was sent",
-    responses=responses(errors.LinkNotValid, Invalid, TooManyRequests, errors.TooManyPasswords),
+    responses=responses(errors.LinkNotValid, errors.AlreadyTaken, Invalid, TooManyRequests, errors.TooManyPasswords),
 )
 async def reset_password(body: ResetPassword, sessions: Transactions, vps: CurrentVps) -> None:
     """Everybody who was signed in to the account is signed out. A password that is refused does not spend the link."""
-    required = vps.settings.followers_required
-    await proofs.reset_password(sessions, vps.hasher, body.token, body.password, required)
+    await proofs.reset_password(sessions, vps.settings, vps.hasher, body.token, body.password)
 
 
 @router.get(

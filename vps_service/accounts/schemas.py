@@ -78,13 +78,21 @@ class RegisterTeacher(Body):
     email: Email | None = None
 
 
-class Login(Body):
+class PasswordAgain(Body):
+    password: GivenPassword
+
+
+class BothAgain(PasswordAgain):
+    """`totp`, or one of the recovery codes in its place, where a second factor is on."""
+
+    totp: TotpCode | None = None
+    recovery_code: Annotated[str, Field(max_length=40)] | None = None
+
+
+class Login(BothAgain):
     """`totp`, or one of the recovery codes in its place, where a second factor is on."""
 
     login: Annotated[str, Field(max_length=254, description="Username, e-mail or phone.")]
-    password: GivenPassword
-    totp: TotpCode | None = None
-    recovery_code: Annotated[str, Field(max_length=40)] | None = None
 
 
 class Refresh(Body):
@@ -127,10 +135,6 @@ class SessionOut(Out):
 class PasswordChange(Body):
     old_password: GivenPassword
     new_password: Password
-
-
-class PasswordAgain(Body):
-    password: GivenPassword
 
 
 class EmailWanted(Body):

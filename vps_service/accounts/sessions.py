@@ -9,27 +9,35 @@ import hmac
 import secrets
 from base64 import urlsafe_b64encode
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from uuid_utils.compat import uuid7
 
+from shared.tokens import ACCESS_LIFE_AT_MOST_S, CLOCK_LEEWAY_S
 from vps_service import changes
 from vps_service.accounts import queries
-from vps_service.accounts.errors import BadCredentials, BadRefreshToken, BadTotp, SessionNotFound
+from vps_service.accounts.attempts import Attempt
+from vps_service.accounts.errors import BadCredentials, BadRefreshToken, BadTotp, SessionNotFound, TotpRequired
 from vps_service.accounts.models import RefreshToken, SignIn, User
+from vps_service.accounts.notices import tell_owner
 from vps_service.accounts.passwords import Hasher
 from vps_service.accounts.pending import void_contact_changes
 from vps_service.accounts.totp import SecondFactor
 from vps_service.audit import actions as audit
 from vps_service.db import Sessions
 from vps_service.leaving.coming_back import come_back
+from vps_service.limits import actions as limits
+from vps_service.limits.errors import TooManyRequests
+from vps_service.limits.rules import DAY_S, Limit
 
 GRACE = timedelta(seconds=10)
 """For so long a spent refresh token gives its successor again: to a double submit, or whom no answer reached."""
 TOKEN_BYTES = 32
+HAVE_TOKENS = timedelta(seconds=ACCESS_LIFE_AT_MOST_S + 60 * CLOCK_LEEWAY_S)
+"""For so long after its last use a session may have an access token that somebody takes."""
 FORGOTTEN_AT_ONCE = 5_000
 
 
@@ -49,7 +57,7 @@ class SignedIn(NamedTuple):
 async def sign_in(
     sessions: Sessions,
     hasher: Hasher,
-    login: str,
+    attempt: Attempt,
     password: str,
     second: SecondFactor,
     life_s: int,
@@ -61,19 +69,35 @@ async def sign_in(
 
     Who asked to be deleted, and still may change their mind, has done so by this.
     """
-    user = await _who_fits(sessions, hasher, login, password)
-    await second.count(sessions, user)
+    user = await _who_fits(sessions, hasher, attempt, password)
     try:
+        await second.count(sessions, user)
         async with sessions() as session, session.begin():
             if now := await _still_the_same(session, user, followers_required):
                 await second.check(session, now)
                 await audit.record(session, "signed_in", actor_id=now.id, subject=now.id)
                 return await begin_session(session, now, life_s, device)
             await audit.record(session, "sign_in_failed", subject=user.id)
-    except BadTotp:
-        await audit.record_alone(sessions, "sign_in_failed", subject=user.id, second_factor=True)
+    except (TotpRequired, BadTotp, TooManyRequests) as error:
+        await _note_failed_factor(sessions, user, error)
         raise
     raise BadCredentials
+
+
+async def _note_failed_factor(sessions: Sessions, user: User, error: TotpRequired | BadTotp | TooManyRequests) -> None:
+    """It is all that tells that somebody else may know the password; the owner is told when it goes on, once a day."""
+    why = {TotpRequired: "missing", BadTotp: "wrong", TooManyRequests: "too_often"}[type(error)]
+    await audit.record_alone(sessions, "sign_in_failed", subject=user.id, second_factor=why)
+    if isinstance(error, TotpRequired) or await limits.took_all(sessions, [_mistyped(user)]):
+        return
+    if await limits.took_all(sessions, [Limit("second_factors_told", str(user.id), 1, DAY_S)]):
+        async with sessions() as session, session.begin():
+            await tell_owner(session, user, "second_factor_failed")
+
+
+def _mistyped(user: User) -> Limit:
+    """So many wrong codes a day are the owner's, perhaps."""
+    return Limit("second_factors_mistyped", str(user.id), 3, DAY_S)
 
 
 async def _still_the_same(session: AsyncSession, user: User, followers_required: int) -> User | None:
@@ -89,13 +113,17 @@ async def _still_the_same(session: AsyncSession, user: User, followers_required:
     return now if now.is_active else None
 
 
-async def _who_fits(sessions: Sessions, hasher: Hasher, login: str, password: str) -> User:
-    """The user with this login and password, whose hash costs what hashes cost now. Raises BadCredentials."""
-    async with sessions() as session:
-        user = await queries.user_by_login(session, login)
-    fits = await hasher.fits(password, user.password_hash if user else None)
-    if user is None or not fits:
-        await audit.record_alone(sessions, "sign_in_failed", subject=user.id if user else None)
+async def _who_fits(sessions: Sessions, hasher: Hasher, attempt: Attempt, password: str) -> User:
+    """The first who is meant and whose password it is; its hash costs what hashes cost now. Raises BadCredentials."""
+    hashes = [one.user.password_hash if one.user else None for one in attempt.candidates]
+    found = await hasher.which_fit(password, hashes)
+    fitting = [one for one, fits in zip(attempt.candidates, found, strict=True) if fits]
+    attempt.met = next((one for one in fitting if one.is_heard), None)
+    user = attempt.met.user if attempt.met else None
+    if user is None:
+        meant = (fitting or attempt.candidates)[0]
+        told: dict[str, Any] = {} if meant.is_heard else {"too_often": True}
+        await audit.record_alone(sessions, "sign_in_failed", subject=meant.user.id if meant.user else None, **told)
         raise BadCredentials
     if hasher.is_outdated(user.password_hash):
         return await _with_dearer_hash(sessions, hasher, user, password)
@@ -151,9 +179,9 @@ async def rotate_refresh_token(sessions: Sessions, token: str, life_s: int, devi
     """
     async with sessions() as session, session.begin():
         found = await queries.refresh_token(session, _hash(token))
-        # The user before the session, in the order in which `end_sessions` locks them.
-        user = await queries.unchanging_user(session, found.user_id) if found else None
         sign_in = await queries.locked_sign_in(session, found.family) if found else None
+        # Not locked, or who does this over and over would keep a ban waiting. It ends the session once this is done.
+        user = await session.get(User, sign_in.user_id) if sign_in else None
         spent = await queries.refresh_token(session, _hash(token)) if sign_in else None
         if user and sign_in and spent:
             usable = user.is_active and spent.expires_at > datetime.now(UTC)
@@ -222,28 +250,40 @@ async def sign_out_everywhere(session: AsyncSession, asker: User) -> None:
     """Void every token of theirs. Of several who ask with tokens of one generation, the first has done it for all."""
     user = await queries.locked_user(session, asker.id)
     if user.generation == asker.generation:
-        await end_sessions(session, user)
-        changes.record(session, "user_signed_out", user_id=user.id)
+        await end_sessions(session, user, "user_signed_out")
         await audit.record(session, "signed_out_everywhere", actor_id=user.id, subject=user.id)
 
 
-async def end_sessions(session: AsyncSession, user: User) -> None:
-    """Void every access and refresh token of a locked user, and what was begun with them; the caller records why."""
+async def end_sessions(
+    session: AsyncSession, user: User, why: Literal["user_signed_out", "user_banned", "user_role_changed"]
+) -> None:
+    """Void every access and refresh token of a locked user, and what was begun with them.
+
+    Nodes are told `why`, which ends what they remember, before anything else: there may be thousands of sessions. Then
+    of each that a token may still be good of: no other change says which tokens are of before and which of after.
+    """
     user.generation += 1
-    await session.execute(delete(SignIn).where(SignIn.user_id == user.id))
+    changes.record(session, why, user_id=user.id)
+    gone = delete(SignIn).where(SignIn.user_id == user.id).returning(SignIn.id, SignIn.last_used_at)
+    unused_since = datetime.now(UTC) - HAVE_TOKENS
+    for session_id, last_used_at in await session.execute(gone):
+        if last_used_at > unused_since:
+            changes.record(session, "session_ended", user_id=user.id, session_id=session_id)
     await void_contact_changes(session, user)
     await session.flush()
 
 
-async def forget_expired(session: AsyncSession) -> int:
+async def forget_expired(sessions: Sessions) -> int:
     """Some of the sessions and spent tokens that have expired, passing over those in use; how many of both.
 
-    A spent token is kept until then: its being used again is how a theft is noticed.
+    A spent token is kept until then: its being used again is how a theft is noticed. A session takes its tokens along,
+    so who goes for one must hold no token meanwhile: whoever else does so would be waited for, and wait in turn.
     """
     now, gone = datetime.now(UTC), 0
-    tables: tuple[type[RefreshToken] | type[SignIn], ...] = (RefreshToken, SignIn)
+    tables: tuple[type[RefreshToken] | type[SignIn], ...] = (SignIn, RefreshToken)
     for table in tables:
         expired = select(table.id).where(table.expires_at < now).limit(FORGOTTEN_AT_ONCE)
         some = delete(table).where(table.id.in_(expired.with_for_update(skip_locked=True))).returning(table.id)
-        gone += len((await session.scalars(some)).all())
+        async with sessions() as session, session.begin():
+            gone += len((await session.scalars(some)).all())
     return gone

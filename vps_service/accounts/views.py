@@ -2,13 +2,11 @@
 
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
+from shared.schemas import Money
 from vps_service.accounts.models import SignIn, User
 from vps_service.accounts.schemas import CourseBrief, ImageOut, SessionOut, TeacherOut, UserOut
-from vps_service.courses.queries import courses_of
-from vps_service.followers.models import Teacher
-from vps_service.payments.ledger import balance
+from vps_service.accounts.standing import Standing, standing
+from vps_service.db import Sessions
 from vps_service.settings import VpsSettings
 
 
@@ -20,8 +18,10 @@ def image_of(user: User, settings: VpsSettings) -> ImageOut | None:
     return ImageOut(square=f"{address}/square", thumbnail=f"{address}/thumbnail")
 
 
-async def own_view(session: AsyncSession, user: User, settings: VpsSettings) -> TeacherOut | UserOut:
-    """The user's view of themselves; a teacher's has their standing."""
+async def own_view(
+    sessions: Sessions, user: User, settings: VpsSettings, known: Standing | None = None
+) -> TeacherOut | UserOut:
+    """The user's view of themselves; a teacher's has their standing, which is asked for unless it is `known`."""
     shown = UserOut(
         id=user.id,
         role=user.role,
@@ -34,13 +34,12 @@ async def own_view(session: AsyncSession, user: User, settings: VpsSettings) -> 
     )
     if not user.has_role("teacher"):
         return shown
-    teacher = await session.get_one(Teacher, user.id)
-    courses = await courses_of(session, user.id)
+    followers, verified, owed, courses = known or await standing(sessions, user.id, settings.currency)
     return TeacherOut(
         **shown.__dict__,
-        followers=teacher.followers,
-        balance=await balance(session, user.id, settings.currency),
-        verified=teacher.is_verified,
+        followers=followers,
+        balance=Money(amount=owed, currency=settings.currency),
+        verified=verified,
         courses=[CourseBrief.model_validate(course) for course in courses],
     )
 

@@ -7,6 +7,7 @@ from shared.schemas import Page, Text
 from vps_service import paging
 from vps_service.accounts.current import CurrentUser
 from vps_service.accounts.errors import UserNotFound
+from vps_service.accounts.writing import CHANGE
 from vps_service.community import actions, queries
 from vps_service.community.detail import detail_of, video_detail
 from vps_service.community.errors import CannotShareWithOneself
@@ -14,6 +15,7 @@ from vps_service.community.schemas import PracticeVideoDetail, ShareOut, VideoPa
 from vps_service.courses.errors import VideoNotFound
 from vps_service.courses.links import addresses
 from vps_service.db import Session
+from vps_service.limits.errors import TooManyRequests
 from vps_service.playbacks.queries import views_of
 
 router = APIRouter(prefix="/api", tags=["community"])
@@ -26,7 +28,12 @@ async def show_video(video_id: UUID, viewer: CurrentUser, session: Session) -> P
     return await video_detail(session, viewer, video_id)
 
 
-@router.patch("/videos/{video_id}", summary="Change a practice video", responses=of_videos)
+@router.patch(
+    "/videos/{video_id}",
+    summary="Change a practice video",
+    responses=of_videos | responses(TooManyRequests),
+    dependencies=[CHANGE],
+)
 async def change_video(video_id: UUID, patch: VideoPatch, owner: CurrentUser, session: Session) -> PracticeVideoDetail:
     """One's own. Fields that are left out stay. Once it is not public any more, strangers stop watching."""
     video = await actions.change_video(session, owner, video_id, **patch.changes())
@@ -57,10 +64,11 @@ async def list_shares(
 @router.put(
     "/videos/{video_id}/shares/{username}",
     summary="Share a practice video",
-    responses=responses(NotAuthenticated, VideoNotFound, UserNotFound, CannotShareWithOneself),
+    responses=responses(NotAuthenticated, VideoNotFound, UserNotFound, CannotShareWithOneself, TooManyRequests),
+    dependencies=[CHANGE],
 )
 async def share_video(video_id: UUID, username: Text, owner: CurrentUser, session: Session) -> ShareOut:
-    """One's own, with an active user, who may watch it from now on. Sharing it again changes nothing."""
+    """One's own, with an active student or teacher, who may watch it from now on. Sharing it again changes nothing."""
     return ShareOut.from_row(await actions.share_video(session, owner, video_id, username))
 
 
@@ -68,7 +76,8 @@ async def share_video(video_id: UUID, username: Text, owner: CurrentUser, sessio
     "/videos/{video_id}/shares/{username}",
     status_code=204,
     summary="Share a practice video no more",
-    responses=responses(NotAuthenticated, VideoNotFound, UserNotFound),
+    responses=responses(NotAuthenticated, VideoNotFound, UserNotFound, TooManyRequests),
+    dependencies=[CHANGE],
 )
 async def unshare_video(video_id: UUID, username: Text, owner: CurrentUser, session: Session) -> None:
     """They stop watching, unless it is public. For somebody it is not shared with this changes nothing."""

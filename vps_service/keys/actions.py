@@ -8,6 +8,7 @@ from uuid_utils.compat import uuid7
 
 from vps_service import changes
 from vps_service.accounts.models import User
+from vps_service.accounts.queries import stays_admin
 from vps_service.audit import actions as audit
 from vps_service.courses.errors import CourseNotFound
 from vps_service.courses.models import Course
@@ -69,6 +70,7 @@ async def void_free_key(session: AsyncSession, admin: User, key_id: UUID) -> Key
 
     Raises NoSuchKey, KeyWasPaid.
     """
+    await stays_admin(session, admin)
     key = await queries.locked_key(session, key_id)
     if key is None:
         raise NoSuchKey

@@ -3,10 +3,9 @@
 from typing import Literal
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import BindParameter, ScalarSelect, SQLColumnExpression, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from shared.schemas import Money
 from vps_service.payments.models import LedgerEntry, Payment
 
 
@@ -90,11 +89,11 @@ async def _record(
     await session.flush()
 
 
-async def balance(session: AsyncSession, teacher_id: UUID, currency: str) -> Money:
-    """What the platform owes the teacher in this currency."""
-    owed = select(func.coalesce(func.sum(LedgerEntry.amount), 0)).where(
+def owed(teacher_id: UUID | SQLColumnExpression[UUID], currency: str | BindParameter[str]) -> ScalarSelect[int]:
+    """What the platform owes the teacher in this currency, to be asked for together with other things."""
+    total = select(func.coalesce(func.sum(LedgerEntry.amount), 0)).where(
         LedgerEntry.account == "teacher",
         LedgerEntry.teacher_id == teacher_id,
         LedgerEntry.currency == currency,
     )
-    return Money(amount=int((await session.execute(owed)).scalar_one()), currency=currency)
+    return total.scalar_subquery()

@@ -3,6 +3,7 @@
 from uuid import UUID
 
 from vps_service.accounts.models import User
+from vps_service.accounts.queries import stays_admin
 from vps_service.audit import actions as audit
 from vps_service.db import Sessions
 from vps_service.payments import queries
@@ -27,5 +28,7 @@ async def refund_payment(
         raise PaymentNotPaid(f"The payment is {payment.status}.")
     if provider is None or provider.name != payment.provider:
         raise ProviderNotOffered
-    await audit.record_alone(sessions, "refund_ordered", actor_id=admin.id, subject=payment.id)
+    async with sessions() as session, session.begin():
+        await stays_admin(session, admin)
+        await audit.record(session, "refund_ordered", actor_id=admin.id, subject=payment.id)
     return await refund_and_settle(sessions, provider, payment.id, fee_percent)
