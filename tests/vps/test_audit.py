@@ -2,10 +2,13 @@
 
 import asyncio
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pyotp
 import pytest
+from sqlalchemy import text
 from sqlalchemy.exc import ProgrammingError
 
 from tests.processes import run
@@ -28,19 +31,22 @@ from tests.vps.people import (
     verify,
 )
 from tests.vps.running import NODE, Vps
+from tests.vps.terminal import toptank
+from vps_service.audit import actions
 
 pytestmark = pytest.mark.anyio
 
 
-async def log(admin: Person, **wanted: str) -> list[dict[str, Any]]:
+async def log(admin: Person, **wanted: str | int) -> list[dict[str, Any]]:
     """Newest first."""
     items: list[dict[str, Any]] = done(await admin.get("/api/admin/audit", params={"limit": "100", **wanted}))["items"]
     return items
 
 
 async def acts(admin: Person, subject: object) -> list[tuple[str, str | None]]:
-    """What was done to it, and by whom, oldest first."""
-    return [(event["what"], event["actor_id"]) for event in reversed(await log(admin, subject=str(subject)))]
+    """What was done to it, and by whom, oldest first; who was done it to had registered before."""
+    done_to_it = reversed(await log(admin, subject=str(subject)))
+    return [(event["what"], event["actor_id"]) for event in done_to_it if event["what"] != "registered"]
 
 
 async def test_what_admins_do_to_people_is_told_with_who_did_it_from_where_and_in_which_request(vps: Vps) -> None:
@@ -97,7 +103,7 @@ async def test_what_came_to_nothing_is_not_told_as_done(vps: Vps) -> None:
     refused(await admin.put(f"/api/admin/users/{admin.id}/role", {"role": "student"}), 409, "admin_role")
     refused(await admin.post(f"/api/admin/courses/{course.id}/unpublish"), 409, "wrong_status")
     refused(await student.post(f"/api/admin/users/{teacher.id}/ban"), 403, "wrong_role")
-    assert {event["what"] for event in await log(admin)} == {"signed_in", "node_admitted"}
+    assert {event["what"] for event in await log(admin)} == {"registered", "signed_in", "node_admitted"}
 
 
 async def test_of_twenty_who_do_the_same_at_once_one_is_told(vps: Vps) -> None:
@@ -126,6 +132,21 @@ async def test_a_banned_users_right_password_is_a_failure_too(vps: Vps) -> None:
     done(await admin.post(f"/api/admin/users/{student.id}/ban"))
     await vps.http.post("/api/auth/login", json={"login": "sara", "password": PASSWORD})
     assert (await acts(admin, student.id))[-1] == ("sign_in_failed", None)
+
+
+async def test_a_right_password_without_the_second_factor_is_a_failure_that_says_so(vps: Vps) -> None:
+    """It is all that tells that somebody else knows the password."""
+    admin, student = await make_admin(vps), await make_student(vps)
+    secret = done(await student.post("/api/auth/totp", {"password": PASSWORD}), 201)["secret"]
+    code = pyotp.TOTP(secret).now()
+    done(await student.post("/api/auth/totp/confirm", {"code": code}))
+    await vps.rows("DELETE FROM rate_limits")
+    for shown in ({}, *[{"totp": code}] * 11):
+        await vps.http.post("/api/auth/login", json={"login": "sara", "password": PASSWORD} | shown)
+    failed = await log(admin, what="sign_in_failed", limit=20)
+    assert {event["subject"] for event in failed} == {str(student.id)}
+    why = [event["details"]["second_factor"] for event in reversed(failed)]
+    assert why == ["missing", *["wrong"] * 10, "too_often"]
 
 
 async def test_signing_out_everywhere_is_told(vps: Vps) -> None:
@@ -166,14 +187,69 @@ async def test_what_operators_do_is_told_without_an_address(vps: Vps, tmp_path: 
         "UPDATE audit_events SET what = 'signed_in' WHERE false",
         "DELETE FROM audit_events",
         "TRUNCATE audit_events",
+        "SET LOCAL toptank.trimming = 'yes'; DELETE FROM audit_events",
+        "SET LOCAL toptank.trimming = 'yes'; DELETE FROM audit_events WHERE what = 'signed_in'",
+        "SET LOCAL toptank.trimming = 'yes'; TRUNCATE audit_events",
     ],
 )
 async def test_not_even_somebody_at_the_database_changes_what_was_told(vps: Vps, statement: str) -> None:
     await make_admin(vps)
     before = await vps.rows("SELECT * FROM audit_events ORDER BY id")
     with pytest.raises(ProgrammingError, match="audit_events are only added to"):
-        await vps.rows(statement)
+        async with vps.sessions() as session, session.begin():
+            for part in statement.split("; "):
+                await session.execute(text(part))
     assert await vps.rows("SELECT * FROM audit_events ORDER BY id") == before != []
+
+
+# --- what is old ------------------------------------------------------------------------------------------------
+
+OLD = (
+    "INSERT INTO audit_events (id, created_at, what) SELECT (lpad(to_hex(floor(extract(epoch FROM at) * 1000)::bigint),"
+    " 12, '0') || '70008000' || lpad(to_hex(number), 12, '0'))::uuid, at, 'signed_in' FROM"
+    " (SELECT now() - make_interval(hours => 24 * number - 1) AS at, number FROM generate_series(1, 400) number) AS day"
+)
+"""One a day."""
+COUNT = (
+    "SELECT count(*) AS events FROM audit_events WHERE what = 'signed_in' AND created_at < now() - interval '1 hour'"
+)
+
+
+async def test_an_operator_trims_what_is_old_and_that_is_told(
+    vps: Vps, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment = vps_environment(vps.settings.database_url, vps.secrets, tmp_path)
+    admin = await make_admin(vps)
+    await vps.rows(OLD)
+    ended = toptank("audit-trim", "--older-than-days", "100", environment=environment)
+    assert (ended[0], ended[1].split()[0]) == (0, "300")
+    assert (await vps.row(COUNT))["events"] == 100
+    (trimmed,) = await log(admin, what="audit_trimmed")
+    assert (trimmed["details"]["events"], trimmed["actor_id"], trimmed["address"]) == (300, None, None)
+    assert toptank("audit-trim", "--older-than-days", "100", environment=environment)[1].split()[0] == "0"
+    assert len(await log(admin, what="audit_trimmed")) == 1
+    monkeypatch.setattr(actions, "TRIMMED_AT_ONCE", 30)
+    assert await actions.trim(vps.sessions, datetime.now(UTC) - timedelta(days=40)) == 60
+    assert [event["details"]["events"] for event in await log(admin, what="audit_trimmed")] == [30, 30, 300]
+
+
+@pytest.mark.parametrize("days", ["29", "0", "-5", "some", "99999"])
+async def test_what_is_young_is_not_trimmed(vps: Vps, tmp_path: Path, days: str) -> None:
+    environment = vps_environment(vps.settings.database_url, vps.secrets, tmp_path)
+    await vps.rows(OLD)
+    assert toptank("audit-trim", "--older-than-days", days, environment=environment)[0] == 2
+    with pytest.raises(ProgrammingError, match="of the last 30 days stay"):
+        await actions.trim(vps.sessions, datetime.now(UTC) - timedelta(days=29))
+    assert (await vps.row(COUNT))["events"] == 400
+
+
+async def test_after_a_trimming_nothing_goes_otherwise(vps: Vps) -> None:
+    await vps.rows(OLD)
+    async with vps.sessions() as session:
+        trimmed = text("SELECT trim_audit_events(gen_random_uuid(), now() - interval '399 days 1 hour', 10)")
+        assert await session.scalar(trimmed) == 1
+        with pytest.raises(ProgrammingError, match="audit_events are only added to"):
+            await session.execute(text("DELETE FROM audit_events"))
 
 
 # --- reading it -------------------------------------------------------------------------------------------------

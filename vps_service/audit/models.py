@@ -8,6 +8,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from vps_service.db import Row
 
 Act = Literal[
+    "registered",
     "signed_in",
     "sign_in_failed",
     "refresh_token_reused",
@@ -19,6 +20,7 @@ Act = Literal[
     "totp_enabled",
     "totp_removed",
     "recovery_code_used",
+    "recovery_codes_replaced",
     "account_deletion_asked",
     "account_deletion_taken_back",
     "account_deleted",
@@ -37,11 +39,13 @@ Act = Literal[
     "key_voided",
     "node_admitted",
     "node_shut_out",
+    "audit_trimmed",
 ]
 
 
 class AuditEvent(Row):
-    """Somebody did something of weight; the database takes new rows only.
+    """Somebody did something of weight; the database takes new rows only, keeps each for 30 days whatever is set, and
+    lets go of older ones by its function `trim_audit_events`, which tells of that here.
 
     `actor_id` is None for who is not signed in and, without an `address`, for an operator at the server. `subject` is
     the id of whom or what it was done to. People are ids here; their `address` goes when they leave, the one change

@@ -28,7 +28,7 @@ async def list_audit_events(
     limit: paging.Limit = 20,
     cursor: paging.Cursor = None,
 ) -> Page[AuditEventOut]:
-    """Newest first. Nothing in there is ever changed or taken away."""
+    """Newest first. Nothing in there is ever changed; what is old, an operator can trim."""
     after = paging.after(cursor)
     rows = await queries.events(session, what=what, actor_id=actor_id, subject=subject, after=after, limit=limit)
     return paging.page(rows, limit, AuditEventOut.model_validate)
