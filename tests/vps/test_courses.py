@@ -346,6 +346,36 @@ async def test_a_search_finds_words_of_title_and_description(vps: Vps) -> None:
     assert done(await vps.http.get("/api/courses?teacher=nobody"))["items"] == []
 
 
+async def test_words_are_found_in_capitals_or_small_letters_of_every_alphabet(vps: Vps) -> None:
+    teacher = await make_teacher(vps)
+    spelled = [
+        await published_course(vps, teacher, 0, title=title) for title in ("ÉTUDE ŞAHİN ОРКЕСТР", "étude şahin оркестр")
+    ]
+    arabic = await published_course(vps, teacher, 0, title="العود للمبتدئين")
+    for q in ("étude", "ÉTUDE", "Şahin", "ŞAHİN", "оркестр", "Оркестр şahin"):
+        found = done(await vps.http.get("/api/courses", params={"q": q}))["items"]
+        assert [course["id"] for course in found] == [course.id for course in reversed(spelled)], q
+    (found,) = done(await vps.http.get("/api/courses", params={"q": "العود"}))["items"]
+    assert found["id"] == arabic.id
+
+
 @pytest.mark.parametrize("query", ["limit=0", "limit=101", "limit=x", "cursor=x", "cursor=%00", "cursor=é", "q=a%00b"])
 async def test_a_list_refuses_odd_questions(vps: Vps, query: str) -> None:
     refused(await vps.http.get(f"/api/courses?{query}"), 422, "validation_failed")
+
+
+@pytest.mark.settings(drafts_per_user=3, changes_per_user=2)
+async def test_a_teacher_adds_and_changes_so_much_in_an_hour(vps: Vps) -> None:
+    teacher, other = await make_teacher(vps), await make_teacher(vps, "huda")
+    course = await draft_course(teacher)  # with a section and a lesson
+    more = {"title": "More"}
+    draft = more | {"price": {"amount": 0, "currency": "EGP"}}
+    lesson, section = f"/api/lessons/{course.lesson_id}", f"/api/sections/{course.section_id}"
+    for path, body in (("/api/courses", draft), (f"{course.path}/sections", more), (f"{section}/lessons", more)):
+        refused(await teacher.post(path, body), 429, "too_many_requests")
+    done(await teacher.patch(course.path, more))
+    done(await teacher.patch(lesson, more))
+    for path in (course.path, lesson):
+        refused(await teacher.patch(path, more), 429, "too_many_requests")
+    refused(await teacher.post(f"{course.path}/submit"), 429, "too_many_requests")
+    await draft_course(other)

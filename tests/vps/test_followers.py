@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+import psycopg
 import pytest
 
 from tests.vps.people import (
@@ -16,6 +17,7 @@ from tests.vps.people import (
     refused,
 )
 from tests.vps.running import Vps
+from tests.vps.waiting import comes_true
 from vps_service.followers.seed import seed
 
 pytestmark = pytest.mark.anyio
@@ -25,11 +27,11 @@ async def follow(follower: Person, teacher: Person) -> Any:
     return await follower.put(f"/api/teachers/{teacher.username}/follow")
 
 
-async def follow_at_last(follower: Person, teacher: Person) -> Any:
-    """As clients do that are told to come back: on a busy machine not everybody gets a connection in time."""
-    while (answer := await follow(follower, teacher)).status_code == 503:  # noqa: ASYNC110 - as told
-        await asyncio.sleep(float(answer.headers["Retry-After"]))
-    return answer
+async def somebody_waits(database_url: str) -> bool:
+    """For a lock, in this database."""
+    waiting = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    async with await psycopg.AsyncConnection.connect(database_url) as connection:
+        return await (await connection.execute(waiting)).fetchone() is not None
 
 
 async def seeded(vps: Vps, teacher: Person, count: int) -> int:
@@ -140,10 +142,22 @@ async def test_a_hundred_people_who_follow_at_once_are_a_hundred(vps: Vps) -> No
     teacher = await make_teacher(vps)
     students = [await make_student(vps, f"student{number}") for number in range(100)]
     await vps.rows("UPDATE users SET email_verified_at = now() WHERE role = 'student'")
-    answers = await asyncio.gather(*(follow_at_last(student, teacher) for student in students))
+    answers = await asyncio.gather(*(follow(student, teacher) for student in students))
     assert sorted(done(answer)["followers"] for answer in answers) == list(range(1, 101))
     assert [done(answer)["verified"] for answer in answers].count(True) == 1
     assert await feed(vps) == ["teacher_verified"]
+
+
+@pytest.mark.settings(database_pool=1)
+async def test_many_who_wait_to_follow_one_teacher_keep_no_connection_from_others(vps: Vps) -> None:
+    teacher = await make_teacher(vps)
+    students = [await make_verified_student(vps, f"student{number}") for number in range(10)]
+    with psycopg.connect(vps.settings.database_url) as locking:
+        locking.execute("SELECT 1 FROM teachers FOR UPDATE")
+        waiting = asyncio.gather(*(follow(student, teacher) for student in students))
+        await comes_true(lambda: somebody_waits(vps.settings.database_url))
+        assert (await vps.http.get("/api/courses")).status_code == 200
+    assert sorted(done(answer)["followers"] for answer in await waiting) == list(range(1, 11))
 
 
 async def test_one_person_who_follows_twenty_times_at_once_is_one(vps: Vps) -> None:

@@ -17,6 +17,8 @@ from vps_service.followers import actions as followers
 from vps_service.followers.errors import TeacherNotFound
 from vps_service.vps import CurrentVps
 
+LOOKED_FOR = "Part of a username, name, e-mail or phone; fewer than three letters or digits: what a word begins with."
+
 router = APIRouter()
 teacher_errors = responses(NotAuthenticated, WrongRole, TeacherNotFound)
 
@@ -25,7 +27,7 @@ teacher_errors = responses(NotAuthenticated, WrongRole, TeacherNotFound)
 async def list_users(
     _: CurrentAdmin,
     session: Session,
-    q: Annotated[Text | None, Query(max_length=254, description="Part of a username, name, e-mail or phone.")] = None,
+    q: Annotated[Text | None, Query(max_length=254, description=LOOKED_FOR)] = None,
     role: Role | None = None,
     state: State | None = None,
     limit: paging.Limit = 20,
@@ -41,7 +43,9 @@ async def list_users(
     responses=responses(NotAuthenticated, WrongRole, UserNotFound, CannotBanOneself),
 )
 async def ban_user(user_id: UUID, admin: CurrentAdmin, sessions: Transactions, vps: CurrentVps) -> UserForAdmin:
-    """Every token of theirs is void at once, and their follows count no more."""
+    """Every token of theirs is void at once, and their follows count no more. Their courses leave the shop, and stay
+    with those who have bought them.
+    """
     user = await moderation.ban_user(sessions, admin, user_id, vps.settings.followers_required)
     return UserForAdmin.model_validate(user)
 
@@ -52,7 +56,7 @@ async def ban_user(user_id: UUID, admin: CurrentAdmin, sessions: Transactions, v
     responses=responses(NotAuthenticated, WrongRole, UserNotFound),
 )
 async def activate_user(user_id: UUID, admin: CurrentAdmin, sessions: Transactions, vps: CurrentVps) -> UserForAdmin:
-    """They have to sign in; their follows count again."""
+    """They have to sign in; their follows count again. Their courses they may submit again."""
     user = await moderation.activate_user(sessions, admin, user_id, vps.settings.followers_required)
     return UserForAdmin.model_validate(user)
 

@@ -9,12 +9,13 @@ from shared.schemas import Money
 from vps_service import changes
 from vps_service.accounts.errors import WrongRole
 from vps_service.accounts.models import User
-from vps_service.accounts.queries import unchanging_user
+from vps_service.accounts.queries import stays_admin, unchanging_user
 from vps_service.audit import actions as audit
 from vps_service.courses import queries
 from vps_service.courses.errors import NothingToPublish, WrongStatus
 from vps_service.courses.models import Course, Lesson, Section
 from vps_service.keys import actions as keys
+from vps_service.leaving.unpublished import keep_unpublished
 
 
 async def draft_course(
@@ -95,7 +96,7 @@ async def submit_course(session: AsyncSession, teacher: User, course_id: UUID) -
 
 
 async def approve_course(session: AsyncSession, admin: User, course_id: UUID) -> Course:
-    course = await _pending_course(session, course_id)
+    course = await _pending_course(session, admin, course_id)
     course.status = "published"
     await session.flush()
     changes.record(session, "course_published", course_id=course.id)
@@ -104,13 +105,14 @@ async def approve_course(session: AsyncSession, admin: User, course_id: UUID) ->
 
 
 async def reject_course(session: AsyncSession, admin: User, course_id: UUID, reason: str) -> Course:
-    course = await _pending_course(session, course_id)
+    course = await _pending_course(session, admin, course_id)
     course.status, course.rejection_reason = "rejected", reason
     await audit.record(session, "course_rejected", actor_id=admin.id, subject=course.id)
     return course
 
 
-async def _pending_course(session: AsyncSession, course_id: UUID) -> Course:
+async def _pending_course(session: AsyncSession, admin: User, course_id: UUID) -> Course:
+    await stays_admin(session, admin)
     course = await queries.course_for_review(session, course_id)
     if course.status != "pending":
         raise WrongStatus(f"The course is {course.status}.")
@@ -123,9 +125,13 @@ async def archive_course(session: AsyncSession, teacher: User, course_id: UUID) 
 
 
 async def unpublish_course(session: AsyncSession, admin: User, course_id: UUID) -> Course:
-    """As the teacher's `archive_course`, by an admin. Raises CourseNotFound, WrongStatus."""
+    """As the teacher's `archive_course`, by an admin; it stays so, should a teacher who is leaving come back.
+
+    Raises CourseNotFound, WrongStatus.
+    """
+    await stays_admin(session, admin)
     course = await queries.course_for_review(session, course_id)
-    if course.status == "published":
+    if course.status == "published" or await keep_unpublished(session, course):
         await audit.record(session, "course_unpublished", actor_id=admin.id, subject=course.id)
     return await _archive(session, course)
 

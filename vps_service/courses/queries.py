@@ -183,6 +183,13 @@ async def locked_course(session: AsyncSession, course_id: UUID) -> Course | None
     return (await session.scalars(wanted.execution_options(populate_existing=True))).one_or_none()
 
 
+async def locked_courses(session: AsyncSession, teacher_id: UUID) -> Sequence[Course]:
+    """The teacher's, none of which changes until this transaction ends, in any state but deleted."""
+    wanted = select(Course).where(Course.teacher_id == teacher_id, Course.deleted_at.is_(None)).order_by(Course.id)
+    locked = wanted.with_for_update(key_share=True).execution_options(populate_existing=True)
+    return (await session.scalars(locked)).all()
+
+
 async def living_video(session: AsyncSession, video_id: UUID) -> Video | None:
     return (await session.scalars(select(Video).where(Video.id == video_id, is_living))).one_or_none()
 

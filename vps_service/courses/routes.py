@@ -8,6 +8,7 @@ from shared.schemas import Page, Text
 from vps_service import paging
 from vps_service.accounts.current import CurrentTeacher, CurrentUser, MaybeUser
 from vps_service.accounts.errors import WrongRole
+from vps_service.accounts.writing import CHANGE, DRAFT
 from vps_service.courses import actions, errors, queries
 from vps_service.courses.detail import course_detail, listed, practice_video
 from vps_service.courses.links import addresses
@@ -25,11 +26,13 @@ from vps_service.courses.schemas import (
     SectionOut,
 )
 from vps_service.db import Session
+from vps_service.limits.errors import TooManyRequests
 from vps_service.playbacks.queries import views_of
 from vps_service.vps import CurrentVps
 
 router = APIRouter(prefix="/api", tags=["courses"])
 teacher_errors = responses(NotAuthenticated, WrongRole, errors.CourseNotFound)
+counted_errors = teacher_errors | responses(TooManyRequests)
 
 
 @router.get("/courses", summary="Published courses, newest first", responses=responses())
@@ -63,7 +66,13 @@ async def list_own_courses(
     return paging.page(rows, limit, OwnCourseOut.model_validate)
 
 
-@router.post("/courses", status_code=201, summary="Draft a course", responses=responses(NotAuthenticated, WrongRole))
+@router.post(
+    "/courses",
+    status_code=201,
+    summary="Draft a course",
+    responses=responses(NotAuthenticated, WrongRole, TooManyRequests),
+    dependencies=[DRAFT],
+)
 async def draft_course(draft: CourseDraft, teacher: CurrentTeacher, session: Session, vps: CurrentVps) -> OwnCourseOut:
     course = await actions.draft_course(
         session, teacher, draft.title, draft.description, draft.price, vps.settings.currency
@@ -71,7 +80,7 @@ async def draft_course(draft: CourseDraft, teacher: CurrentTeacher, session: Ses
     return OwnCourseOut.model_validate(course)
 
 
-@router.patch("/courses/{course_id}", summary="Change a course", responses=teacher_errors)
+@router.patch("/courses/{course_id}", summary="Change a course", responses=counted_errors, dependencies=[CHANGE])
 async def change_course(
     course_id: UUID, patch: CoursePatch, teacher: CurrentTeacher, session: Session, vps: CurrentVps
 ) -> OwnCourseOut:
@@ -89,9 +98,8 @@ async def delete_course(course_id: UUID, teacher: CurrentTeacher, session: Sessi
 @router.post(
     "/courses/{course_id}/submit",
     summary="Ask for publication",
-    responses=responses(
-        NotAuthenticated, WrongRole, errors.CourseNotFound, errors.WrongStatus, errors.NothingToPublish
-    ),
+    responses=counted_errors | responses(errors.WrongStatus, errors.NothingToPublish),
+    dependencies=[CHANGE],
 )
 async def submit_course(course_id: UUID, teacher: CurrentTeacher, session: Session) -> OwnCourseOut:
     course = await actions.submit_course(session, teacher, course_id)
@@ -108,7 +116,13 @@ async def archive_course(course_id: UUID, teacher: CurrentTeacher, session: Sess
     return OwnCourseOut.model_validate(await actions.archive_course(session, teacher, course_id))
 
 
-@router.post("/courses/{course_id}/sections", status_code=201, summary="Add a section", responses=teacher_errors)
+@router.post(
+    "/courses/{course_id}/sections",
+    status_code=201,
+    summary="Add a section",
+    responses=counted_errors,
+    dependencies=[DRAFT],
+)
 async def add_section(course_id: UUID, draft: SectionDraft, teacher: CurrentTeacher, session: Session) -> SectionOut:
     return SectionOut.model_validate(await actions.add_section(session, teacher, course_id, draft.title))
 
@@ -117,7 +131,8 @@ async def add_section(course_id: UUID, draft: SectionDraft, teacher: CurrentTeac
     "/sections/{section_id}/lessons",
     status_code=201,
     summary="Add a lesson",
-    responses=responses(NotAuthenticated, WrongRole, errors.SectionNotFound),
+    responses=responses(NotAuthenticated, WrongRole, errors.SectionNotFound, TooManyRequests),
+    dependencies=[DRAFT],
 )
 async def add_lesson(section_id: UUID, draft: LessonDraft, teacher: CurrentTeacher, session: Session) -> LessonOut:
     """Its video is uploaded to the Cloud, with this lesson's id."""
@@ -130,7 +145,8 @@ async def add_lesson(section_id: UUID, draft: LessonDraft, teacher: CurrentTeach
 @router.patch(
     "/lessons/{lesson_id}",
     summary="Change a lesson",
-    responses=responses(NotAuthenticated, WrongRole, errors.LessonNotFound),
+    responses=responses(NotAuthenticated, WrongRole, errors.LessonNotFound, TooManyRequests),
+    dependencies=[CHANGE],
 )
 async def change_lesson(lesson_id: UUID, patch: LessonPatch, teacher: CurrentTeacher, session: Session) -> LessonOut:
     """Fields that are left out stay. A preview is open to anyone signed in, while the course is published."""

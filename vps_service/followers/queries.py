@@ -7,15 +7,17 @@ from sqlalchemy import ColumnElement, Select, Uuid, any_, func, literal, literal
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from vps_service import searching
 from vps_service.accounts.models import User
-from vps_service.followers import rules
 from vps_service.followers.errors import TeacherNotFound
 from vps_service.followers.models import Follow, Teacher
 from vps_service.profiles.models import Profile
 
 SEARCHED: ColumnElement[str] = literal_column("lower(users.name || ' ' || users.username)")
-"""As the migration wrote it into the index ix_users_teachers_by_name, where PostgreSQL has pg_trgm. Which letters but
+"""As a migration wrote it into the index ix_users_teachers_by_name, where PostgreSQL has pg_trgm. Which letters but
 A to Z are alike in capitals, the database's locale says."""
+
+IS_ACTIVE_TEACHER = (User.role == literal("teacher", literal_execute=True), User.state == "active")
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,14 @@ class ShownTeacher:
     teacher: Teacher
     profile: Profile
     followed_at: datetime | None = None
+
+
+async def teacher_named(session: AsyncSession, username: str, *, banned_too: bool = False) -> Teacher | None:
+    wanted = select(Teacher).join(User, User.id == Teacher.user_id)
+    wanted = wanted.where(User.username == username.lower(), User.role == "teacher")
+    if not banned_too:
+        wanted = wanted.where(User.state == "active")
+    return (await session.scalars(wanted)).one_or_none()
 
 
 async def locked_teacher(session: AsyncSession, user_id: UUID) -> Teacher | None:
@@ -59,7 +69,7 @@ def _active_teachers() -> Select[User, Teacher, Profile]:
         .select_from(Teacher)
         .join(User, User.id == Teacher.user_id)
         .outerjoin(Profile, Profile.user_id == Teacher.user_id)
-        .where(User.role == "teacher", User.state == "active")
+        .where(*IS_ACTIVE_TEACHER)
     )
 
 
@@ -71,13 +81,24 @@ async def directory(
     session: AsyncSession, *, q: str | None, after: tuple[int, UUID] | None, limit: int
 ) -> Sequence[ShownTeacher]:
     """Those with most followers first; one more than `limit`. `q` is part of the name or the username."""
-    wanted = _active_teachers()
-    if q:
-        wanted = wanted.where(SEARCHED.like(func.lower(rules.as_letters(q))))
+    wanted, place = _active_teachers(), (Teacher.followers, Teacher.user_id)
     if after:
-        wanted = wanted.where(tuple_(Teacher.followers, Teacher.user_id) < after)
-    ordered = wanted.order_by(Teacher.followers.desc(), Teacher.user_id.desc()).limit(limit + 1)
-    return [_shown(*row) for row in await session.execute(ordered)]
+        wanted = wanted.where(tuple_(*place) < after)
+    wanted = wanted.order_by(*(column.desc() for column in place))
+    if q:
+        listed = wanted.with_only_columns(*place, maintain_column_froms=True)
+        fits, indexed = searching.has(SEARCHED, q), searching.is_indexed(q)
+        found = await searching.first_with(session, listed, _places(after), fits, limit + 1, indexed=indexed)
+        wanted = wanted.where(_among([user_id for _, user_id in found]))
+    return [_shown(*row) for row in await session.execute(wanted.limit(limit + 1))]
+
+
+def _places(after: tuple[int, UUID] | None) -> Select[int, UUID]:
+    """In the directory, of active teachers."""
+    # Each by itself: PostgreSQL takes few letters for common ones, and would read all teachers rather than ask for two.
+    followers = select(Teacher.followers).where(Teacher.user_id == User.id).scalar_subquery()
+    wanted = select(followers, User.id).where(*IS_ACTIVE_TEACHER)
+    return wanted.where(tuple_(followers, User.id) < after) if after else wanted
 
 
 async def shown_teacher(session: AsyncSession, username: str, viewer: User | None) -> ShownTeacher:

@@ -14,17 +14,19 @@ from vps_service.followers.schemas import FollowedTeacher, FollowOut, TeacherPag
 from vps_service.limits import actions as limits
 from vps_service.limits.errors import TooManyRequests
 from vps_service.limits.rules import HOUR_S
+from vps_service.turns import TooManyAtOnce
 from vps_service.vps import CurrentVps
 
 router = APIRouter(prefix="/api", tags=["followers"])
-errors = responses(NotAuthenticated, WrongRole, TeacherNotFound, CannotFollowOneself)
+LOOKED_FOR = "Part of a name or a username; fewer than three letters or digits: what a word begins with."
+errors = responses(NotAuthenticated, WrongRole, TeacherNotFound, CannotFollowOneself, TooManyAtOnce)
 
 
 @router.get("/teachers", summary="Teachers, those with most followers first", responses=responses())
 async def list_teachers(
     session: Session,
     vps: CurrentVps,
-    q: Annotated[Text | None, Query(max_length=100, description="Part of a name or a username.")] = None,
+    q: Annotated[Text | None, Query(max_length=100, description=LOOKED_FOR)] = None,
     limit: paging.Limit = 20,
     cursor: paging.Cursor = None,
 ) -> Page[TeacherProfile]:
@@ -56,17 +58,17 @@ async def list_following(
 
 
 @router.put("/teachers/{username}/follow", summary="Follow a teacher", responses=errors | responses(TooManyRequests))
-async def follow(
-    username: Text, follower: CurrentLearner, session: Session, sessions: Transactions, vps: CurrentVps
-) -> FollowOut:
+async def follow(username: Text, follower: CurrentLearner, sessions: Transactions, vps: CurrentVps) -> FollowOut:
     """Counts once per active account with a verified e-mail or phone. Enough of them verify the teacher."""
     await limits.take(sessions, "follows", str(follower.id), most=vps.settings.follows_per_user, per_s=HOUR_S)
-    teacher = await actions.follow(session, follower, username, vps.settings.followers_required)
+    async with vps.follows.turn(username.lower()):
+        teacher = await actions.follow(sessions, follower, username, vps.settings.followers_required)
     return FollowOut(username=username, following=True, followers=teacher.followers, verified=teacher.is_verified)
 
 
 @router.delete("/teachers/{username}/follow", summary="Stop following a teacher", responses=errors)
-async def unfollow(username: Text, follower: CurrentLearner, session: Session, vps: CurrentVps) -> FollowOut:
+async def unfollow(username: Text, follower: CurrentLearner, sessions: Transactions, vps: CurrentVps) -> FollowOut:
     """A verified teacher stays verified."""
-    teacher = await actions.unfollow(session, follower, username, vps.settings.followers_required)
+    async with vps.follows.turn(username.lower()):
+        teacher = await actions.unfollow(sessions, follower, username, vps.settings.followers_required)
     return FollowOut(username=username, following=False, followers=teacher.followers, verified=teacher.is_verified)

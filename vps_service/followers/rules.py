@@ -1,4 +1,4 @@
-"""Whose follow counts, when a teacher is verified, and what is looked for."""
+"""Whose follow counts, and when a teacher is verified."""
 
 from vps_service.accounts.models import User
 from vps_service.followers.models import Teacher
@@ -13,10 +13,3 @@ def follow_counts(follower: User) -> bool:
 def becomes_verified(teacher: Teacher, required: int) -> bool:
     """Verified once the number is reached, and not taken away when it falls again; not after a demotion."""
     return not teacher.is_verified and not teacher.is_demoted and teacher.followers >= required
-
-
-def as_letters(words: str) -> str:
-    """A LIKE pattern for texts that contain these words: to a person %, _ and \\ are letters like any other."""
-    for special in ("\\", "%", "_"):
-        words = words.replace(special, f"\\{special}")
-    return f"%{words}%"
