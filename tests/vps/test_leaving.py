@@ -65,7 +65,8 @@ async def test_who_asks_is_signed_out_everywhere_and_told_until_when_it_can_be_t
         refused(await device.get("/api/auth/me"), 401, "not_authenticated")
         refreshed = await vps.http.post("/api/auth/refresh", json={"refresh_token": device.refresh_token})
         refused(refreshed, 401, "bad_refresh_token")
-    assert await announced(vps) == [{"kind": "user_signed_out", "user_id": str(phone.id)}]
+    kinds = [change["kind"] for change in await announced(vps)]
+    assert kinds == ["user_signed_out", "session_ended", "session_ended"]
     mail = await vps.row("SELECT address, useful_until FROM mails WHERE template = 'account_leaving'")
     assert mail == {"address": "sara@example.com", "useful_until": due_at}
 
@@ -98,7 +99,7 @@ async def test_of_twenty_who_ask_at_once_one_is_first(vps: Vps) -> None:
     answers = await asyncio.gather(*(leave(student) for _ in range(20)))
     assert {answer.status_code for answer in answers} <= {202, 401, 403, 429}
     assert [answer.status_code for answer in answers].count(202) == 1
-    assert len(await announced(vps)) == 1
+    assert [change["kind"] for change in await announced(vps)] == ["user_signed_out", "session_ended"]
 
 
 async def test_who_leaves_is_not_there_for_anybody_else(vps: Vps) -> None:
@@ -152,9 +153,9 @@ async def test_signing_in_takes_it_back_and_everything_is_as_before(vps: Vps) ->
     assert statuses == {sold.id: "published", archived.id: "archived"}
     assert (await access(vps, sara, video))[0]
     assert (await upload_rights(vps.node, back, kind="practice", generation=1))["allowed"]
-    kinds = [change["kind"] for change in await announced(vps)][-6:]
+    kinds = [change["kind"] for change in await announced(vps)][-7:]
     assert kinds == [
-        *("video_shared", "user_signed_out", "practice_videos_hidden", "course_unpublished"),
+        *("video_shared", "user_signed_out", "session_ended", "practice_videos_hidden", "course_unpublished"),
         *("user_activated", "course_published"),
     ]
     await time_is_up(vps)
@@ -363,34 +364,3 @@ async def test_there_is_nothing_to_be_done_to_who_is_gone(vps: Vps) -> None:
         refused(await admin.post(f"/api/admin/users/{teacher.id}/{act}"), 404, "user_not_found")
     refused(await admin.put(f"/api/admin/users/{teacher.id}/role", {"role": "student"}), 404, "user_not_found")
     assert await state_of(vps, teacher) == "deleted"
-
-
-# --- the job --------------------------------------------------------------------------------------------------
-
-
-async def test_what_several_processes_do_at_once_is_done_once(vps: Vps) -> None:
-    huda = await make_teacher(vps, "huda")
-    practices = [await practised(vps, huda) for _ in range(5)]
-    done(await leave(huda), 202)
-    await time_is_up(vps)
-    await asyncio.gather(*(finish(vps) for _ in range(4)))
-    assert await state_of(vps, huda) == "deleted"
-    assert len(await announced(vps, "video_deleted")) == len(practices)
-    assert len(await vps.rows("SELECT 1 FROM audit_events WHERE what = 'account_deleted'")) == 1
-
-
-async def test_one_account_that_cannot_be_deleted_keeps_no_other_waiting(vps: Vps) -> None:
-    sara, ali = await make_student(vps), await make_student(vps, "ali")
-    for student in (sara, ali):
-        done(await leave(student), 202)
-    await time_is_up(vps)
-    broken = f"CHECK (id <> '{sara.id}' OR email IS NOT NULL)"
-    await vps.rows(f"ALTER TABLE users ADD CONSTRAINT for_now {broken}")
-    await finish(vps)
-    assert await state_of(vps, ali) == "deleted"
-    assert len(await vps.rows("SELECT 1 FROM leavings")) == 1
-    await cannot_sign_in(vps, "sara")
-    await vps.rows("ALTER TABLE users DROP CONSTRAINT for_now")
-    await finish(vps)
-    assert (await vps.row("SELECT email FROM users WHERE id = :id", id=sara.id))["email"] is None
-    assert await vps.rows("SELECT 1 FROM leavings") == []

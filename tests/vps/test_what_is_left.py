@@ -4,13 +4,15 @@ import pytest
 
 from tests.simulator import Simulator
 from tests.vps.lives import MARK, PHONE, a_full_life, columns_that_name_users, gone_for_good
-from tests.vps.people import announced, done
+from tests.vps.people import PASSWORD, Person, announced, done
 from tests.vps.running import Vps
 from vps_service.leaving.forgetting import KEPT, owners
 from vps_service.models import Base, User
 
 pytestmark = pytest.mark.anyio
 
+ADDRESS = "203.0.113.77"
+"""From where nobody else has done anything."""
 GONE = {
     "follows.follower_id",
     "follows.teacher_id",
@@ -37,6 +39,15 @@ STAYS = {
 }
 
 
+async def seen_from(vps: Vps, person: Person, address: str) -> None:
+    """By all that is written down with where it came from."""
+    there = {"X-Forwarded-For": address}
+    for password, status in (("not the password", 401), (PASSWORD, 200)):
+        login = {"login": person.username, "password": password}
+        done(await vps.http.post("/api/auth/login", json=login, headers=there), status)
+    assert (await person.get("/api/users/me/export", headers=there)).status_code == 200
+
+
 def test_of_every_column_that_names_a_user_it_is_said_what_becomes_of_its_rows() -> None:
     """A column that is added fails here until somebody has said whether its rows go when the user does."""
     assert columns_that_name_users() == GONE | STAYS.keys()
@@ -47,8 +58,10 @@ def test_rows_that_are_nothing_but_the_users_own_are_known_by_their_foreign_key(
     assert own == GONE - {"follows.follower_id", "follows.teacher_id"}
 
 
+@pytest.mark.settings(trusted_proxies="127.0.0.1")
 async def test_nothing_of_the_person_is_anywhere_in_the_database(vps: Vps, simulator: Simulator) -> None:
     life = await a_full_life(vps)
+    await seen_from(vps, life.huda, ADDRESS)
     tables = [table.name for table in Base.metadata.sorted_tables]
 
     async def said() -> str:
@@ -56,12 +69,16 @@ async def test_nothing_of_the_person_is_anywhere_in_the_database(vps: Vps, simul
         return "\n".join(str(row["said"]) for of_table in rows for row in of_table)
 
     kept = await vps.row("SELECT password_hash, image_id FROM users WHERE id = :id", id=life.huda.id)
-    hers = (MARK, PHONE, *(str(value) for value in kept.values()))
+    hers = (MARK, PHONE, ADDRESS, *(str(value) for value in kept.values()))
     before = await said()
     assert [told for told in hers if told not in before] == []
     await gone_for_good(vps, life.huda)
     after = await said()
     assert [told for told in hers if told in after] == []
+    hers_done = "SELECT what, address FROM audit_events WHERE :id IN (actor_id::text, subject)"
+    acts = await vps.rows(hers_done, id=str(life.huda.id))
+    assert {act["address"] for act in acts} == {None}
+    assert {"signed_in", "sign_in_failed", "data_exported", "account_deleted"} <= {act["what"] for act in acts}
 
 
 async def test_rows_go_and_stay_as_it_is_said(vps: Vps, simulator: Simulator) -> None:

@@ -20,8 +20,9 @@ from vps_service.accounts.proving import password_again
 from vps_service.accounts.queries import locked_user
 from vps_service.accounts.sessions import end_sessions
 from vps_service.audit import actions as audit
-from vps_service.courses.queries import has_practice_videos
+from vps_service.courses.queries import has_practice_videos, locked_courses
 from vps_service.courses.videos import delete_video
+from vps_service.courses.withdrawing import withdraw_courses
 from vps_service.db import Sessions
 from vps_service.followers.actions import end_follows, recount_followed
 from vps_service.leaving import queries
@@ -58,17 +59,10 @@ async def leave(
 async def _withdraw(session: AsyncSession, user: User, leaving: Leaving) -> None:
     """What `come_back` gives back, but for the place in the queue for review."""
     user.state = "leaving"
-    await end_sessions(session, user)
-    changes.record(session, "user_signed_out", user_id=user.id)
+    await end_sessions(session, user, "user_signed_out")
     if await has_practice_videos(session, user.id):
         changes.record(session, "practice_videos_hidden", course_id=user.id)
-    for course in await queries.locked_courses(session, user.id):
-        if course.status == "published":
-            leaving.unpublished = [*leaving.unpublished, course.id]
-            course.status = "archived"
-            changes.record(session, "course_unpublished", course_id=course.id)
-        elif course.status == "pending":
-            course.status = "draft"
+    leaving.unpublished = await withdraw_courses(session, user)
     await session.flush()
 
 
@@ -91,11 +85,11 @@ async def _finish(sessions: Sessions, images: ImageStore, user_id: UUID, require
         user = await locked_user(session, user_id)
         if not await queries.is_leaving(session, user_id):
             return False
-        user.state = "deleted"
+        if not user.is_deleted:
+            user.state = "deleted"
+            # Waits for a video that is being stored: it is there then, and one that comes later is unwanted.
+            await _close_courses(session, user_id)
     killpoint("leaving.closed")
-    # Before a look at the videos: one that was being stored is there by then, and one that comes later is unwanted.
-    async with sessions() as session, session.begin():
-        await _close_courses(session, user_id)
     async with sessions() as session:
         videos = await queries.living_videos(session, user_id)
     for video_id in videos:
@@ -105,11 +99,12 @@ async def _finish(sessions: Sessions, images: ImageStore, user_id: UUID, require
     if user.image_id:
         await asyncio.to_thread(images.remove, user.image_id)
     killpoint("leaving.image_gone")
+    while await _end_some_follows(sessions, user_id, required):
+        pass
     async with sessions() as session, session.begin():
         user = await locked_user(session, user_id)
         if not await queries.is_leaving(session, user_id):
             return False  # another process was faster
-        await end_follows(session, user, required)
         await forget(session, user)
         await audit.record(session, "account_deleted", subject=user_id)
     killpoint("leaving.forgotten")
@@ -117,9 +112,14 @@ async def _finish(sessions: Sessions, images: ImageStore, user_id: UUID, require
     return True
 
 
+async def _end_some_follows(sessions: Sessions, user_id: UUID, required: int) -> int:
+    async with sessions() as session, session.begin():
+        return await end_follows(session, await locked_user(session, user_id), required)
+
+
 async def _close_courses(session: AsyncSession, teacher_id: UUID) -> None:
     """Whoever holds a key keeps it as a receipt. Nodes ask anew, and are told no name."""
-    for course in await queries.locked_courses(session, teacher_id):
+    for course in await locked_courses(session, teacher_id):
         course.status, course.rejection_reason = "archived", None
         changes.record(session, "course_unpublished", course_id=course.id)
     await session.flush()

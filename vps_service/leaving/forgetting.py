@@ -3,10 +3,10 @@
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Column, Table, delete, or_, select, text, update
+from sqlalchemy import Column, String, Table, cast, delete, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from vps_service.accounts.models import User
+from vps_service.accounts.models import Proof, User
 from vps_service.audit.models import AuditEvent
 from vps_service.community.models import VideoShare
 from vps_service.courses.models import Video
@@ -24,7 +24,10 @@ NO_PASSWORD = "!"  # noqa: S105 - no bcrypt hash looks like this, so nobody sign
 async def forget(session: AsyncSession, user: User) -> None:
     """The last step, all or nothing: the row that says that there is something left to do goes with the rest."""
     user_id = user.id
-    await session.execute(delete(Mail).where(Mail.address == user.email))
+    if user.email_verified_at:  # or others may claim it, and be waiting for mail there
+        await session.execute(delete(Mail).where(Mail.address == user.email))
+    their_links = select(cast(Proof.id, String)).where(Proof.user_id == user_id)
+    await session.execute(delete(Mail).where(Mail.values["proof"].astext.in_(their_links)))
     their_videos = select(Video.id).where(Video.owner_id == user_id)
     await session.execute(delete(VideoShare).where(VideoShare.video_id.in_(their_videos)))
     for owner in owners():

@@ -12,8 +12,8 @@ from vps_service.db import Base
 class Leaving(Base):
     """Somebody asked that their account be deleted. Until `due_at` they take it back by signing in.
 
-    `unpublished` are the courses that were for sale until then, and are again if they come back. The row goes last of
-    all: as long as there is one, there is something left to do.
+    `unpublished` are the courses that were for sale until then, and are again if they come back, but for those that an
+    admin unpublishes meanwhile. The row goes last of all: as long as there is one, there is something left to do.
     """
 
     __tablename__ = "leavings"

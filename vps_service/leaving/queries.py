@@ -6,7 +6,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from vps_service.accounts.models import User
-from vps_service.courses.models import Course, Video
+from vps_service.courses.models import Video
 from vps_service.courses.queries import is_living
 from vps_service.leaving.models import Leaving
 
@@ -29,13 +29,6 @@ async def has_other_admin(session: AsyncSession, admin: User) -> bool:
     await session.execute(select(func.pg_advisory_xact_lock(ADMINS_LEAVING)))
     other = select(User.id).where(User.role == "admin", User.state == "active", User.id != admin.id)
     return (await session.execute(other.limit(1))).first() is not None
-
-
-async def locked_courses(session: AsyncSession, teacher_id: UUID) -> Sequence[Course]:
-    """The teacher's, in any state but deleted."""
-    wanted = select(Course).where(Course.teacher_id == teacher_id, Course.deleted_at.is_(None)).order_by(Course.id)
-    locked = wanted.with_for_update(key_share=True).execution_options(populate_existing=True)
-    return (await session.scalars(locked)).all()
 
 
 async def living_videos(session: AsyncSession, owner_id: UUID) -> Sequence[UUID]:

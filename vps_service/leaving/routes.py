@@ -14,9 +14,10 @@ from vps_service.leaving.export import MEDIA_TYPE, export
 from vps_service.leaving.schemas import Leave, LeavingOut
 from vps_service.limits import actions as limits
 from vps_service.limits.errors import TooManyRequests
+from vps_service.limits.rules import HOUR_S
 from vps_service.vps import CurrentVps
 
-EXPORTS_AN_HOUR, HOUR_S = 20, 3600.0
+EXPORTS_AN_HOUR = 20
 """Each reads everything that a user has."""
 
 router = APIRouter(prefix="/api/users/me", tags=["leaving"])
