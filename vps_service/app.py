@@ -1,12 +1,13 @@
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from fastapi import APIRouter, FastAPI
 from starlette.routing import BaseRoute
+from starlette.types import Scope
 
 from shared import health as liveness
 from shared import problems
-from shared.contract import VPS
+from shared.contract import INTERNAL, VPS
 from shared.cors import let_pages_read
 from shared.jobs import running
 from shared.logs import RequestLog
@@ -26,7 +27,8 @@ from vps_service.audit import routes as audit
 from vps_service.clients import TrueClient
 from vps_service.community import routes as community
 from vps_service.courses import routes as courses
-from vps_service.db import make_engine, make_sessions
+from vps_service.db import Sessions
+from vps_service.documented import errors_before
 from vps_service.followers import routes as followers
 from vps_service.headers import protect_answers
 from vps_service.internal import routes as internal
@@ -42,9 +44,13 @@ from vps_service.phones import routes as phones
 from vps_service.phones.senders import LocalSender, PhoneSender
 from vps_service.profiles import routes as profiles
 from vps_service.settings import VpsSettings
+from vps_service.turns import Turns
 from vps_service.vps import Vps
 
 FORM_OVERHEAD = 64 * 1024
+JSON_BYTES = 256 * 1024
+"""The 20,000 letters that a course's description may have are 240,000 bytes where a client escapes each."""
+TOLD_BY_NODES_BYTES = 8 * 2**20
 SENT_BY_PAGES = ("Authorization", "Content-Type", "Idempotency-Key", "X-Request-ID")
 READ_BY_PAGES = ("Location", "Retry-After", "X-Request-ID")
 
@@ -79,6 +85,20 @@ def make_phones(settings: VpsSettings) -> PhoneSender | None:
     return None
 
 
+def body_limit(form_bytes: int) -> Callable[[Scope], int]:
+    """How large a body may be. Only a form has a picture in it, and only nodes tell of all that they hold: to take JSON
+    apart and say of each field what is wrong with it keeps everybody else waiting.
+    """
+
+    def limit(scope: Scope) -> int:
+        if scope["path"].startswith(f"{INTERNAL}/"):
+            return TOLD_BY_NODES_BYTES
+        kind = next((value for name, value in scope["headers"] if name == b"content-type"), b"")
+        return form_bytes if kind.lower().startswith(b"multipart/form-data") else JSON_BYTES
+
+    return limit
+
+
 def create_vps(settings: VpsSettings) -> Vps:
     access_key = settings.access_key.public_key()
     access_keys = {public_jwk(access_key)["kid"]: access_key}
@@ -92,6 +112,7 @@ def create_vps(settings: VpsSettings) -> Vps:
         phones=make_phones(settings),
         codes_key=CodesKey(settings.codes_key.get_secret_value()),
         listener=Listener(settings),
+        follows=Turns(),
     )
 
 
@@ -101,8 +122,7 @@ def create_app(settings: VpsSettings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        engine = make_engine(settings)
-        sessions = app.state.sessions = make_sessions(engine)
+        sessions = app.state.sessions = Sessions(settings)
         async with running(
             vps.listener.run(),
             jobs.tidy(sessions),
@@ -122,7 +142,7 @@ def create_app(settings: VpsSettings) -> FastAPI:
             yield
         if vps.provider:
             await vps.provider.close()
-        await engine.dispose()
+        await sessions.close()
 
     documented = settings.environment != "production"
     app = FastAPI(
@@ -136,9 +156,9 @@ def create_app(settings: VpsSettings) -> FastAPI:
         routes=ROUTES,
     )
     app.state.vps = vps
-    problems.install(app)
+    problems.install(app, errors_before)
     health.answer_database_failures(app)
-    app.add_middleware(BodyLimit, limit=settings.image_bytes + FORM_OVERHEAD)
+    app.add_middleware(BodyLimit, limit=body_limit(settings.image_bytes + FORM_OVERHEAD))
     app.add_middleware(SignedAnswers, signer=ServiceSigner(VPS, settings.vps_key))
     app.add_middleware(RequestLog)
     app.add_middleware(TrueClient, trusted=settings.trusted_proxies)

@@ -1,14 +1,16 @@
 """The way to PostgreSQL: one engine a process, one transaction a request, committed before the answer."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime
-from typing import Annotated
+from math import ceil
+from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
 import psycopg
 from fastapi import Depends, Request
 from sqlalchemy import DateTime, MetaData, event, func
 from sqlalchemy.engine import URL, ExceptionContext, make_url
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from uuid_utils.compat import uuid7
@@ -50,15 +52,14 @@ def database_url(settings: DatabaseSettings) -> URL:
 SESSION_OPTIONS = "-c timezone=UTC -c statement_timeout=15s -c lock_timeout=5s"
 
 
-def make_engine(settings: DatabaseSettings) -> AsyncEngine:
+def make_engine(settings: DatabaseSettings, **more: Any) -> AsyncEngine:
+    pool = {"pool_size": settings.database_pool, "max_overflow": settings.database_pool, "pool_pre_ping": True}
     engine = create_async_engine(
         database_url(settings),
-        pool_size=settings.database_pool,
-        max_overflow=settings.database_pool,
-        pool_pre_ping=True,
         pool_timeout=5,
         hide_parameters=True,  # they hold password hashes and addresses, and errors are logged
         connect_args={"connect_timeout": 5, "options": SESSION_OPTIONS, "client_encoding": "utf8"},
+        **pool | more,
     )
     event.listen(engine.sync_engine, "handle_error", _leave_out_detail)
     return engine
@@ -72,11 +73,40 @@ def _leave_out_detail(context: ExceptionContext) -> None:
         error.args = (first,)
 
 
-Sessions = async_sessionmaker[AsyncSession]
+Answer = TypeVar("Answer")
 
 
-def make_sessions(engine: AsyncEngine) -> Sessions:
-    return async_sessionmaker(engine, expire_on_commit=False)
+class Sessions(async_sessionmaker[AsyncSession]):
+    """Each `sessions()` is for one transaction.
+
+    Single statements that only read, one with nearly every request, are asked without: for them there are some
+    connections more. To switch one to and fro would cost as much as the transaction does.
+    """
+
+    def __init__(self, settings: DatabaseSettings) -> None:
+        super().__init__(make_engine(settings), expire_on_commit=False)
+        pool = {"pool_size": ceil(settings.database_pool / 2), "max_overflow": 0, "pool_pre_ping": False}
+        self.questions = make_engine(settings, isolation_level="AUTOCOMMIT", skip_autocommit_rollback=True, **pool)
+
+    async def ask(self, question: Callable[[AsyncSession], Awaitable[Answer]]) -> Answer:
+        """What `question`, a statement that only reads, finds; asked anew if its connection was dead.
+
+        To ask each connection before whether it lives would take as long as the question.
+        """
+        try:
+            return await self._ask(question)
+        except DBAPIError as error:
+            if not error.connection_invalidated:
+                raise
+        return await self._ask(question)
+
+    async def _ask(self, question: Callable[[AsyncSession], Awaitable[Answer]]) -> Answer:
+        async with self(bind=self.questions) as session:
+            return await question(session)
+
+    async def close(self) -> None:
+        for engine in (self.kw["bind"], self.questions):
+            await engine.dispose()
 
 
 async def get_sessions(request: Request) -> Sessions:

@@ -6,6 +6,7 @@ Every VPS process does it; doing it twice changes nothing.
 
 import asyncio
 import logging
+import random
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
@@ -29,12 +30,16 @@ log = logging.getLogger(__name__)
 SOON_S = 1.0
 FAILED_S = 5.0
 MINUTE_S, HOUR_S, DAY_S = 60.0, 3600.0, 24 * 3600.0
+AFTER_START_S = (1.0, 2.0)
+"""When what is done once a minute or less begins: a start would otherwise take a connection for each at once."""
 RECHECKED_AFTER_S = 120.0
 LEAVINGS_EVERY_S = 5.0
 
 
 async def every(seconds: float, job: Callable[[], Awaitable[object]]) -> None:
-    """Until cancelled, beginning at once; a failure is logged and the next time is another chance."""
+    """Until cancelled, beginning at once or soon; a failure is logged and the next time is another chance."""
+    if seconds >= MINUTE_S:
+        await asyncio.sleep(random.uniform(*AFTER_START_S))  # noqa: S311 - nobody is kept from guessing it
     has_failed = False
     while True:
         try:
@@ -84,8 +89,7 @@ async def forget_expired_sessions(sessions: Sessions) -> None:
     async def forget() -> None:
         gone = 1
         while gone:
-            async with sessions() as session, session.begin():
-                gone = await forget_expired(session)
+            gone = await forget_expired(sessions)
 
     await every(HOUR_S, forget)
 

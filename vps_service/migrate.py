@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared import logs
 from shared.settings import load, stop
-from vps_service.db import Sessions, database_url, make_engine, make_sessions
+from vps_service.db import Sessions, database_url, make_engine
 from vps_service.settings import DatabaseSettings
 
 Result = TypeVar("Result")
@@ -60,11 +60,11 @@ async def _check_schema(connection: AsyncConnection, settings: DatabaseSettings)
 async def with_database(settings: DatabaseSettings, work: Callable[[Sessions], Awaitable[Result]]) -> Result:
     """Do an operator's work on a database that is ready. Raises DatabaseNotReady."""
     await check_ready(settings)
-    engine = make_engine(settings)
+    sessions = Sessions(settings)
     try:
-        return await work(make_sessions(engine))
+        return await work(sessions)
     finally:
-        await engine.dispose()
+        await sessions.close()
 
 
 def migrate(settings: DatabaseSettings) -> None:

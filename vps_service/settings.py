@@ -38,6 +38,7 @@ class DatabaseSettings(Settings):
 LIMITS = (
     *("login_failures", "login_failures_per_client", "logins_per_account"),
     *("refreshes_per_client", "registrations_per_client", "mails_per_client", "follows_per_user"),
+    *("changes_per_user", "drafts_per_user"),
 )
 
 
@@ -61,15 +62,18 @@ class VpsSettings(DatabaseSettings):
     A client (an address, or an IPv6 network of 64 bits) may fail to sign in with one login `login_failures` times in 15
     minutes, with whatever logins `login_failures_per_client` times, and get new tokens `refreshes_per_client` times; in
     an hour register `registrations_per_client` times and ask for `mails_per_client` links to be mailed. Each account
-    has at most `logins_per_account` attempts in an hour, right ones too, and follows `follows_per_user` times. 0: no
-    limit. `hashes_waiting` passwords may wait for their turn to be hashed; more are refused.
+    has at most `logins_per_account` attempts in an hour, right ones too, follows `follows_per_user` times, makes
+    `changes_per_user` changes of courses, lessons, practice videos and whom they are shared with, and adds
+    `drafts_per_user` courses, sections and lessons. What is said of a login goes for all logins of an account together,
+    too; clients from which somebody signed in to it within 30 days have as many attempts again, together. 0: no limit.
+    `hashes_waiting` passwords may wait for their turn to be hashed; more are refused.
 
     A user may keep `practice_quota_bytes` of practice videos and watch `playbacks_per_user` videos at once, on all
     nodes together. Changes are kept `changes_kept_days` for nodes that were away. Who asks to be deleted may take that
     back for `leaving_grace_days`. `image_bytes` and `image_pixels` bound profile images.
 
-    Mail leaves by `smtp_host`, from `mail_from`; without a host it is not sent. Links in it lead to `links_url`, or to
-    the VPS itself, and are good for `email_link_s` and `reset_link_s`.
+    Mail leaves by `smtp_host`, from `mail_from`; without a host it is not sent, which production does not start with.
+    Links in it lead to `links_url`, or to the VPS itself, and are good for `email_link_s` and `reset_link_s`.
 
     `codes_key` seals the secrets of second factors and hashes codes: without it nobody's one-time passwords work any
     more. `phone_provider` sends codes to phones; `local` shows them in the mail catcher instead.
@@ -113,6 +117,8 @@ class VpsSettings(DatabaseSettings):
     registrations_per_client: int = Field(50, ge=0)
     mails_per_client: int = Field(30, ge=0)
     follows_per_user: int = Field(300, ge=0)
+    changes_per_user: int = Field(600, ge=0)
+    drafts_per_user: int = Field(600, ge=0)
     currency: str = Field("EGP", pattern="^[A-Z]{3}$")
     platform_fee_percent: int = Field(0, ge=0, le=100)
     leaving_grace_days: float = Field(14, ge=0, le=3650)
@@ -165,6 +171,10 @@ class VpsSettings(DatabaseSettings):
             yield "the payment simulator refuses to run in production; empty TOPTANK_PAYMENT_PROVIDER"
         if self.phone_provider == "local":
             yield "the local phone sender refuses to run in production; unset TOPTANK_PHONE_PROVIDER"
+        if not self.smtp_host:
+            yield "TOPTANK_SMTP_HOST must be set in production, or nobody can confirm an address"
+        if not self.trusted_proxies:
+            yield "TOPTANK_TRUSTED_PROXIES must name the proxy that ends TLS in production, or all clients count as one"
         if self.bcrypt_cost < 12:
             yield "TOPTANK_BCRYPT_COST must be at least 12 in production"
         if self.access_token_s > 3600:

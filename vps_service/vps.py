@@ -15,6 +15,7 @@ from vps_service.listener import Listener
 from vps_service.payments.providers import Provider
 from vps_service.phones.senders import PhoneSender
 from vps_service.settings import VpsSettings
+from vps_service.turns import Turns
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Vps:
     phones: PhoneSender | None
     codes_key: CodesKey
     listener: Listener
+    follows: Turns
 
 
 async def current_vps(request: Request) -> Vps:

@@ -1,11 +1,13 @@
 """PostgreSQL goes away under a running service, or takes no writes, and comes back."""
 
+import asyncio
+
 import pytest
 from psycopg import sql
 from sqlalchemy.engine import make_url
 
 from tests.databases import execute
-from tests.vps.people import done, make_student, refused, student_form
+from tests.vps.people import done, make_student, make_teacher, refused, student_form
 from tests.vps.running import Vps
 
 pytestmark = pytest.mark.anyio
@@ -31,6 +33,16 @@ async def test_without_its_database_every_route_says_503_and_heals_by_itself(vps
     finally:
         execute(database_url, sql.SQL(OPEN).format(sql.Identifier(name)))
     assert (await student.get("/api/auth/me")).status_code == 200
+
+
+async def test_who_is_asking_is_found_out_though_every_connection_died(vps: Vps, database_url: str) -> None:
+    """As when the database is started anew."""
+    student, teacher = await make_student(vps), await make_teacher(vps)
+    for person in (student, teacher):
+        answers = [await person.get("/api/auth/me") for _ in range(2)]
+        execute(database_url, sql.SQL(END_ALL).format(sql.Literal(make_url(database_url).database)))
+        answers += await asyncio.gather(*(person.get("/api/auth/me") for _ in range(10)))
+        assert [answer.status_code for answer in answers] == [200] * len(answers)
 
 
 async def test_a_database_that_takes_no_writes_is_a_503_where_something_is_written(vps: Vps, database_url: str) -> None:

@@ -153,6 +153,41 @@ def test_follows_of_before_count_if_their_followers_do_and_teachers_are_counted_
         assert connection.execute("SELECT * FROM follows ORDER BY follower_id").fetchall() == before
 
 
+CLAIMS = """
+INSERT INTO users (id, role, name, username, email, phone, password_hash, email_verified_at, phone_verified_at)
+    SELECT ('019a0000-0000-7000-8000-00000000002' || n)::uuid, 'student', 'Sara', 'sara' || n, email, phone, '',
+        CASE proved WHEN 'email' THEN now() END, CASE proved WHEN 'phone' THEN now() END
+    FROM (VALUES
+        (1, 'a@example.com', NULL, ''), (2, 'a@example.com', '+1', 'email'), (3, 'a@example.com', '+1', ''),
+        (4, 'b@example.com', '+2', ''), (5, 'b@example.com', '+2', ''), (6, NULL, '+2', 'phone'),
+        (7, NULL, '+1', ''), (8, 'c@example.com', '+3', '')
+    ) claims (n, email, phone, proved);
+"""
+ONE_EACH = [
+    ("sara1", "019a0000-0000-7000-8000-000000000021@claimed.invalid", None),
+    ("sara2", "a@example.com", "+1"),
+    ("sara3", "019a0000-0000-7000-8000-000000000023@claimed.invalid", None),
+    ("sara4", "b@example.com", None),
+    ("sara5", "019a0000-0000-7000-8000-000000000025@claimed.invalid", None),
+    ("sara6", None, "+2"),
+    ("sara7", "019a0000-0000-7000-8000-000000000027@claimed.invalid", None),
+    ("sara8", "c@example.com", "+3"),
+]
+
+
+def test_on_the_way_back_an_address_is_whose_who_proved_it_or_claimed_it_first(empty: VpsSettings) -> None:
+    migrate(empty)
+    with psycopg.connect(empty.database_url) as connection:
+        connection.execute(CLAIMS.encode())
+    command.downgrade(alembic_config(empty), "0017")
+    with psycopg.connect(empty.database_url) as connection:
+        found = connection.execute("SELECT username, email, phone FROM users ORDER BY username").fetchall()
+        assert found == ONE_EACH
+        proved = "SELECT username FROM users WHERE coalesce(email_verified_at, phone_verified_at) IS NOT NULL"
+        assert sorted(connection.execute(proved).fetchall()) == [("sara2",), ("sara6",)]
+    migrate(empty)
+
+
 def test_migrating_twice_changes_nothing(empty: VpsSettings) -> None:
     migrate(empty)
     with psycopg.connect(empty.database_url) as connection:

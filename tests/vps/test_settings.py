@@ -182,6 +182,8 @@ def test_a_bad_setting_is_named(loading: Callable[..., str], name: str, value: s
 
 WEAK = {
     "PAYMENT_PROVIDER": ("simulator", "empty TOPTANK_PAYMENT_PROVIDER"),
+    "SMTP_HOST": ("", "TOPTANK_SMTP_HOST must be set"),
+    "TRUSTED_PROXIES": ("", "TOPTANK_TRUSTED_PROXIES must name the proxy"),
     "BCRYPT_COST": ("11", "TOPTANK_BCRYPT_COST must be at least 12"),
     "ACCESS_TOKEN_S": ("3601", "TOPTANK_ACCESS_TOKEN_S must be at most 3600"),
     "VPS_URL": ("http://courses.example", "TOPTANK_VPS_URL must be https://"),

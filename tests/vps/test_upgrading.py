@@ -12,6 +12,7 @@ from psycopg import sql
 
 from tests.databases import empty_database
 from tests.settings import vps_settings
+from tests.vps.lives import CODES, gone_for_good, leave
 from tests.vps.people import (
     PASSWORD,
     Person,
@@ -19,11 +20,14 @@ from tests.vps.people import (
     draft_course,
     make_student,
     make_teacher,
+    published_course,
     refused,
     sign_in,
     signed_in,
+    student_form,
 )
 from tests.vps.running import Vps, running
+from tests.vps.test_totp import switch_on
 from vps_service.accounts.passwords import Hasher
 from vps_service.migrate import alembic_config, migrate
 from vps_service.settings import VpsSettings
@@ -175,8 +179,11 @@ async def test_after_it_was_used_the_way_back_keeps_what_was_there(school: VpsSe
     command.downgrade(config, BEFORE)
     assert schema(school) == of_before
     now = contents(school)
+    check_left(now)
     for table in ("payments", "keys", "ledger_entries", "courses", "lessons", "videos", "teachers"):
         check_kept({table: before[table]}, now)
+    known = ("id", "username", "email", "phone", "email_verified_at", "phone_verified_at")
+    check_kept({"users": [{name: row[name] for name in known} for row in before["users"]]}, now)
     if now["change_counter"][0]["epoch"] == before["change_counter"][0]["epoch"]:  # or nodes start from the beginning
         numbers = sorted(row["number"] for row in now["changes"])
         assert numbers == list(range(1, now["change_counter"][0]["last"] + 1))
@@ -184,11 +191,52 @@ async def test_after_it_was_used_the_way_back_keeps_what_was_there(school: VpsSe
     command.check(config)
 
 
+def check_left(now: Contents) -> None:
+    """The release of before knows nobody who is leaving, or left: the one is let in, the other by nothing."""
+    users = {row["id"]: row for row in now["users"]}
+    by_name = {row["username"]: row for row in users.values()}
+    assert by_name["nada"]["state"] == "active"
+    gone = [row for row in users.values() if row["username"].startswith("deleted:")]
+    assert len(gone) == len({row["email"] for row in gone}) == 2
+    for row in gone:
+        assert (row["state"], row["password_hash"], row["name"], row["phone"]) == ("banned", "!", "", None)
+    statuses = {row["title"]: row["status"] for row in now["courses"]}
+    assert (statuses["For sale again"], statuses["Archived before"], statuses["Of who is gone"]) == (
+        *("published", "archived", "archived"),
+    )
+    assert not now.keys() & {"leavings", "totp_secrets", "recovery_codes", "phone_codes"}
+
+
+async def use_a_second_factor(vps: Vps) -> None:
+    """And have a code on the way to a phone."""
+    rami = await make_student(vps, "rami")
+    await switch_on(vps, rami)
+    await vps.rows(CODES[0], id=rami.id, phone="+201055544433")
+    for table in ("totp_secrets", "recovery_codes", "phone_codes"):
+        assert await vps.rows(f"SELECT 1 FROM {table}")
+
+
+async def leave_and_be_gone(vps: Vps) -> None:
+    """Two are gone, a teacher among them; another one is on the way."""
+    nour, nada = await make_teacher(vps, "nour"), await make_teacher(vps, "nada")
+    await published_course(vps, nour, title="Of who is gone")
+    for person in (nour, await make_student(vps, "adam")):
+        await gone_for_good(vps, person)
+    await published_course(vps, nada, title="For sale again")
+    archived = await published_course(vps, nada, title="Archived before")
+    done(await nada.post(f"{archived.path}/archive"))
+    done(await leave(nada), 202)
+
+
 async def use(vps: Vps) -> None:
     """A little of everything that writes what was not there before."""
     await give_them_passwords(vps)
     mona, ali = await make_student(vps, "mona"), await make_teacher(vps, "ali")
+    claimed = student_form("claims", email="sara@example.com", phone="+201001234567")
+    done(await vps.http.post("/api/auth/register", json=claimed), 201)
     await draft_course(ali)
+    await use_a_second_factor(vps)
+    await leave_and_be_gone(vps)
     done(await mona.put("/api/teachers/omar/follow"))
     await refreshed(vps, mona.refresh_token)
     refused(await vps.http.post("/api/auth/login", json={"login": "mona", "password": "wrong"}), 401, "bad_credentials")
