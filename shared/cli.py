@@ -2,6 +2,7 @@
 
 import os
 import sys
+from argparse import ArgumentParser
 
 from shared import local_environment
 
@@ -23,7 +24,12 @@ COMMANDS = {
         ["vps_service.accounts.operator", "confirm-contact"],
         "vouch for an account's e-mail and phone",
     ),
+    "reset-password": (
+        ["vps_service.accounts.operator", "reset-password"],
+        "give another password to who forgot theirs",
+    ),
     "remove-totp": (["vps_service.accounts.operator", "remove-totp"], "take away the second factor of who has lost it"),
+    "audit-trim": (["vps_service.audit.operator"], "forget what the log of sign-ins and privileged acts has of old"),
     "add-node": (["vps_service.nodes.operator", "add-node"], "let a Cloud node call the VPS, by its public key"),
     "remove-node": (["vps_service.nodes.operator", "remove-node"], "let a Cloud node call the VPS no more"),
     "reconcile": (["vps_service.nodes.operator", "reconcile"], "have the nodes compare themselves with the VPS"),
@@ -32,11 +38,16 @@ COMMANDS = {
 }
 """What each command runs, and what it is for."""
 
+WITHOUT_ARGUMENTS = ("vps", "cloud", "worker", "simulator", "catcher", "migrate")
+"""They are told by settings alone, and look at no word."""
+
 FOR_A_RUNNING_STACK = (
     "migrate",
     "create-admin",
     "confirm-contact",
+    "reset-password",
     "remove-totp",
+    "audit-trim",
     "add-node",
     "remove-node",
     "reconcile",
@@ -51,18 +62,25 @@ def usage() -> str:
     return "\n".join(["usage: toptank COMMAND [ARGUMENTS]", "", *lines])
 
 
-def main() -> None:
-    """Becomes the command's own process; -P keeps whatever lies in the current folder from being imported."""
-    if len(sys.argv) < 2 or sys.argv[1] in ("-h", "--help"):
+def chosen(words: list[str]) -> list[str]:
+    """What these words after `toptank` run: a module and what it is told. Ends the process where they name nothing."""
+    if not words or words[0] in ("-h", "--help"):
         print(usage())
-        sys.exit(0 if len(sys.argv) > 1 else 2)
-    name = sys.argv[1]
+        sys.exit(0 if words else 2)
+    name, *arguments = words
     if name not in COMMANDS:
         sys.exit(f"toptank: there is no command {name}\n\n{usage()}")
+    module, about = COMMANDS[name]
+    if name in WITHOUT_ARGUMENTS and arguments:
+        ArgumentParser(prog=f"toptank {name}", description=about).parse_args(arguments)
     if name in FOR_A_RUNNING_STACK:
         os.environ.update(local_environment.read())
-    module, _ = COMMANDS[name]
-    os.execv(sys.executable, [sys.executable, "-P", "-m", *module, *sys.argv[2:]])
+    return [*module, *arguments]
+
+
+def main() -> None:
+    """Becomes the command's own process; -P keeps whatever lies in the current folder from being imported."""
+    os.execv(sys.executable, [sys.executable, "-P", "-m", *chosen(sys.argv[1:])])
 
 
 if __name__ == "__main__":

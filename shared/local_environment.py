@@ -7,7 +7,7 @@ import json
 import os
 from pathlib import Path
 
-from shared.settings import PREFIX
+from shared.environment import PREFIX
 
 FILE = "environment.json"
 
@@ -23,9 +23,11 @@ def write(folder: Path, environment: dict[str, str]) -> None:
 
 
 def read() -> dict[str, str]:
-    """What the local stack was told, when there is one and nobody has said where else the database is."""
+    """What the local stack was told, when there is one and nobody has said that the database is another one."""
     path = Path(os.environ.get(f"{PREFIX}DATA_DIR", ".toptank")) / FILE
-    if os.environ.get(f"{PREFIX}DATABASE_URL") or not path.is_file():
+    if not path.is_file():
         return {}
     told: dict[str, str] = json.loads(path.read_text())
-    return {name: value for name, value in told.items() if name not in os.environ}
+    if os.environ.get(f"{PREFIX}DATABASE_URL") not in (None, "", told.get(f"{PREFIX}DATABASE_URL")):
+        return {}
+    return {name: value for name, value in told.items() if not os.environ.get(name)}

@@ -9,6 +9,7 @@ import hashlib
 import importlib.util
 import os
 import pwd
+import re
 import shutil
 import signal
 import subprocess
@@ -21,6 +22,9 @@ import psycopg
 
 SUPERUSER = "toptank"
 START_WITHIN_S = 30
+EVERY_LETTER = "C.UTF-8"
+"""The locale that a cluster is made with: texts are ordered by code points, and have capitals in every alphabet. One
+of before, in which only A to Z have them, goes on as it is."""
 PR_SET_PDEATHSIG = 1
 ORDINARY_UID = 1000
 
@@ -63,6 +67,17 @@ def _identity() -> _Identity:
     nobody = pwd.getpwnam("nobody")
     drop = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
     return _Identity([], drop, nobody.pw_uid)
+
+
+def _locale(initdb: Path) -> list[str]:
+    """PostgreSQL's own locale from 17 on, which no upgrade of the system changes; else, and for what asks the system
+    which characters are letters (pg_trgm does), the system's of the same name."""
+    version = subprocess.run([initdb, "--version"], capture_output=True, text=True, check=False).stdout
+    found = re.search(r"\d+", version)
+    of_the_system = ["--no-locale", f"--lc-ctype={EVERY_LETTER}"]
+    if found is None or int(found[0]) < 17:
+        return of_the_system
+    return [*of_the_system, "--locale-provider=builtin", f"--builtin-locale={EVERY_LETTER}"]
 
 
 class LocalDatabase:
@@ -111,9 +126,10 @@ class LocalDatabase:
         """In a folder beside, renamed when whole: an interrupted initdb leaves nothing that looks like a cluster."""
         making = self.folder / "making"
         shutil.rmtree(making, ignore_errors=True)
-        command = ["initdb", "-D", "making", "-U", SUPERUSER, "--auth=trust", "--encoding=UTF8", "--no-locale"]
+        initdb = server_binaries() / "initdb"
+        how = ["-D", "making", "-U", SUPERUSER, "--auth=trust", "--encoding=UTF8", *_locale(initdb)]
         made = subprocess.run(
-            [*self._identity.prefix, server_binaries() / command[0], *command[1:]],
+            [*self._identity.prefix, initdb, *how],
             cwd=self.folder,
             capture_output=True,
             text=True,

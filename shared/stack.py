@@ -10,22 +10,24 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from types import FrameType
 from typing import Self
 
-import httpx
 from pydantic import Field
 
 from shared import local_environment
 from shared.folders import FolderInUse, hold
 from shared.localdb import LocalDatabase, LocalDatabaseError, die_with_parent
+from shared.ports import bind
 from shared.secrets import make_secrets, of_node
-from shared.serving import bind
 from shared.settings import Settings, load, stop
 
 NODE_PORTS_APART = 10
 READY_WITHIN_S = 30
+ANSWER_WITHIN_S = 5
 STOP_WITHIN_S = 15
 
 
@@ -73,8 +75,23 @@ class Service(Program):
     @property
     def reach(self) -> str:
         """Where the other services find it."""
-        host = EVERYWHERE.get(self.host, self.host)
+        host = self._reached_at
         return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
+    @property
+    def _reached_at(self) -> str:
+        return EVERYWHERE.get(self.host, self.host)
+
+    def answers(self, path: str) -> bool:
+        """Whether it finds nothing wrong there."""
+        connection = HTTPConnection(self._reached_at, self.port, timeout=ANSWER_WITHIN_S)
+        try:
+            connection.request("GET", path)
+            return connection.getresponse().status == HTTPStatus.OK
+        except (OSError, HTTPException):
+            return False
+        finally:
+            connection.close()
 
 
 class Stack:
@@ -231,11 +248,8 @@ class Stack:
         path = "/health/live" if service in (self.simulator, self.catcher) else "/health/ready"
         deadline = time.monotonic() + READY_WITHIN_S
         while time.monotonic() < deadline and not self.fallen():
-            try:
-                if httpx.get(f"{service.reach}{path}", trust_env=False).is_success:
-                    return
-            except httpx.TransportError:
-                pass
+            if service.answers(path):
+                return
             time.sleep(0.1)
         blamed = next((other for other in (*self.services, *self.workers) if other.name == self.fallen()), service)
         last = self.log_file(blamed).read_text(errors="replace").strip().splitlines()[-1:]

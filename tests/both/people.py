@@ -105,13 +105,17 @@ def make_student(toptank: TopTank) -> Person:
     return signed_in(toptank, done(nobody(toptank).vps.post("/auth/register", json=form), 201))
 
 
+def portrait() -> bytes:
+    image = io.BytesIO()
+    Image.new("RGB", (40, 30), "teal").save(image, "PNG")
+    return image.getvalue()
+
+
 def make_teacher(toptank: TopTank, followers: int = FOLLOWERS_REQUIRED) -> Person:
     """With this many followers; enough of them verify."""
     number = next(_numbers)
     form = {"name": "Omar", "username": f"teacher.{number}", "password": PASSWORD, "phone": f"+2010{number:08}"}
-    image = io.BytesIO()
-    Image.new("RGB", (40, 30), "teal").save(image, "PNG")
-    response = nobody(toptank).vps.post("/auth/register/teacher", data=form, files={"image": image.getvalue()})
+    response = nobody(toptank).vps.post("/auth/register/teacher", data=form, files={"image": portrait()})
     teacher = signed_in(toptank, done(response, 201))
     for follower in followers_of(toptank)[:followers]:
         done(follower.vps.put(f"/teachers/{teacher.username}/follow"))

@@ -94,7 +94,7 @@ def seen(toptank: TopTank, part: str) -> int:
 
 
 @pytest.mark.parametrize("method", ["POST", "GET"])
-def test_the_node_sees_no_more_than_the_edge_answers_and_nobody_else_gets_those_answers(
+def test_case_56_the_node_sees_no_more_than_the_edge_answers_and_nobody_else_gets_those_answers(
     edge: Edge, toptank: TopTank, student: Person, method: str
 ) -> None:
     attacks = {framing: Attack(f"outer{uuid4().hex}", f"inner{uuid4().hex}") for framing in FRAMINGS}

@@ -1,6 +1,9 @@
 """What is in the way of `toptank up` and `toptank demo` is said in one line, and nothing is left running."""
 
+import os
 import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -8,6 +11,7 @@ import psycopg
 import pytest
 
 from tests.both.terminal import PORTS, Up, environment, one_line, processes_of, toptank
+from tests.databases import copy_of
 
 PASSWORD = "correct horse battery staple"
 
@@ -43,34 +47,61 @@ def test_a_bad_setting_of_one_service_is_one_line_too(tmp_path: Path, database_u
     assert processes_of(tmp_path) == []
 
 
-def test_an_existing_postgresql_is_used(tmp_path: Path, database_url: str) -> None:
-    up = Up(environment(tmp_path, TOPTANK_DATABASE_URL=database_url)).started()
-    try:
-        form = {"name": "Sara", "username": "sara", "password": PASSWORD, "email": "sara@example.com"}
-        assert httpx.post(f"{up.url('vps')}/api/auth/register", json=form).status_code == 201
-        assert "processing (node-1)" in up.said()
-        assert up.interrupt() == 0
-    finally:
-        up.end()
-    with psycopg.connect(database_url) as connection:
-        assert connection.execute("SELECT username FROM users").fetchall() == [("sara",)]
-    assert not (tmp_path / "postgres").exists()
+@dataclass(frozen=True)
+class Elsewhere:
+    """A stack told of a database that is there, and of addresses to listen on."""
+
+    folder: Path
+    database_url: str
+    vps: str
+    cloud: str
+    up: Up
+
+    def register(self, username: str) -> httpx.Response:
+        form = {"name": "Sara", "username": username, "password": PASSWORD, "email": f"{username}@example.com"}
+        return httpx.post(f"{self.vps}/api/auth/register", json=form)
 
 
-def test_services_that_listen_elsewhere_on_this_machine_find_each_other(tmp_path: Path, database_url: str) -> None:
+@pytest.fixture(scope="module")
+def elsewhere(template_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Elsewhere]:
     hosts = {"TOPTANK_VPS_HOST": "127.0.0.2", "TOPTANK_CLOUD_HOST": "127.0.0.3", "TOPTANK_SIMULATOR_HOST": "127.0.0.4"}
-    told = environment(tmp_path, TOPTANK_DATABASE_URL=database_url, **hosts)
-    vps, cloud = (f"http://{told[f'TOPTANK_{name}_HOST']}:{told[f'TOPTANK_{name}_PORT']}" for name in ("VPS", "CLOUD"))
-    up = Up(told).started()
-    try:
-        form = {"name": "Sara", "username": "sara", "password": PASSWORD, "email": "sara@example.com"}
-        token = httpx.post(f"{vps}/api/auth/register", json=form).json()["access_token"]
-        permission = httpx.get(f"{cloud}/uploads/permission", headers={"Authorization": f"Bearer {token}"})
-        assert (permission.status_code, permission.json()["reason"]) == (200, "not_a_teacher")
-        assert f"{vps} " in up.said()
-        assert up.interrupt() == 0
-    finally:
-        up.end()
+    folder = tmp_path_factory.mktemp("stack")
+    with copy_of(template_url) as database_url:
+        told = environment(folder, TOPTANK_DATABASE_URL=database_url, **hosts)
+        vps, cloud = (
+            f"http://{told[f'TOPTANK_{name}_HOST']}:{told[f'TOPTANK_{name}_PORT']}" for name in ("VPS", "CLOUD")
+        )
+        up = Up(told).started()
+        try:
+            yield Elsewhere(folder, database_url, vps, cloud, up)
+            assert up.interrupt() == 0
+        finally:
+            up.end()
+
+
+def test_an_existing_postgresql_is_used(elsewhere: Elsewhere) -> None:
+    assert elsewhere.register("sara").status_code == 201
+    assert "processing (node-1)" in elsewhere.up.said()
+    with psycopg.connect(elsewhere.database_url) as connection:
+        assert connection.execute("SELECT username FROM users WHERE username = 'sara'").fetchall()
+    assert not (elsewhere.folder / "postgres").exists()
+
+
+def test_later_commands_find_the_stack_whether_or_not_they_are_told_of_its_database_too(elsewhere: Elsewhere) -> None:
+    assert elsewhere.register("lina").status_code == 201
+    terminal = {**os.environ, "TOPTANK_DATA_DIR": str(elsewhere.folder)}
+    for told in ({}, {"TOPTANK_DATABASE_URL": ""}, {"TOPTANK_DATABASE_URL": elsewhere.database_url}):
+        confirmed = toptank("confirm-contact", "lina", environment=terminal | told)
+        assert (confirmed.returncode, confirmed.stderr) == (0, "")
+    other = toptank("confirm-contact", "lina", environment=terminal | {"TOPTANK_DATABASE_URL": "postgresql://x@y/z"})
+    assert "TOPTANK_ACCESS_KEY" in one_line(other.stderr), "of another one the stack is not told"
+
+
+def test_services_that_listen_elsewhere_on_this_machine_find_each_other(elsewhere: Elsewhere) -> None:
+    token = elsewhere.register("mona").json()["access_token"]
+    permission = httpx.get(f"{elsewhere.cloud}/uploads/permission", headers={"Authorization": f"Bearer {token}"})
+    assert (permission.status_code, permission.json()["reason"]) == (200, "not_a_teacher")
+    assert f"{elsewhere.vps} " in elsewhere.up.said()
 
 
 def test_an_unreachable_database_is_one_line(tmp_path: Path) -> None:

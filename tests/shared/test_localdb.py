@@ -36,6 +36,34 @@ def test_what_was_stored_is_there_at_the_next_start(tmp_path: Path) -> None:
         database.stop()
 
 
+def test_capitals_of_every_alphabet_are_known(tmp_path: Path) -> None:
+    database = LocalDatabase(tmp_path / "postgres", durable=False)
+    database.start()
+    with psycopg.connect(database.url()) as connection:
+        lower = connection.execute("SELECT lower('ÉMILE ŞAHİN ЖУКОВ ΣΑΠΦΩ سارة')").fetchone()
+        assert lower == ("émile şahin жуков σαπφω سارة",)
+        assert connection.execute("SELECT 'Жуков' ILIKE '%УК%', 'z' < 'é', 'Z' < 'a'").fetchone() == (True, True, True)
+        # Letters to whatever asks the system what a word is, as searches by trigrams do.
+        asked = connection.execute("SELECT datctype FROM pg_database WHERE datname = 'toptank'").fetchone()
+        assert asked == ("C.UTF-8",)
+    database.stop()
+
+
+def test_a_database_of_before_goes_on_with_the_capitals_that_it_knows(tmp_path: Path) -> None:
+    database = LocalDatabase(tmp_path / "postgres")
+    database.start()
+    with psycopg.connect(database.url("postgres"), autocommit=True) as connection:
+        connection.execute("DROP DATABASE toptank")
+        connection.execute("CREATE DATABASE toptank TEMPLATE template0 LOCALE_PROVIDER libc LOCALE 'C'")
+    with psycopg.connect(database.url(), autocommit=True) as connection:
+        connection.execute("CREATE TABLE kept AS SELECT 'ÉMILE' AS name")
+    database.stop()
+    database.start()
+    with psycopg.connect(database.url()) as connection:
+        assert connection.execute("SELECT name, lower(name) FROM kept").fetchone() == ("ÉMILE", "Émile")
+    database.stop()
+
+
 def test_it_listens_on_a_socket_of_its_owner_and_on_no_port(tmp_path: Path) -> None:
     database = LocalDatabase(tmp_path / "postgres", durable=False)
     database.start()
