@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -17,6 +16,7 @@ import httpx
 
 from cloud_service.db import FILE
 from shared.localdb import die_with_parent
+from tests.bench.load import connect
 from tests.bench.rig import Rig
 from tests.processes import children_of, free_port
 
@@ -120,7 +120,6 @@ def wait_for(answers: Callable[[], bool], log: Path) -> None:
 
 
 def listens(url: str) -> bool:
-    """Raises OSError where nobody does."""
-    at = httpx.URL(url)
-    with socket.create_connection((at.host, at.port or 80)):
-        return True
+    """Raises OSError where nobody does, or has no certificate yet."""
+    connect(url).close()
+    return True

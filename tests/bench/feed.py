@@ -15,7 +15,7 @@ from sqlalchemy import select
 from tests.bench.figures import Figure
 from tests.bench.rig import Rig
 from vps_service import changes
-from vps_service.db import make_engine, make_sessions
+from vps_service.db import Sessions
 from vps_service.models import Key
 from vps_service.settings import DatabaseSettings
 
@@ -25,14 +25,13 @@ IDLE_S = 20.0
 
 async def _void_keys(url: str, course: str) -> None:
     """Each with the change that the nodes hear of, as the VPS does it, but hundreds in a transaction."""
-    engine = make_engine(DatabaseSettings(database_url=url, environment="local"))
-    sessions = make_sessions(engine)
+    sessions = Sessions(DatabaseSettings(database_url=url, environment="local"))
     async with sessions() as session, session.begin():
         wanted = select(Key).where(Key.course_id == UUID(course), Key.status == "active").limit(QUEUED)
         for key in await session.scalars(wanted):
             key.status = "void"
             changes.record(session, "key_voided", user_id=key.user_id, course_id=key.course_id)
-    await engine.dispose()
+    await sessions.close()
 
 
 def head(url: str) -> int:

@@ -33,7 +33,8 @@ class Figure:
     def line(self) -> str:
         against = f"{self.baseline:>12,.1f} {self.ratio:>6.2f}" if self.baseline and self.ratio else " " * 19
         verdict = {None: "", True: "holds", False: "MISSED"}[self.holds]
-        return f"{self.name:58} {self.value:>12,.1f} {self.unit:6} {against}  {self.target or '':8} {verdict}"
+        value = f"{self.value:,.1f}" if self.value >= 1 or not self.value else f"{self.value:.3f}"
+        return f"{self.name:58} {value:>12} {self.unit:6} {against}  {self.target or '':8} {verdict}"
 
 
 def compared(name: str, unit: str, target: str, ours: Callable[[], float], peer: Callable[[], float]) -> Figure:

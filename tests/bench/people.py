@@ -17,11 +17,14 @@ from tests.bench import beside
 from tests.bench.load import request
 from tests.bench.rig import PASSWORD, Rig
 from tests.processes import free_port
+from vps_service.settings import LIMITS, VpsSettings
 
 LOGIN = "/api/auth/login"
 BARE_VPS = "tests.bench.bare_vps"
 COST = 12
 """What bcrypt costs where nobody set it."""
+LIMITED = {f"TOPTANK_{name.upper()}": str(VpsSettings.model_fields[name].default) for name in LIMITS}
+"""Every limit as it is where nobody set it."""
 
 LATER, PATIENCE_S = (429, 503), 300
 
@@ -34,6 +37,11 @@ def from_elsewhere() -> dict[str, str]:
     return {"X-Forwarded-For": f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"}
 
 
+def email_of(username: str) -> str:
+    """Of an account that was seeded, or would be."""
+    return f"{username}@example.com"
+
+
 def seed_accounts(database: str, number: int, role: str = "student", *, cost: int) -> list[str]:
     """Usernames; each has PASSWORD, a verified e-mail and phone."""
     run = secrets.token_hex(3)
@@ -44,11 +52,22 @@ def seed_accounts(database: str, number: int, role: str = "student", *, cost: in
         cursor.executemany(
             "INSERT INTO users (id, role, name, username, email, phone, password_hash, email_verified_at,"
             " phone_verified_at) VALUES (%s, %s, %s, %s, %s, %s, %s, now(), now())",
-            [(user_id, role, name, name, f"{name}@bench.invalid", phone, hashed) for user_id, name, phone in people],
+            [(user_id, role, name, name, email_of(name), phone, hashed) for user_id, name, phone in people],
         )
         if role == "teacher":
             cursor.executemany("INSERT INTO teachers (user_id) VALUES (%s)", [(user_id,) for user_id, _, _ in people])
     return [name for _, name, _ in people]
+
+
+def seed_courses(database: str, teachers: Sequence[str], each: int) -> None:
+    """Drafts."""
+    course = (
+        "INSERT INTO courses (id, teacher_id, title, description, price_amount, currency, status, downloads_allowed)"
+        " SELECT %s, id, %s, 'What it is about. ' || repeat('word ', 100), 10000, 'EGP', 'draft', false"
+        " FROM users WHERE username = %s"
+    )
+    with psycopg.connect(database) as connection, connection.cursor() as cursor:
+        cursor.executemany(course, [(uuid7(), f"Course {n}", name) for name in teachers for n in range(each)])
 
 
 def sign_in(vps: str, usernames: Sequence[str]) -> list[dict[str, str]]:

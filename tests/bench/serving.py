@@ -13,7 +13,7 @@ from fastapi import FastAPI, HTTPException, Request
 from fastapi.responses import FileResponse
 
 from cloud_service.clock import uptime
-from cloud_service.middleware import FastLane
+from cloud_service.middleware import FastLane, is_fast
 from cloud_service.node import Node
 from cloud_service.opening import open_node
 from cloud_service.playback.links import linked
@@ -78,7 +78,8 @@ def main() -> None:
     answer = WAYS[sys.argv[1]]
     logs.configure(settings.node_id, settings.log_level)
     port_setting = "TOPTANK_CLOUD_PORT"
-    serve(lambda: create_app(settings, answer), settings.cloud_host, settings.cloud_port, port_setting)
+    at_once = is_fast if answer is ours else None
+    serve(lambda: create_app(settings, answer), settings.cloud_host, settings.cloud_port, port_setting, at_once)
 
 
 if __name__ == "__main__":

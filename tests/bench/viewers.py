@@ -4,6 +4,7 @@ They run in a process of their own, on one loop, and receive into one buffer.
 """
 
 import asyncio
+import os
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -13,7 +14,7 @@ from typing import cast
 
 import uvloop
 
-from tests.bench.load import BUFFER_BYTES, Answer, address_of
+from tests.bench.load import BUFFER_BYTES, Answer, address_of, let_open_files
 
 SEGMENT_S = 4.0
 PARTIAL = b"HTTP/1.1 206"
@@ -89,6 +90,7 @@ async def _all_watch(crowd: Crowd) -> list[float]:
 
 
 def _run(crowd: Crowd) -> list[float]:
+    let_open_files(os.getpid())
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_all_watch(crowd))
 
