@@ -17,6 +17,9 @@ from shared.problems import TooLarge, problem_response
 from shared.settings import stop
 
 GRACE_S = 5
+KEEP_ALIVE_S = 10
+"""How long a connection may be idle: twice as long as any caller of ours keeps one, edges and httpx, so that none is
+closed as a request is on its way by it."""
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 """Parameters of glibc's mallopt(3)."""
 KEPT_BYTES = 16 * 2**20
@@ -80,6 +83,7 @@ def serve(
         access_log=False,
         server_header=False,
         proxy_headers=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=GRACE_S,
     )
     Server(config).run(sockets=[sock])

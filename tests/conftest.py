@@ -2,7 +2,7 @@
 
 import gc
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -38,6 +38,16 @@ def _start(config: pytest.Config) -> str:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files that take longest come first, so that no worker is left with one of them when the others have finished."""
     items.sort(key=lambda item: next((n for n, place in enumerate(SLOWEST) if place in item.nodeid), len(SLOWEST)))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Why a service did what a test did not expect is in its log."""
+    report = yield
+    for name in ("toptank", "world"):
+        if report.failed and (running := getattr(item, "funcargs", {}).get(name)):
+            report.sections.append((f"what {name} complained of last", running.complaints()))
+    return report
 
 
 def pytest_collection_finish() -> None:

@@ -2,7 +2,8 @@
 
 The system says of a part how much of it is in memory or being brought there (cachestat(2), Linux 6.5). Reading tells of
 single places whether they are there without waiting for the disk (preadv2(2), RWF_NOWAIT): of a few where the system
-says that all is, of many where it says nothing, or nothing of this file system.
+says that all is, of many where it says nothing. Of what it says is not there, none is tried: a quick disk brings in
+just what is tried, and the rest would still be missing.
 """
 
 import asyncio
@@ -36,12 +37,12 @@ async def bring_in(handle: int, part: range) -> None:
 
 
 def is_all_in_memory(handle: int, part: range) -> bool | None:
-    """Or is being read, as what comes last may be. None where the system does not say, or does not know of anything.
+    """Or is being read, as what comes last may be. None where the system does not say.
 
     Costs much less than to try every place.
     """
     _asked[0], _asked[1] = part.start, len(part)
-    if _system.syscall(_CACHESTAT, handle, _asked, _told, 0) or not _told[0]:
+    if _system.syscall(_CACHESTAT, handle, _asked, _told, 0):
         return None
     return int(_told[0]) > part[-1] // mmap.PAGESIZE - part.start // mmap.PAGESIZE
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import signal
 import sqlite3
 import time
@@ -26,6 +27,8 @@ from vps_service.settings import DatabaseSettings
 FOLLOWERS_REQUIRED = 3
 PICTURES = {"master.m3u8", "poster.jpg", "storyboard.jpg", "storyboard.vtt"}
 """What is made of a video besides its renditions."""
+MILD = re.compile(r'"level": "(debug|info)"')
+COMPLAINTS_AT_MOST = 20
 SOON_S = 10.0
 PROCESSED_WITHIN_S = 60.0
 
@@ -311,6 +314,14 @@ class TopTank:
     @property
     def originals(self) -> dict[tuple[str, str], int]:
         return self.cloud.originals
+
+    def complaints(self) -> str:
+        """The last warnings and errors in each log."""
+        found = []
+        for log in sorted(self.folder.glob("*.log")):
+            lines = [line for line in log.read_text().splitlines() if not MILD.search(line)]
+            found += lines[-COMPLAINTS_AT_MOST:]
+        return "\n".join(found)
 
     # --- audits -----------------------------------------------------------------------------------
 
