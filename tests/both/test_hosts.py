@@ -13,8 +13,8 @@ from tests.both.wire import Answer, Wire
 
 SOME = "019a0000-0000-7000-8000-000000000000"
 CORPUS = {
-    "a path and a query": "a/?x=",
-    "a path that is open": "a/health/live?x=",
+    "a path and a query": "a/?forged=",
+    "a path that is open": "a/health/live?forged=",
     "a path that is open, and a fragment": "a/health/live#",
     "another's": "evil.example",
     "another's with a port": "evil.example:8443",
@@ -26,7 +26,7 @@ CORPUS = {
     "two": "evil.example, evil.example",
     "this machine inside": "localhost/metrics?",
 }
-FORGED = ("evil.example", "health/live?", "<script>", "x=")
+FORGED = ("evil.example", "health/live?", "<script>", "forged=")
 STANDING_FOR_IT = {
     "X-Forwarded-Host": "evil.example",
     "X-Host": "evil.example",
