@@ -29,7 +29,8 @@ class Playback:
     With `has_original` it began before anything was made of the video, and can go on with what it began with.
 
     `began_unix`, `viewed_at` and `ended_unix` are in Unix seconds by the VPS's clock; it is a view once moving picture
-    was sent. `answers` are under way. `sent` is what was so since `watched` and `run` were last brought up to date.
+    was sent. `answers` are under way. `sent` is what was so since `watched` and `run` were last brought up to date,
+    `sent_bytes` how much of everything since the node started.
     """
 
     id: str
@@ -49,6 +50,7 @@ class Playback:
     told_at: float = NEVER
     portion: Portion = field(default_factory=Portion)
     answers: int = 0
+    sent_bytes: int = 0
 
     def unix(self, moment: float) -> float:
         """The same by the VPS's clock, as that was when it began."""

@@ -75,6 +75,8 @@ class Play:
             await node.access.check(playback.viewer, video)
             self._check_live(playback)  # it took a while
             video = shown_video(node.catalogue, video.id)
+        if self._is_used_up(playback, video):
+            raise PlaybackExpired
         also: Headers = [(b"x-request-id", request_id.encode())]
         if name == DOWNLOAD:
             file = self._download(playback, video)
@@ -100,9 +102,11 @@ class Play:
         file: Representation,
         also: Headers,
     ) -> None:
-        node, is_download = self._node, name == DOWNLOAD
+        node, is_download, is_moving = self._node, name == DOWNLOAD, is_moving_picture(name)
 
         async def goes_on() -> bool:
+            if self._is_used_up(playback, video):
+                return False
             if not await may_go_on(node.catalogue, node.access, playback.viewer, video, is_download=is_download):
                 return False
             now = uptime()
@@ -112,7 +116,9 @@ class Play:
             return True
 
         async def noted(start: int, stop: int) -> None:
-            await node.playbacks.sends(playback, name, start, stop)
+            playback.sent_bytes += stop - start
+            if is_moving:
+                await node.playbacks.sends(playback, name, start, stop)
 
         await send_file(
             scope,
@@ -121,7 +127,7 @@ class Play:
             also=also,
             may_go_on=goes_on,
             edge=self._edge,
-            noted=noted if is_moving_picture(name) else None,
+            noted=noted,
             portion=playback.portion,
         )
 
@@ -152,6 +158,11 @@ class Play:
             raise PlaybackExpired
         self._check_live(playback)
         return playback
+
+    def _is_used_up(self, playback: Playback, video: StoredVideo) -> bool:
+        """By more of it having been sent than one viewer takes, however often they look at parts again."""
+        settings = self._node.settings
+        return playback.sent_bytes >= max(settings.playback_least_bytes, settings.playback_times_over * video.size)
 
     def _claims(self, token: str) -> Claims:
         """Raises PlaybackNotFound, PlaybackExpired."""

@@ -127,6 +127,7 @@ def running_rig(folder: Path, nodes: int = 1) -> Iterator[Rig]:
         "TOPTANK_ACCESS_TOKEN_S": "7200",
         "TOPTANK_UPLOADS_PER_USER": "1000",
         "TOPTANK_PLAYBACKS_PER_MINUTE": "1000000",
+        "TOPTANK_PLAYBACK_TIMES_OVER": "1000000000",
         "TOPTANK_LOG_LEVEL": "warning",
         "TOPTANK_TRUSTED_PROXIES": "127.0.0.1/32",  # so that one machine can be many
     }
