@@ -195,7 +195,7 @@ class BoundedHead(HttpToolsProtocol):
         if self.transport.is_closing():  # what comes after the last answer is no request
             return
         self._answered = cycle
-        if self._may_begin and self.begins_at_once and self.begins_at_once(self.scope) and not _has_body(self.headers):
+        if self._may_begin and self.begins_at_once and self.begins_at_once(self.scope) and not has_body(self.headers):
             self._at_once = cycle.run_asgi(app)
         else:
             super()._start_asgi_task(cycle, app)
@@ -239,7 +239,7 @@ class BoundedHead(HttpToolsProtocol):
 
     def _is_called_off(self, answering: RequestResponseCycle) -> bool:
         """By nonsense in its body or right behind, where there is more than was declared: it had better not be done."""
-        return answering is self.cycle and not answering.response_started and _has_body(answering.scope["headers"])
+        return answering is self.cycle and not answering.response_started and has_body(answering.scope["headers"])
 
     def renew_parser(self) -> None:
         """For the next request, when the end of this one's body did not come by the parser."""
@@ -282,5 +282,5 @@ def _declared_length(headers: list[tuple[bytes, bytes]]) -> int | None:
     return next((int(value) for name, value in headers if name == b"content-length"), None)
 
 
-def _has_body(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+def has_body(headers: Iterable[tuple[bytes, bytes]]) -> bool:
     return any(name in (b"content-length", b"transfer-encoding") for name, _ in headers)

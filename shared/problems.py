@@ -81,6 +81,10 @@ class MethodNotAllowed(AppError):
     status, code, title = 405, "method_not_allowed", "This address does not take that method"
 
 
+class TooSlow(AppError):
+    status, code, title = 408, "too_slow", "The body did not arrive in time"
+
+
 class Conflict(AppError):
     status, code, title = 409, "conflict", "That does not fit the present state"
 
@@ -120,6 +124,7 @@ BY_STATUS: dict[int, type[AppError]] = {
     403: Forbidden,
     404: NotFound,
     405: MethodNotAllowed,
+    408: TooSlow,
     413: TooLarge,
 }
 
@@ -163,8 +168,8 @@ def _documented(document: dict[str, Any], before: Before) -> dict[str, Any]:
         if "422" in operation["responses"]:
             _document(operation, Invalid)
         if READ_BEFORE_ROUTES & operation.get("requestBody", {}).get("content", {}).keys():
-            _document(operation, BadRequest)
-            _document(operation, TooLarge)
+            for error in (BadRequest, TooSlow, TooLarge):
+                _document(operation, error)
         for status, response in operation["responses"].items():
             if status >= "400":
                 response["content"] = as_problem

@@ -1,5 +1,6 @@
 """Runs one ASGI application as a process; a busy port is one clear line."""
 
+import asyncio
 import ctypes
 import resource
 import signal
@@ -11,9 +12,9 @@ import uvicorn
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from shared.connections import BoundedHead
+from shared.connections import BoundedHead, has_body
 from shared.ports import bind
-from shared.problems import TooLarge, problem_response
+from shared.problems import TooLarge, TooSlow, problem_response
 from shared.settings import stop
 
 GRACE_S = 5
@@ -22,6 +23,7 @@ KEEP_ALIVE_S = 10
 closed as a request is on its way by it."""
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 """Parameters of glibc's mallopt(3)."""
+BODY_HEAD_START_S, BODY_BYTES_PER_S = 30.0, 32 * 1024
 KEPT_BYTES = 16 * 2**20
 LARGEST_KEPT_BYTES = 4 * 2**20
 FILES_AT_MOST, FILES_BESIDE, FILES_OF_A_CONNECTION = 2**20, 128, 3
@@ -105,13 +107,16 @@ class Server(uvicorn.Server):
 
 
 class BodyLimit:
-    """ASGI middleware: refuses a body over `limit` bytes, by its declared length before reading any of it.
+    """ASGI middleware: refuses a body over `limit` bytes, by its declared length before reading any of it, and one that
+    is not there after `head_start_s` and as long as so many bytes take of a slow client.
 
-    A request for which there is no limit is one whose route streams the body and counts for itself.
+    A request for which there is no limit is one whose route streams the body and sees to both for itself.
     """
 
-    def __init__(self, app: ASGIApp, limit: Callable[[Scope], int | None]) -> None:
-        self.app, self.limit = app, limit
+    def __init__(
+        self, app: ASGIApp, limit: Callable[[Scope], int | None], head_start_s: float = BODY_HEAD_START_S
+    ) -> None:
+        self.app, self.limit, self.head_start_s = app, limit, head_start_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         limit = self.limit(scope) if scope["type"] == "http" else None
@@ -124,14 +129,22 @@ class BodyLimit:
             refusal.headers["Connection"] = "close"
             await refusal(scope, receive, send)
             return
-        taken = 0
+        taken, due = 0, asyncio.get_running_loop().time() + self.head_start_s + limit / BODY_BYTES_PER_S
+        is_whole = not has_body(scope["headers"])
 
         async def counted() -> Message:
-            nonlocal taken
-            message = await receive()
-            taken += len(message.get("body", b""))
+            nonlocal taken, is_whole
+            if is_whole:  # what comes next is that the client leaves
+                return await receive()
+            # FastAPI lets no other kind of error through while it reads a body.
+            try:
+                async with asyncio.timeout_at(due):
+                    message = await receive()
+            except TimeoutError:
+                raise HTTPException(TooSlow.status) from None
+            taken, is_whole = taken + len(message.get("body", b"")), not message.get("more_body", False)
             if taken > limit:
-                raise HTTPException(TooLarge.status)  # FastAPI lets no other kind through while it reads a body
+                raise HTTPException(TooLarge.status)
             return message
 
         await self.app(scope, counted, send)
