@@ -6,8 +6,9 @@ BIN := .venv/bin
 run: .venv/ready
 	@$(BIN)/toptank up
 
+# One more at once than CI has cores: a third of the time tests wait for somebody.
 test: .venv/ready tests/node_modules/.ready
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 check: .venv/ready
 	@$(BIN)/ruff check .
