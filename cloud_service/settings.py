@@ -47,9 +47,9 @@ class CloudSettings(NodeSettings):
     `playback_s`; each user watches at most `playbacks_per_user` videos at once, and begins at most
     `playbacks_per_minute`. Of each, and by the tokens of each user, this node sends at most `answers_per_playback` at
     once: players need a few, and those whom a link is handed on to are not to be many. Short answers, as the segments
-    of HLS, are over too soon for that to count: a playback ends once its links were sent `playback_least_bytes`, or
-    `playback_times_over` as much as its video has. Who watches on begins another, whom they were handed on to cannot.
-    What was watched the VPS is told `playback_told_every_s` while it goes on.
+    of HLS, are over too soon for that to count: a playback ends once its links were sent `playback_times_over` as much
+    as its video's original has, and `playback_least_bytes`. Who watches on begins another, whom they were handed on to
+    cannot. What was watched the VPS is told `playback_told_every_s` while it goes on.
 
     With `edge_sends`, short answers are left to an edge before this node, which sends what X-Accel-Redirect names below
     /media/ from `media`; without, this node sends everything itself.

@@ -23,7 +23,8 @@ KEEP_ALIVE_S = 10
 closed as a request is on its way by it."""
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 """Parameters of glibc's mallopt(3)."""
-BODY_HEAD_START_S, BODY_BYTES_PER_S = 30.0, 32 * 1024
+BODY_HEAD_START_S, BODY_BYTES_PER_S = 30.0, 16 * 1024
+CLOSING = {"Connection": "close"}
 KEPT_BYTES = 16 * 2**20
 LARGEST_KEPT_BYTES = 4 * 2**20
 FILES_AT_MOST, FILES_BESIDE, FILES_OF_A_CONNECTION = 2**20, 128, 3
@@ -107,8 +108,8 @@ class Server(uvicorn.Server):
 
 
 class BodyLimit:
-    """ASGI middleware: refuses a body over `limit` bytes, by its declared length before reading any of it, and one that
-    is not there after `head_start_s` and as long as so many bytes take of a slow client.
+    """ASGI middleware: refuses a body over `limit` bytes, by its declared length before reading any of it, and one
+    that, after `head_start_s`, came more slowly than anybody's who gets on.
 
     A request for which there is no limit is one whose route streams the body and sees to both for itself.
     """
@@ -126,25 +127,34 @@ class BodyLimit:
         declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
         if declared.isdigit() and int(declared) > limit:
             refusal = problem_response(TooLarge(f"At most {limit} bytes are taken here."))
-            refusal.headers["Connection"] = "close"
+            refusal.headers.update(CLOSING)
             await refusal(scope, receive, send)
             return
-        taken, due = 0, asyncio.get_running_loop().time() + self.head_start_s + limit / BODY_BYTES_PER_S
-        is_whole = not has_body(scope["headers"])
+        taken, began = 0, asyncio.get_running_loop().time()
+        is_awaited = has_body(scope["headers"])
+        """Until it is there, or the answer begins: who receives then wants to know when the client leaves."""
 
         async def counted() -> Message:
-            nonlocal taken, is_whole
-            if is_whole:  # what comes next is that the client leaves
+            nonlocal taken, is_awaited
+            if not is_awaited:
                 return await receive()
             # FastAPI lets no other kind of error through while it reads a body.
             try:
-                async with asyncio.timeout_at(due):
+                async with asyncio.timeout_at(began + self.head_start_s + taken / BODY_BYTES_PER_S):
                     message = await receive()
             except TimeoutError:
-                raise HTTPException(TooSlow.status) from None
-            taken, is_whole = taken + len(message.get("body", b"")), not message.get("more_body", False)
-            if taken > limit:
-                raise HTTPException(TooLarge.status)
+                if is_awaited:
+                    raise HTTPException(TooSlow.status, headers=CLOSING) from None
+                return await receive()
+            taken += len(message.get("body", b""))
+            if is_awaited and taken > limit:
+                raise HTTPException(TooLarge.status, headers=CLOSING)
+            is_awaited = is_awaited and message.get("more_body", False)
             return message
 
-        await self.app(scope, counted, send)
+        async def noted(message: Message) -> None:
+            nonlocal is_awaited
+            is_awaited = False
+            await send(message)
+
+        await self.app(scope, counted, noted)

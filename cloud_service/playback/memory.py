@@ -39,6 +39,8 @@ async def bring_in(handle: int, part: range) -> None:
 def is_all_in_memory(handle: int, part: range) -> bool | None:
     """Or is being read, as what comes last may be. None where the system does not say.
 
+    Of some file systems, as those that lie over others, it knows nothing, and says that nothing is there.
+
     Costs much less than to try every place.
     """
     _asked[0], _asked[1] = part.start, len(part)

@@ -30,7 +30,8 @@ class Playback:
 
     `began_unix`, `viewed_at` and `ended_unix` are in Unix seconds by the VPS's clock; it is a view once moving picture
     was sent. `answers` are under way. `sent` is what was so since `watched` and `run` were last brought up to date,
-    `sent_bytes` how much of everything since the node started.
+    `sent_bytes` how much of everything was about to be sent since the node started; once that is more than one viewer
+    takes, it `is_used_up`.
     """
 
     id: str
@@ -51,6 +52,7 @@ class Playback:
     portion: Portion = field(default_factory=Portion)
     answers: int = 0
     sent_bytes: int = 0
+    is_used_up: bool = False
 
     def unix(self, moment: float) -> float:
         """The same by the VPS's clock, as that was when it began."""
@@ -64,7 +66,7 @@ class Playback:
     def state(self, now: float, lives: Lives) -> State:
         if self.has_moved:
             return "moved"
-        if now - self.began_at >= lives.in_all_s:
+        if self.is_used_up or now - self.began_at >= lives.in_all_s:
             return "expired"
         if self.used_at is None:
             return "live" if now - self.began_at < lives.open_within_s else "expired"

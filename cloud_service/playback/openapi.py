@@ -100,7 +100,9 @@ def _link() -> dict[str, Any]:
         "summary": "What a playback's signed links lead to",
         "description": (
             "The token is in the path, and good for everything below it: playlists name their files beside themselves."
-            " The viewer's right is looked at for each request. `download` is the original, as an attachment." + RANGES
+            " The viewer's right is looked at for each request. `download` is the original, as an attachment. One"
+            " playback is sent as much as a viewer takes, and has expired then: who watches on asks for another."
+            + RANGES
         ),
         "parameters": [
             {"name": "token", "in": "path", "required": True, "schema": {"type": "string"}},

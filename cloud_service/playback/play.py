@@ -75,7 +75,7 @@ class Play:
             await node.access.check(playback.viewer, video)
             self._check_live(playback)  # it took a while
             video = shown_video(node.catalogue, video.id)
-        if self._is_used_up(playback, video):
+        if await self._has_used_up(playback, video):
             raise PlaybackExpired
         also: Headers = [(b"x-request-id", request_id.encode())]
         if name == DOWNLOAD:
@@ -105,8 +105,6 @@ class Play:
         node, is_download, is_moving = self._node, name == DOWNLOAD, is_moving_picture(name)
 
         async def goes_on() -> bool:
-            if self._is_used_up(playback, video):
-                return False
             if not await may_go_on(node.catalogue, node.access, playback.viewer, video, is_download=is_download):
                 return False
             now = uptime()
@@ -116,6 +114,8 @@ class Play:
             return True
 
         async def noted(start: int, stop: int) -> None:
+            if await self._has_used_up(playback, video):
+                raise ConnectionAbortedError
             playback.sent_bytes += stop - start
             if is_moving:
                 await node.playbacks.sends(playback, name, start, stop)
@@ -159,10 +159,13 @@ class Play:
         self._check_live(playback)
         return playback
 
-    def _is_used_up(self, playback: Playback, video: StoredVideo) -> bool:
-        """By more of it having been sent than one viewer takes, however often they look at parts again."""
+    async def _has_used_up(self, playback: Playback, video: StoredVideo) -> bool:
+        """Whether more was sent than one viewer takes, however often they look at parts again; that ends it."""
         settings = self._node.settings
-        return playback.sent_bytes >= max(settings.playback_least_bytes, settings.playback_times_over * video.size)
+        if playback.sent_bytes < max(settings.playback_least_bytes, settings.playback_times_over * video.size):
+            return False
+        await self._node.playbacks.end_used_up(playback)
+        return True
 
     def _claims(self, token: str) -> Claims:
         """Raises PlaybackNotFound, PlaybackExpired."""

@@ -149,6 +149,14 @@ class Playbacks:
         async with self._telling.transaction([playback]) as transaction:
             await update_rows(transaction, [playback])
 
+    async def end_used_up(self, playback: Playback) -> None:
+        """Now, and the VPS is told: it would count among its viewer's for as long as it lives."""
+        if not playback.is_used_up:
+            playback.is_used_up = True
+            seen = {"playback_id": playback.id, "video_id": playback.video_id, "user_id": playback.viewer.id}
+            log.warning("playback used up", extra={**seen, "bytes": playback.sent_bytes})
+            await self._within_a_moment(self._end([playback]))
+
     async def end_session(self, user_id: str, session_id: str) -> None:
         """Whatever they began with it ends. Raises sqlite3.Error; then say it again."""
         if over := [one for one in self._of_user.get(user_id, ()) if one.viewer.session_id == session_id]:

@@ -26,7 +26,9 @@ PARTIAL = 206
 
 MayGoOn = Callable[[], Awaitable[bool]]
 Noted = Callable[[int, int], Awaitable[None]]
-"""Told of bytes of the file, from where up to where, just before they are sent or left to the edge."""
+"""Told of bytes of the file, from where up to where, just before they are sent or left to the edge. Ends the answer by
+raising ConnectionError.
+"""
 
 
 class Representation(NamedTuple):

@@ -133,6 +133,14 @@ def test_a_refusal_arrives_although_bytes_keep_coming(
             assert (answer.status, code in answer.body) == (status, True), answer.body
 
 
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+def test_a_refusal_arrives_although_no_more_bytes_come(edge: Edge, method: str) -> None:
+    with Wire(edge.vps) as wire:
+        wire.request(method, "/api/nowhere", {"Content-Type": "application/json", "Content-Length": "300"})
+        answer = wire.send(b"{").answer()
+    assert (answer.status, b'"not_found"' in answer.body) == (404, True), answer
+
+
 @pytest.mark.parametrize("declares", [True, False], ids=["declared", "in chunks"])
 def test_an_upload_that_is_too_large_is_told_so(edge: Edge, toptank: TopTank, clips: Clips, declares: bool) -> None:
     """At once where its length was declared, else in its midst."""

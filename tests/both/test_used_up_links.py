@@ -8,7 +8,7 @@ import pytest
 
 from tests.both.people import Course, Person, draft_course, enroll
 from tests.both.playing import Link, add_film, ask, link_of
-from tests.both.toptank import TopTank
+from tests.both.toptank import TopTank, eventually
 from tests.clips import Clips, padded
 
 TIMES_OVER = 3
@@ -60,7 +60,18 @@ def test_what_is_used_up_amid_an_answer_ends_it(link: Link) -> None:
     assert SIZE // 2 <= len(cut.value.partial) < SIZE
 
 
-def test_who_watches_on_begins_another(toptank: TopTank, student: Person, film: str, link: Link) -> None:
+def test_who_watches_on_begins_another_beside_what_else_they_watch(
+    toptank: TopTank, student: Person, film: str, link: Link
+) -> None:
+    """One that is used up is over at once, also for the VPS, and takes the place of none that is watched."""
+    used_up = link_of(toptank, student, film)
+    for _ in range(TIMES_OVER):
+        assert len(used_up.follow().body) == SIZE
+    used_up.check_refused(410, "playback_expired")
+    another = link_of(toptank, student, film)
+    running = "SELECT count(*) FROM playbacks WHERE ended_at IS NULL AND moved_at IS NULL"
+    eventually(lambda: toptank.sql(running) == [(2,)])
+    for one in (link, another):
+        assert one.follow(Range="bytes=0-9").status == 206
     for _ in range(TIMES_OVER):
         link.follow()
-    assert len(link_of(toptank, student, film).follow().body) == SIZE

@@ -62,7 +62,7 @@ async def test_the_system_says_when_not_all_is_in_memory_any_more(
     """Then no place is tried: a quick disk would bring in that, and nothing of what is around it."""
     parts = (range(SIZE), range(5, 6), range(SIZE - 1, SIZE), range(APART_BYTES - 1, APART_BYTES + 1))
     os.preadv(handle, [bytearray(SIZE)], 0)
-    if is_all_in_memory(handle, range(SIZE)) is None:
+    if not is_all_in_memory(handle, range(SIZE)):
         pytest.skip("the system does not say")
     assert all(is_all_in_memory(handle, part) for part in parts)
     os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_DONTNEED)
@@ -103,7 +103,7 @@ async def test_what_the_system_says_is_there_is_tried_at_few_places(
     handle: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     os.preadv(handle, [bytearray(SIZE)], 0)
-    if is_all_in_memory(handle, range(SIZE)) is None:
+    if not is_all_in_memory(handle, range(SIZE)):
         pytest.skip("the system does not say")
     tried, preadv = [], os.preadv
 
@@ -136,7 +136,7 @@ async def test_where_only_the_system_says_that_all_is_there_only_its_end_is_wait
     handle: int, without_flag: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     os.pread(handle, SIZE, 0)
-    if is_all_in_memory(handle, range(SIZE)) is None:
+    if not is_all_in_memory(handle, range(SIZE)):
         pytest.skip("the system does not say")
     found, pread = [], os.pread
 

@@ -3,7 +3,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Header, Request
 
-from shared.problems import NotAuthenticated, responses
+from shared.problems import NotAuthenticated, TooLarge, TooSlow, responses
 from shared.schemas import Page, Text
 from vps_service import paging
 from vps_service.accounts.current import CurrentLearner, CurrentUser
@@ -88,7 +88,7 @@ async def verify_payment(payment_id: UUID, buyer: CurrentUser, sessions: Transac
     "/webhooks/{provider}",
     status_code=204,
     summary="A payment provider says that something happened",
-    responses=responses(errors.BadWebhook, errors.ProviderConfused, errors.ProviderUnreachable),
+    responses=responses(errors.BadWebhook, errors.ProviderConfused, errors.ProviderUnreachable, TooSlow, TooLarge),
 )
 async def webhook(provider: Text, request: Request, sessions: Transactions, vps: CurrentVps) -> None:
     """Signed by the provider, who is then asked what is the case. 204 also for a checkout that is not ours."""
