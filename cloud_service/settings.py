@@ -54,14 +54,16 @@ class CloudSettings(NodeSettings):
     With `edge_sends`, short answers are left to an edge before this node, which sends what X-Accel-Redirect names below
     /media/ from `media`; without, this node sends everything itself.
 
-    Without word of the VPS, who is known may begin to watch for `trust_starting_s`, and go on for `trust_watching_s`.
-    Its changes are waited for `feed_wait_s` at a time, and it is told every `report_every_s` how the node is.
+    A call to the VPS is given up after `vps_timeout_s`. Without word of it, who is known may begin to watch for
+    `trust_starting_s`, and go on for `trust_watching_s`. Its changes are waited for `feed_wait_s` at a time, and it is
+    told every `report_every_s` how the node is.
     """
 
     cloud_host: str = "127.0.0.1"
     cloud_port: int = Field(8001, ge=1, le=65535)
     cloud_url: PublicUrl = "http://localhost:8001"
     vps_internal_url: HttpUrl = "http://127.0.0.1:8000"
+    vps_timeout_s: float = Field(2, gt=0, le=30)
     vps_url: PublicUrl | None = None
     cors_origins: Origins = ()
 

@@ -19,8 +19,6 @@ from shared.tokens import InvalidToken
 
 log = logging.getLogger(__name__)
 
-TIMEOUT_S = 2.0
-
 Answer = TypeVar("Answer", bound=BaseModel)
 
 
@@ -50,7 +48,7 @@ class Vps:
     """Believes only what the VPS has signed as the answer to the very call that was made."""
 
     def __init__(self, settings: CloudSettings, clock: VpsClock) -> None:
-        self._clock = clock
+        self._clock, self._timeout_s = clock, settings.vps_timeout_s
         self._signer = ServiceSigner(settings.node_id, settings.node_key, clock.now)
         self._keys = keys_by_id(settings.vps_public_key)
         self._http = httpx.AsyncClient(base_url=settings.vps_internal_url, verify=trusted(), trust_env=False)
@@ -58,15 +56,17 @@ class Vps:
     async def close(self) -> None:
         await self._http.aclose()
 
-    async def get(self, path: str, answer: type[Answer], *, timeout_s: float = TIMEOUT_S) -> Answer:
+    async def get(self, path: str, answer: type[Answer], *, timeout_s: float | None = None) -> Answer:
         return await self._call("GET", path, b"", answer, timeout_s)
 
-    async def post(self, path: str, body: BaseModel, answer: type[Answer], *, timeout_s: float = TIMEOUT_S) -> Answer:
+    async def post(self, path: str, body: BaseModel, answer: type[Answer], *, timeout_s: float | None = None) -> Answer:
         return await self._call("POST", path, body.model_dump_json().encode(), answer, timeout_s)
 
-    async def _call(self, method: str, path: str, content: bytes, answer: type[Answer], timeout_s: float) -> Answer:
+    async def _call(
+        self, method: str, path: str, content: bytes, answer: type[Answer], timeout_s: float | None
+    ) -> Answer:
         """Raises VpsUnreachable on silence, VpsFailed on a 5xx, VpsRefused on any other answer that is not a 200."""
-        offset_s = self._clock.offset_s()
+        timeout_s, offset_s = timeout_s or self._timeout_s, self._clock.offset_s()
         response = await self._send(method, path, content, timeout_s)
         if response.status_code == httpx.codes.UNAUTHORIZED and self._clock.has_moved(offset_s):
             response = await self._send(method, path, content, timeout_s)  # now by the right time

@@ -3,15 +3,17 @@
 import importlib
 import multiprocessing
 import os
+import random
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
+from itertools import cycle
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 
@@ -19,16 +21,31 @@ from shared import killpoints
 from shared.cli import chosen
 from shared.localdb import die_with_parent
 
+FIRST_PORT, PORTS_A_WORKER, WORKERS = 10_000, 2_500, 9
 START_WITHIN_S = 60
 STOP_WITHIN_S = 15
 POLL_S = 0.02
 
 
+@cache
+def _ports() -> Iterator[int]:
+    """Of this worker's own, each once, and none that the system gives to whoever asks for any (32768 and above).
+
+    From anywhere on, as another run of the suite may be under way.
+    """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % WORKERS
+    first, count = FIRST_PORT + worker * PORTS_A_WORKER, PORTS_A_WORKER
+    start = random.randrange(count)
+    return cycle(first + (start + number) % count for number in range(count))
+
+
 def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
+    """It stays free until it is used, and while whoever uses it is started anew: nobody else is given it."""
+    for port in _ports():
+        with socket.socket() as sock, suppress(OSError):
+            sock.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError
 
 
 def children_of(pid: int, program: str = "", told: str = "") -> list[int]:
@@ -115,7 +132,8 @@ class Forked:
 
     def send_signal(self, number: int) -> None:
         if self.poll() is None:
-            os.kill(self.pid, number)
+            with suppress(ProcessLookupError):  # it has ended, and that is about to be told
+                os.kill(self.pid, number)
 
 
 def executed(module: str, environment: dict[str, str], log: Path) -> subprocess.Popen[bytes]:

@@ -73,7 +73,7 @@ class Up:
     def interrupt(self) -> int:
         """Ctrl-C; the exit code."""
         self.process.send_signal(signal.SIGINT)
-        return self.process.wait(15)
+        return self.process.wait(60)
 
     def end(self) -> None:
         """However the test went."""

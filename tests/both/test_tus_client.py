@@ -20,7 +20,7 @@ pytestmark = needs_node
 
 WITHIN_S = 60
 SIZE = 6 * 2**20
-SLOW_S = 0.01
+SLOW_S = 0.03
 """For every 64 KiB: about a second for all of it."""
 
 

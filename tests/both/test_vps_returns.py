@@ -14,8 +14,9 @@ from tests.both.wire import Wire, upload
 from tests.clips import Clips, padded
 
 SETTINGS = {
-    "TOPTANK_TRUST_WATCHING_S": "6",
-    "TOPTANK_TRUST_STARTING_S": "4",
+    "TOPTANK_TRUST_WATCHING_S": "12",
+    "TOPTANK_TRUST_STARTING_S": "10",
+    "TOPTANK_VPS_TIMEOUT_S": "2",
     "TOPTANK_FEED_WAIT_S": "1",
     "TOPTANK_REPORT_EVERY_S": "1",
 }
