@@ -77,9 +77,10 @@ def test_a_resumable_upload_is_cut_and_takes_nothing_more(
         eventually(lambda: part.stat().st_size)
         end_it(admin, teacher)
         is_sent_away(wire, status)
-    assert part.read_bytes() == clips.large[:half]
-    assert resumable.patch(half, clips.large[half:]).status_code == status
-    assert part.stat().st_size == half
+    kept = part.read_bytes()
+    assert clips.large[:half].startswith(kept)
+    assert resumable.patch(len(kept), clips.large[len(kept) :]).status_code == status
+    assert part.read_bytes() == kept
 
 
 OUT: dict[str, Callable[[Person, Person], object]] = {

@@ -150,7 +150,8 @@ def opened(toptank: TopTank, teacher: Person, clips: Clips, tmp_path_factory: py
             return {path.name: path.read_bytes() for path in files if path.suffix != ".crdownload"}
 
         things = {
-            "shown": all_ways_to(at, address),
+            "shown": (ways := all_ways_to(at, address)),
+            "visible": [name for name in ways if name not in documents],
             "kept": {name: f"/node/{path}" for name, path in anywhere.items()},
             "captions": f"/node/{at.captions}",
             "elsewhere": {

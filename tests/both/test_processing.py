@@ -12,6 +12,7 @@ import pytest
 from tests.both.people import Course, Person, done, draft_course, make_admin, make_student, published_course, refused
 from tests.both.toptank import PROCESSED_WITHIN_S, TopTank, Worker, eventually
 from tests.clips import Clips
+from tests.processes import stopped_in
 
 SETTINGS = {"TOPTANK_PROCESSING_RETRY_S": "0", "TOPTANK_PROCESSING_LEASE_S": "3"}
 STOPPED_WITHIN_S = 5.0
@@ -82,7 +83,7 @@ def test_how_fast_it_goes_is_told_while_it_goes_and_afterwards(
     """In seconds of video a second."""
     course = draft_course(toptank, teacher)
     video_id = done(teacher.upload(course.lesson_id, clips.slow), 201)["id"]
-    ffmpeg = worker.ffmpeg()
+    ffmpeg = stopped_in(worker.pid, "ffmpeg", "/sd.mp4", PROCESSED_WITHIN_S)
 
     def told() -> Any:
         return done(teacher.cloud.get(f"/videos/{video_id}/processing"))
@@ -136,8 +137,7 @@ def test_deleting_a_video_stops_its_processing_and_leaves_nothing(
 ) -> None:
     course = draft_course(toptank, teacher)
     video_id = done(teacher.upload(course.lesson_id, clips.slow), 201)["id"]
-    ffmpeg = worker.ffmpeg()
-    os.kill(ffmpeg, signal.SIGSTOP)  # so that it is the deletion which ends it
+    ffmpeg = stopped_in(worker.pid, "ffmpeg", "/sd.mp4", PROCESSED_WITHIN_S)  # so that it is the deletion which ends it
     work = toptank.cloud.folder / "media" / "work"
     assert [folder.name for folder in work.iterdir()] == [video_id]
     done(teacher.cloud.delete(f"/videos/{video_id}"), 204)
