@@ -75,7 +75,8 @@ class Play:
             await node.access.check(playback.viewer, video)
             self._check_live(playback)  # it took a while
             video = shown_video(node.catalogue, video.id)
-        if await self._has_used_up(playback, video):
+        if self._is_used_up(playback, video):
+            await node.playbacks.end_used_up(playback)
             raise PlaybackExpired
         also: Headers = [(b"x-request-id", request_id.encode())]
         if name == DOWNLOAD:
@@ -114,7 +115,8 @@ class Play:
             return True
 
         async def noted(start: int, stop: int) -> None:
-            if await self._has_used_up(playback, video):
+            if self._is_used_up(playback, video):
+                await node.playbacks.end_used_up(playback)
                 raise ConnectionAbortedError
             playback.sent_bytes += stop - start
             if is_moving:
@@ -159,13 +161,10 @@ class Play:
         self._check_live(playback)
         return playback
 
-    async def _has_used_up(self, playback: Playback, video: StoredVideo) -> bool:
-        """Whether more was sent than one viewer takes, however often they look at parts again; that ends it."""
+    def _is_used_up(self, playback: Playback, video: StoredVideo) -> bool:
+        """Whether more was sent than one viewer takes, however often they look at parts again."""
         settings = self._node.settings
-        if playback.sent_bytes < max(settings.playback_least_bytes, settings.playback_times_over * video.size):
-            return False
-        await self._node.playbacks.end_used_up(playback)
-        return True
+        return playback.sent_bytes >= max(settings.playback_least_bytes, settings.playback_times_over * video.size)
 
     def _claims(self, token: str) -> Claims:
         """Raises PlaybackNotFound, PlaybackExpired."""
