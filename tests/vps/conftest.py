@@ -8,6 +8,9 @@ from tests.mail_server import MailServer
 from tests.settings import vps_settings
 from tests.simulator import Simulator
 from tests.vps.running import Vps, running
+from vps_service import jobs
+
+NOT_IN_A_TEST_S = (3600.0, 3600.0)
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +32,11 @@ def mail_server() -> MailServer:
 async def vps(
     request: pytest.FixtureRequest, database_url: str, secrets_folder: Path, tmp_path: Path
 ) -> AsyncIterator[Vps]:
-    """The VPS on a database of the test's own; `@pytest.mark.settings(...)` changes its settings."""
+    """The VPS on a database of the test's own; `@pytest.mark.settings(...)` changes its settings.
+
+    What it would do once a minute or less it leaves undone: it would take the rows that a test counts, or do what a
+    test wants done by another. A service that a test starts itself does it as ever.
+    """
     changes = {name: value for mark in request.node.iter_markers("settings") for name, value in mark.kwargs.items()}
     if "simulator" in request.fixturenames:
         changes.setdefault("simulator_url", request.getfixturevalue("simulator").url)
@@ -40,4 +47,7 @@ async def vps(
             stack.push_async_callback(server.stop)
             changes = server.settings | changes
         settings = vps_settings(database_url, secrets_folder, tmp_path, **changes)
-        yield await stack.enter_async_context(running(settings, secrets_folder))
+        with pytest.MonkeyPatch.context() as while_it_starts:
+            while_it_starts.setattr(jobs, "AFTER_START_S", NOT_IN_A_TEST_S)
+            vps = await stack.enter_async_context(running(settings, secrets_folder))
+        yield vps
