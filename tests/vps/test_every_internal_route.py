@@ -34,7 +34,7 @@ def wrong_tokens(vps: Vps, call: Call) -> dict[str, str]:
         "for another query": own.call(VPS, Call(method, f"{path}?after=1", body)),
         "for another service": own.call("node-2", call),
         "old": signed_at(vps, -75).call(VPS, call),
-        "from the future": signed_at(vps, 15).call(VPS, call),
+        "from the future": signed_at(vps, 75).call(VPS, call),
         "by a key that nobody knows": ServiceSigner(NAME, stranger).call(VPS, call),
         "in another node's name": node_with(vps, "node-2", vps.node.key).signer.call(VPS, call),
         "of the VPS, to itself": itself.call(VPS, call),

@@ -78,7 +78,7 @@ async def test_a_call_is_believed_only_as_it_was_signed(vps: Vps, teacher: Perso
         "for another body": node.token("POST", DELETIONS, body.replace(b"course_id", b"video_id")),
         "for no body": node.token("POST", DELETIONS, b""),
         "old": signed_at(node, -75).call(VPS, call)[0],
-        "from the future": signed_at(node, 15).call(VPS, call)[0],
+        "from the future": signed_at(node, 75).call(VPS, call)[0],
         "long-lived": forged(node, good | {"jti": "b", "iat": now, "exp": now + 3600}),
         "without an id": forged(node, {name: good[name] for name in good if name != "jti"}),
         "without an end": forged(node, {name: good[name] for name in good if name != "exp"} | {"jti": "d"}),
@@ -128,7 +128,7 @@ async def test_a_token_is_good_for_one_call_in_all_processes_together(vps: Vps) 
         refused(await other.node.send(spent, "GET", CHANGES), 401, "not_authenticated")
 
 
-@pytest.mark.parametrize("shift_s", [-75.0, 15.0, -(10**9), 10**9])
+@pytest.mark.parametrize("shift_s", [-75.0, 75.0, -(10**9), 10**9])
 async def test_a_wrong_clock_is_counted_said_in_the_log_and_told_the_right_time(
     vps: Vps, shift_s: float, caplog: pytest.LogCaptureFixture
 ) -> None:
