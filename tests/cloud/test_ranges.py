@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from cloud_service.playback.ranges import MOST_RANGES, Unsatisfiable, wanted_ranges
+from tests.cloud.chance import UNHURRIED
 
 SIZE = 1000
 HUGE = b"9" * 5000
@@ -136,6 +137,7 @@ def test_every_range_of_a_small_video_is_as_slicing_has_it() -> None:
             assert content[found.start : found.stop] == content[first : last + 1]
 
 
+@UNHURRIED
 @given(some.text("0123456789-, ", max_size=60), some.integers(0, 10**6))
 def test_whatever_is_asked_for_no_more_comes_than_there_is(asked: str, size: int) -> None:
     try:

@@ -16,6 +16,7 @@ from cloud_service.access.models import ANY, Grant, Scope
 from cloud_service.access.rights import ADDS_ONLY, GRANTED, Rights
 from cloud_service.db import Database
 from shared.contract import Change
+from tests.cloud.chance import UNHURRIED
 from tests.cloud.things import MARK, position, standing, video, viewer
 
 USERS, COURSES, VIDEOS, EPOCHS = ([UUID(int=place + 100 * kind) for place in (1, 2, 3)] for kind in range(4))
@@ -198,5 +199,5 @@ class RightsMachine(RuleBasedStateMachine):
                 assert found == (of_course or of_video)
 
 
-RightsMachine.TestCase.settings = settings(max_examples=30, stateful_step_count=25, deadline=None, derandomize=True)
+RightsMachine.TestCase.settings = settings(UNHURRIED, max_examples=30, stateful_step_count=25)
 TestRights = RightsMachine.TestCase

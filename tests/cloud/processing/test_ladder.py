@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from cloud_service.processing.ladder import LADDER, size_within, targets
 from cloud_service.processing.source import Picture, Sound, Source
+from tests.cloud.chance import UNHURRIED
 
 PICTURE = Picture(
     index=0,
@@ -62,6 +63,7 @@ def test_a_source_gets_what_it_has_the_lines_or_the_width_for(
     assert sizes(width, height) == expected
 
 
+@UNHURRIED
 @given(
     st.sampled_from([rung.lines for rung in LADDER]),
     st.integers(min_value=16, max_value=8192),

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cloud_service.processing.storyboard import COLUMNS, MOST_TILES, cues, sheet_for
+from tests.cloud.chance import UNHURRIED
 from tests.cloud.processing.measuring import lumas
 from tests.cloud.processing.studio import QUICK, Studio, Video, pattern
 
@@ -116,6 +117,7 @@ def test_hours_are_looked_through_by_keyframes_alone(studio: Studio) -> None:
     assert size_of(sheet) == (1600, 90 * MOST_TILES // COLUMNS)
 
 
+@UNHURRIED
 @given(
     st.floats(min_value=0.001, max_value=50_000),
     st.integers(min_value=16, max_value=8192),
