@@ -42,6 +42,9 @@ class Answering:
         self.away = False
         self.changes_fail = self.comparing_fails = False
         self.answers_after_s = 0.0
+        self.may_answer = asyncio.Event()
+        """Who asks whether somebody may watch waits for this."""
+        self.may_answer.set()
         self.order = 0
         self.epoch = EPOCH
         self.changes: list[contract.Change] = []
@@ -59,6 +62,7 @@ class Answering:
         self.asked.append((path, body))
         if path == contract.ACCESS:
             await asyncio.sleep(self.answers_after_s)
+            await self.may_answer.wait()
         said = httpx.Response(503) if self.away else await self._say(path, body)
         return self._made_up.signed(request, response_of(said))
 

@@ -16,6 +16,7 @@ from cloud_service.videos.catalogue import Catalogue
 from cloud_service.vps import Vps, VpsUnreachable
 from shared.contract import EVENTS, VideoStored
 from tests.cloud.made_up import MadeUpVps, bodies
+from tests.cloud.running import eventually
 from tests.cloud.things import video
 
 pytestmark = pytest.mark.anyio
@@ -297,7 +298,7 @@ async def test_what_is_told_of_a_few_waits_for_one_event_of_a_backlog_and_not_fo
     all_of_it = asyncio.ensure_future(outbox.deliver())
     await at_it.wait()
     one = asyncio.ensure_future(outbox.deliver({mine}))
-    await asyncio.sleep(0.05)
+    await eventually(lambda: outbox._sending._waiters)
     slow.set()
     await one
     assert mine in told(events)

@@ -5,8 +5,9 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from asyncio.subprocess import Process
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from cloud_service.uploads.probing import WORDLESS_TIMES, Probing
 from shared import contract
 from shared.jobs import running
 from tests.clips import Clips
+from tests.cloud.beginning import done_to_each
 from tests.cloud.made_up import MadeUpVps
 from tests.cloud.running import Answering, RunningNode, eventually, running_node
 from tests.cloud.things import COURSE, USER, may_upload
@@ -58,24 +60,20 @@ def inspectors() -> list[int]:
     return found
 
 
-@asynccontextmanager
-async def killing(by: signal.Signals, times: int = 10**6) -> AsyncIterator[list[int]]:
-    """As many inspectors as this, as soon as each has begun; those killed."""
+@contextmanager
+def killing(by: signal.Signals, times: int = 10**6) -> Iterator[list[int]]:
+    """As many inspectors as this, before they are asked, and whoever is ready by now; those killed."""
     killed: list[int] = []
 
-    async def kill() -> None:
-        while len(killed) < times:
-            for pid in inspectors():
-                if pid not in killed and len(killed) < times:
-                    os.kill(pid, by)
-                    killed.append(pid)
-            await asyncio.sleep(0.005)
+    def kill(begun: Process) -> None:
+        if len(killed) < times:
+            begun.send_signal(by)
+            killed.append(begun.pid)
 
-    killer = asyncio.ensure_future(kill())
-    try:
+    for ready in inspectors():
+        os.kill(ready, by)
+    with done_to_each(kill):
         yield killed
-    finally:
-        killer.cancel()
 
 
 @pytest.fixture
@@ -97,16 +95,15 @@ def pipe(tmp_path: Path) -> Path:
 
 
 async def test_an_inspector_that_is_killed_once_is_asked_again(film: Path) -> None:
-    async with killing(signal.SIGKILL, times=1) as killed:
+    with killing(signal.SIGKILL, times=1) as killed:
         assert (await probe.probe(film, Asking(INSPECTION))).width == 160
     assert len(killed) == 1
 
 
 @pytest.mark.parametrize("by", [signal.SIGKILL, signal.SIGTERM])
 async def test_an_inspector_that_is_killed_is_no_word_about_the_file(film: Path, by: signal.Signals) -> None:
-    async with killing(by) as killed:
-        with pytest.raises(NotInspected):
-            await probe.probe(film, Asking(INSPECTION))
+    with killing(by) as killed, pytest.raises(NotInspected):
+        await probe.probe(film, Asking(INSPECTION))
     assert len(killed) == probe.TRIES
 
 
@@ -122,7 +119,7 @@ async def test_a_file_on_which_the_inspector_crashes_or_hangs_is_given_up_in_the
     film: Path, pipe: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     probing = Probing()
-    async with killing(signal.SIGSEGV):
+    with killing(signal.SIGSEGV):
         for _ in range(WORDLESS_TIMES - 1):
             with pytest.raises(NotInspected):
                 await probing.look_into(film, "crashing", "omar")
@@ -140,7 +137,7 @@ async def test_a_file_on_which_the_inspector_crashes_or_hangs_is_given_up_in_the
 async def test_a_word_in_between_is_a_new_beginning(film: Path) -> None:
     probing = Probing()
     for _ in range(2):
-        async with killing(signal.SIGABRT):
+        with killing(signal.SIGABRT):
             for _ in range(WORDLESS_TIMES - 1):
                 with pytest.raises(NotInspected):
                     await probing.look_into(film, "film", "omar")
@@ -168,9 +165,8 @@ async def test_a_file_that_takes_too_much_of_a_processor_is_told_so(film: Path) 
     await spinning.communicate(json.dumps([str(film)]).encode())
     assert spinning.returncode == -signal.SIGXCPU
     assert min(inspection.LIMITS.cpu_s, probe.TIMEOUT_S) > inspection.CPU_S
-    async with killing(signal.SIGXCPU):
-        with pytest.raises(NoVideo, match="takes too long"):
-            await probe.probe(film, Asking(INSPECTION))
+    with killing(signal.SIGXCPU), pytest.raises(NoVideo, match="takes too long"):
+        await probe.probe(film, Asking(INSPECTION))
 
 
 # --- one is ready before it is asked ----------------------------------------------------------------------------
@@ -302,7 +298,7 @@ async def test_of_what_it_writes_no_more_is_kept_than_could_make_sense(says: Cal
 async def test_an_upload_whose_inspector_is_killed_is_to_be_sent_again(
     node: RunningNode, settings: CloudSettings, clips: Clips
 ) -> None:
-    async with killing(signal.SIGKILL):
+    with killing(signal.SIGKILL):
         answer = await node.send("POST", PRACTICE, USER, content=clips.film)
     assert (answer.status_code, answer.json()["code"]) == (503, "not_inspected")
     assert int(answer.headers["retry-after"]) > 0
@@ -314,7 +310,7 @@ async def test_a_resumable_upload_whose_inspector_is_killed_keeps_its_bytes(node
     lengths = {**CREATION, "Upload-Length": str(len(clips.film))}
     address = (await node.send("POST", "/uploads", USER, headers=lengths)).headers["location"]
     headers = {**VERSION, **OCTETS, "Upload-Offset": "0"}
-    async with killing(signal.SIGKILL):
+    with killing(signal.SIGKILL):
         answer = await node.send("PATCH", address, USER, headers=headers, content=clips.film)
     assert (answer.status_code, answer.json()["code"]) == (503, "not_inspected")
     offset = (await node.send("HEAD", address, USER, headers=VERSION)).headers["upload-offset"]

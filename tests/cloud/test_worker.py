@@ -27,7 +27,7 @@ from cloud_service.videos.models import StoredVideo
 from cloud_service.videos.store import ROW
 from tests.clips import H264, PICTURE, Clips
 from tests.cloud.running import eventually
-from tests.cloud.working import Desk
+from tests.cloud.working import Desk, stopped_ffmpeg, stopped_inspection
 from tests.corpus.pictures import pictures_that_grow_beyond_all_bounds
 from tests.corpus.trap import set_trap
 from tests.processes import children_of
@@ -43,12 +43,6 @@ async def desk(request: pytest.FixtureRequest, tmp_path: Path, anyio_backend: st
     told = {name: value for marker in request.node.iter_markers("settings") for name, value in marker.kwargs.items()}
     async with Desk.made(tmp_path, **told) as desk:
         yield desk
-
-
-async def the_ffmpeg() -> int:
-    """The process id of the one that makes the first rendition."""
-    (pid,) = await eventually(lambda: children_of(os.getpid(), "ffmpeg", "/sd.mp4"), 30)
-    return int(pid)
 
 
 async def is_given_back(desk: Desk) -> bool:
@@ -161,7 +155,7 @@ async def test_a_job_whose_workers_died_again_and_again_fails(desk: Desk, clips:
 async def test_an_ffmpeg_that_is_killed_is_one_try_and_leaves_nothing_half_made(desk: Desk, clips: Clips) -> None:
     video = await desk.add(clips.slow)
     async with desk.worker():
-        os.kill(await the_ffmpeg(), signal.SIGKILL)
+        os.kill(await stopped_ffmpeg(), signal.SIGKILL)
 
         async def is_given_back() -> bool:
             (job,) = await desk.jobs()
@@ -187,10 +181,8 @@ async def test_without_a_storyboard_a_video_is_ready_all_the_same(desk: Desk, cl
 async def test_an_inspection_that_is_killed_is_one_try(desk: Desk, clips: Clips) -> None:
     """Whoever looks after memory may choose it, whatever it looked at."""
     video = await desk.add(clips.film)
-    os.truncate(desk.store.original(video.owner_id, video.id), 2**40)  # which takes a while to be read
     async with desk.worker():
-        (pid,) = await eventually(lambda: children_of(os.getpid(), "", "processing.inspection"), 30)
-        os.kill(pid, signal.SIGKILL)
+        os.kill(await stopped_inspection(desk, video), signal.SIGKILL)
         await eventually(lambda: is_given_back(desk), 30)
     ((job,), log) = await desk.jobs(), await standing_of(desk.database, await desk.row(video))
     assert job["attempts"] == 1
@@ -256,7 +248,7 @@ async def test_whoever_holds_the_databases_lock_for_long_is_waited_for(desk: Des
 async def test_a_database_that_is_locked_for_longer_than_a_lease_is_no_try(desk: Desk, clips: Clips) -> None:
     await desk.add(clips.slow)
     worker = asyncio.ensure_future((await impatient(desk)).run())
-    os.kill(pid := await the_ffmpeg(), signal.SIGSTOP)
+    pid = await stopped_ffmpeg()
     with locked(desk):
         await eventually(lambda: not os.path.exists(f"/proc/{pid}"), 30)
     await eventually(lambda: is_given_back(desk), 30)
@@ -269,9 +261,9 @@ async def test_a_database_that_is_locked_for_longer_than_a_lease_is_no_try(desk:
 async def test_a_long_video_lets_others_by_once_it_plays(desk: Desk, clips: Clips) -> None:
     long = await desk.add(clips.hd, 1)
     async with desk.worker():
-        os.kill(stopped := await the_ffmpeg(), signal.SIGSTOP)
+        ffmpeg = await stopped_ffmpeg()
         other = await desk.add(clips.film, 2, UUID(int=2))
-        os.kill(stopped, signal.SIGCONT)
+        os.kill(ffmpeg, signal.SIGCONT)
         await eventually(lambda: status_is(desk, other, "ready"), 30)
         assert (await desk.row(long)).status == "processing"
         (job,) = await desk.jobs()
@@ -317,7 +309,7 @@ async def test_without_room_on_the_disk_jobs_wait_and_hold_nobody_up(desk: Desk,
 async def test_a_worker_that_is_stopped_gives_its_job_back(desk: Desk, clips: Clips) -> None:
     await desk.add(clips.slow)
     async with desk.worker():
-        os.kill(await the_ffmpeg(), signal.SIGSTOP)
+        await stopped_ffmpeg()
     (job,) = await desk.jobs()
     assert (job["lease"], job["attempts"], job["not_before"]) == (None, 0, pytest.approx(uptime(), abs=60))
     assert not children_of(os.getpid(), "ffmpeg")
@@ -338,7 +330,7 @@ async def test_a_worker_that_is_stopped_while_it_takes_a_job_gives_it_back_too(d
 async def test_a_job_that_is_taken_away_is_dropped_at_once(desk: Desk, clips: Clips) -> None:
     video = await desk.add(clips.slow)
     async with desk.worker():
-        os.kill(await the_ffmpeg(), signal.SIGSTOP)
+        await stopped_ffmpeg()
         async with desk.database.transaction() as transaction:
             await transaction.execute("UPDATE jobs SET lease = 'another', leased_until = 1e12")
         await eventually(lambda: not children_of(os.getpid(), "ffmpeg"))
@@ -349,8 +341,7 @@ async def test_a_job_that_is_taken_away_is_dropped_at_once(desk: Desk, clips: Cl
 async def test_a_video_that_is_deleted_while_it_is_looked_into_is_left_at_once(desk: Desk, clips: Clips) -> None:
     video = await desk.add(clips.film)
     async with desk.worker():
-        (pid,) = await eventually(lambda: children_of(os.getpid(), "", "processing.inspection"), 30)
-        os.kill(pid, signal.SIGSTOP)
+        pid = await stopped_inspection(desk, video)
         await Catalogue(desk.database).remove(video)
         await eventually(lambda: not os.path.exists(f"/proc/{pid}"))
         await eventually(lambda: not desk.at_work)
@@ -371,7 +362,7 @@ async def test_a_worker_goes_on_with_the_database_that_took_the_place_of_its_own
     path = desk.settings.folder / FILE
     await desk.add(clips.slow)
     async with desk.worker():
-        os.kill(await the_ffmpeg(), signal.SIGSTOP)
+        await stopped_ffmpeg()
         set_aside(path)
         another = Desk(desk.settings, await Database.open(path), desk.store)
         try:
@@ -390,7 +381,7 @@ async def test_a_video_that_did_not_say_how_long_it_lasts_is_given_the_time_that
 ) -> None:
     video = await desk.add(clips.slow, duration_s=0)
     async with desk.worker():
-        os.kill(pid := await the_ffmpeg(), signal.SIGSTOP)
+        pid = await stopped_ffmpeg()
         await asyncio.sleep(2 * LOOK_EVERY_S)
         os.kill(pid, signal.SIGCONT)
         assert (await desk.ended(video)).status == "ready"

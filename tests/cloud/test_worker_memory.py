@@ -1,10 +1,7 @@
 """Memory that runs out: the video is tried again, then it has failed and says why, and nothing half made is kept."""
 
-import asyncio
-import os
 import resource
-import signal
-import time
+from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -15,8 +12,8 @@ from cloud_service.media.containers import QUICKTIME
 from cloud_service.processing.ffmpeg import Ffmpeg, FfmpegFailed, Patience
 from cloud_service.processing.queue import ATTEMPTS
 from tests.clips import H264, PICTURE, Clips
-from tests.cloud.working import DONE_WITHIN_S, Desk
-from tests.processes import POLL_S, stopped_in
+from tests.cloud.beginning import done_to_each
+from tests.cloud.working import Desk
 
 pytestmark = pytest.mark.anyio
 
@@ -69,17 +66,11 @@ async def test_a_video_that_takes_too_much_memory_to_read_is_tried_again_before_
 ) -> None:
     """It may have been others who took all the memory; that nothing could be read is no word about the film."""
 
-    def leave_little_to_each() -> None:
-        for _ in range(2):
-            pid = stopped_in(os.getpid(), "python", "processing.inspection", DONE_WITHIN_S)
-            resource.prlimit(pid, resource.RLIMIT_AS, (TOO_LITTLE_TO_READ, TOO_LITTLE_TO_READ))
-            os.kill(pid, signal.SIGCONT)
-            while os.path.exists(f"/proc/{pid}"):
-                time.sleep(POLL_S)
+    def leave_little_to(inspection: Process) -> None:
+        resource.prlimit(inspection.pid, resource.RLIMIT_AS, (TOO_LITTLE_TO_READ, TOO_LITTLE_TO_READ))
 
-    leaving = asyncio.create_task(asyncio.to_thread(leave_little_to_each))
-    went = await failed_for_good(desk, wide, TOO_MUCH_TO_READ)
-    await leaving
+    with done_to_each(leave_little_to):
+        went = await failed_for_good(desk, wide, TOO_MUCH_TO_READ)
     assert went == [(ATTEMPTS - 1, "metadata"), (ATTEMPTS, "metadata")]
 
 

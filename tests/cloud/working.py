@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -17,6 +18,7 @@ from cloud_service.videos.catalogue import Catalogue
 from cloud_service.videos.models import SELECT_VIDEOS, StoredVideo
 from cloud_service.videos.store import VideoStore
 from tests.cloud.running import a_video, eventually
+from tests.processes import stopped_in
 
 DONE_WITHIN_S = 60
 
@@ -100,3 +102,19 @@ class Desk:
     def at_work(self) -> list[Path]:
         """What lies in the folder of attempts under way."""
         return list(self.store.work.glob("**/*"))
+
+
+async def _stopped(program: str, told: str) -> int:
+    """A child of the worker, as soon as there is one; looked for beside the loop, where the worker itself is."""
+    return await asyncio.to_thread(stopped_in, os.getpid(), program, told, 30)
+
+
+async def stopped_ffmpeg() -> int:
+    """The process id of the one that makes the first rendition."""
+    return await _stopped("ffmpeg", "/sd.mp4")
+
+
+async def stopped_inspection(desk: Desk, video: StoredVideo) -> int:
+    """Of a file that takes a while to be read."""
+    os.truncate(desk.store.original(video.owner_id, video.id), 2**40)
+    return await _stopped("python", "processing.inspection")

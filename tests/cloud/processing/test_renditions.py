@@ -306,7 +306,7 @@ def test_a_source_that_fits_and_is_mostly_damaged_is_no_video(studio: Studio) ->
 def test_a_source_that_could_not_be_watched_for_want_of_memory_is_not_taken_for_damaged(
     studio: Studio, tmp_path: Path
 ) -> None:
-    fitting = studio.fitting()
+    fitting = studio.fitting_minute()
 
     def leave_little_to_whoever_watches() -> None:
         pid = stopped_in(os.getpid(), "ffmpeg", "-xerror", 60)
