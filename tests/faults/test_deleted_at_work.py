@@ -7,10 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.both.people import done
 from tests.both.toptank import PROCESSED_WITHIN_S, Worker, eventually
 from tests.clips import H264, Clips
-from tests.faults.acts import Cast, written_down
+from tests.faults.acts import Cast
 from tests.faults.audit import audit, settled
 from tests.faults.damage import held
 from tests.faults.worker_deaths import is_ready
@@ -54,7 +53,7 @@ def large(clips: Clips) -> bytes:
 
 
 def uploaded(world: World, cast: Cast, film: bytes) -> str:
-    return written_down(world, done(cast.teacher.upload(cast.draft().lesson_id, film), 201), film)
+    return cast.upload(cast.draft().lesson_id, film=film)
 
 
 def rows_of(world: World, video_id: str) -> list[str]:

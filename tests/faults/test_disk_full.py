@@ -14,7 +14,7 @@ from tests.both.people import done
 from tests.both.playing import link_of
 from tests.both.toptank import PROCESSED_WITHIN_S, Worker, eventually
 from tests.clips import Clips
-from tests.faults.acts import Cast, written_down
+from tests.faults.acts import Cast
 from tests.faults.worker_deaths import is_ready, steps
 from tests.faults.world import World, running_world
 from tests.processes import stopped_in
@@ -84,7 +84,7 @@ class Filler:
 
 
 def upload(world: World, cast: Cast, film: bytes) -> str:
-    return written_down(world, done(cast.teacher.upload(cast.draft().lesson_id, film), 201), film)
+    return cast.upload(cast.draft().lesson_id, film=film)
 
 
 def test_a_disk_that_becomes_full_while_a_rendition_is_written_makes_it_wait_and_nobody_else(
@@ -118,6 +118,7 @@ def test_on_a_full_disk_films_are_watched_all_the_same(world: World, cast: Cast)
     """Also by whoever begins only then."""
     course, video_id = cast.course_on_sale()
     watching, beginning = cast.buyer_of(course), cast.buyer_of(course)
+    assert watching.let_in().status_code == 200
     link, filler = link_of(world, watching.buyer, video_id), Filler(world.cloud.folder / "media")
     filler.take_all_but(0)
     try:

@@ -44,7 +44,7 @@ def scene(world: World, cast: Cast) -> Scene:
     course, video_id = cast.course_on_sale()
     scene = Scene(course, video_id, cast.buyer_of(course), cast.buyer_of(course), make_student(world))
     for purchase in (scene.buyer, scene.refunded):
-        assert purchase.watch().status_code == 200
+        assert purchase.let_in().status_code == 200
     cast.refund(scene.refunded)
     eventually(lambda: scene.refunded.watch().status_code == 403)
     return scene

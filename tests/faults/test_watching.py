@@ -42,6 +42,7 @@ def scene(world: World, cast: Cast) -> Scene:
     """One who watches, and one who could."""
     course, video_id = cast.course_on_sale()
     viewer, newcomer = cast.buyer_of(course), cast.buyer_of(course)
+    assert viewer.let_in().status_code == 200
     link = link_of(world, viewer.buyer, video_id)
     assert link.follow().body == cast.film
     return Scene(world, video_id, viewer, newcomer, link, cast.film)
