@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import httpx
 
+from tests.both.toptank import patience
 from tests.faults.world import WATCHING_S
 
 HEARS_WITHIN_S = 4.0
@@ -37,9 +38,10 @@ class Reach:
 
     def served_until(self, ended_at: float) -> float:
         """Until when what ended then may be served at the latest."""
+        hears_within_s = HEARS_WITHIN_S * patience()
         if self.is_whole:
-            return max(ended_at, self._since) + HEARS_WITHIN_S
-        return max(ended_at + HEARS_WITHIN_S, self._since + WATCHING_S + SLACK_S)
+            return max(ended_at, self._since) + hears_within_s
+        return max(ended_at + hears_within_s, self._since + WATCHING_S + SLACK_S)
 
 
 @dataclass

@@ -9,22 +9,19 @@ from pathlib import Path
 
 import pytest
 
-from tests.both.people import done
 from tests.both.toptank import PROCESSED_WITHIN_S, Worker, eventually, patience
 from tests.clips import Clips
-from tests.faults.acts import Cast, written_down
+from tests.faults.acts import Cast
 from tests.faults.audit import ffmpegs_of
 from tests.faults.damage import held, unlink
 from tests.faults.worker_deaths import SCENARIOS, check_kept, is_ready, steps
 from tests.faults.world import World
 from tests.processes import stopped_in
 
-STALLED_S = 2
 HELD_S = 10.0
 SETTINGS = {
     "TOPTANK_PROCESSING_LEASE_S": "2",
     "TOPTANK_PROCESSING_RETRY_S": "0",
-    "TOPTANK_PROCESSING_STALLED_S": str(STALLED_S),
     "TOPTANK_TRUST_WATCHING_S": "60",
     "TOPTANK_TRUST_STARTING_S": "30",
 }
@@ -47,8 +44,13 @@ def slow(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return Clips(tmp_path_factory.mktemp("clips")).slow
 
 
+def stopped_ffmpeg(worker: Worker) -> int:
+    """The process id of the one that makes the first rendition, stopped as soon as there is one."""
+    return stopped_in(worker.pid, "ffmpeg", "/sd.mp4", PROCESSED_WITHIN_S)
+
+
 def upload(world: World, cast: Cast, film: bytes) -> str:
-    return written_down(world, done(cast.teacher.upload(cast.draft().lesson_id, film), 201), film)
+    return cast.upload(cast.draft().lesson_id, film=film)
 
 
 @pytest.mark.parametrize("point", SCENARIOS)
@@ -68,7 +70,7 @@ def test_a_worker_that_is_killed_three_times_takes_its_ffmpeg_with_it_and_its_jo
     video_id = upload(world, cast, slow)
     for _ in range(3):
         worker.start()
-        os.kill(worker.ffmpeg(), signal.SIGSTOP)  # in the midst of it
+        stopped_ffmpeg(worker)
         worker.kill()
         eventually(lambda: not ffmpegs_of(world.cloud))
         assert not is_ready(cast, video_id)
@@ -146,9 +148,8 @@ def test_an_ffmpeg_that_hangs_is_killed_and_the_video_tried_again(
     world: World, cast: Cast, worker: Worker, slow: bytes
 ) -> None:
     video_id = upload(world, cast, slow)
-    worker.start()
-    hung = worker.ffmpeg()
-    os.kill(hung, signal.SIGSTOP)
+    worker.start(TOPTANK_PROCESSING_STALLED_S="2")
+    hung = stopped_ffmpeg(worker)
     eventually(lambda: is_ready(cast, video_id), PROCESSED_WITHIN_S)
     assert not os.path.exists(f"/proc/{hung}")
     assert (1, "failed") in {(attempt, result) for attempt, _, result in steps(cast, video_id)}
@@ -159,7 +160,7 @@ def test_a_worker_that_hangs_loses_its_job_to_another_and_does_no_harm_when_it_i
 ) -> None:
     video_id = upload(world, cast, slow)
     worker.start()
-    os.kill(worker.ffmpeg(), signal.SIGSTOP)
+    stopped_ffmpeg(worker)
     worker.freeze()
     another = worker.another()
     another.start()
@@ -178,7 +179,7 @@ def test_while_somebody_holds_the_database_a_worker_waits_and_does_nothing_twice
     """It is as long as uploads are refused; a rendition is finished meanwhile."""
     video_id = upload(world, cast, slow)
     worker.start(TOPTANK_PROCESSING_LEASE_S="15")
-    pid, ffmpeg = worker.pid, stopped_in(worker.pid, "ffmpeg", "/sd.mp4", PROCESSED_WITHIN_S)
+    pid, ffmpeg = worker.pid, stopped_ffmpeg(worker)
     with held(world.cloud.database):
         ends = time.monotonic() + HELD_S
         os.kill(ffmpeg, signal.SIGCONT)
@@ -220,8 +221,7 @@ def test_a_worker_goes_on_when_the_node_has_lost_its_database(
 ) -> None:
     video_id = upload(world, cast, slow)
     worker.start()
-    hung = worker.ffmpeg()
-    os.kill(hung, signal.SIGSTOP)
+    hung = stopped_ffmpeg(worker)
     world.cloud.database.unlink()
     eventually(lambda: not os.path.exists(f"/proc/{hung}"), PROCESSED_WITHIN_S)
     eventually(lambda: is_ready(cast, video_id), PROCESSED_WITHIN_S)

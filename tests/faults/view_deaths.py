@@ -15,7 +15,7 @@ Scenario = Callable[[World, Cast], Iterator[None]]
 def buyer(cast: Cast) -> tuple[Purchase, str]:
     course, video_id = cast.course_on_sale()
     purchase = cast.buyer_of(course)
-    assert purchase.watch().status_code == 200  # it is remembered, also while the node is away
+    assert purchase.let_in().status_code == 200  # it is remembered, also while the node is away
     return purchase, video_id
 
 
@@ -72,10 +72,11 @@ def keeps_what_was_watched(world: World, cast: Cast) -> Iterator[None]:
     purchase, video_id = buyer(cast)
     yield
     url = begin(purchase.buyer, video_id)
-    assert purchase.watch(url).content == cast.film
+    answer = attempt(lambda: purchase.watch(url))  # what was watched may be written down while it still is
+    assert answer is None or answer.content == cast.film
     yield
     watched = "SELECT jsonb_array_length(watched) FROM playbacks WHERE video_id = %s"
-    assert views(cast, purchase) == [1]
+    eventually(lambda: views(cast, purchase) == [1])
     end(world, cast, video_id)
     eventually(lambda: world.sql(watched, video_id) == [(1,)])
 
