@@ -23,7 +23,8 @@ KEEP_ALIVE_S = 10
 closed as a request is on its way by it."""
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 """Parameters of glibc's mallopt(3)."""
-BODY_HEAD_START_S, BODY_BYTES_PER_S = 30.0, 16 * 1024
+BODY_HEAD_START_S, BODY_BYTES_PER_S = 30.0, 2 * 1024
+"""Less than any line brings, and more than somebody sends who only wants to keep a connection."""
 CLOSING = {"Connection": "close"}
 KEPT_BYTES = 16 * 2**20
 LARGEST_KEPT_BYTES = 4 * 2**20
@@ -109,7 +110,7 @@ class Server(uvicorn.Server):
 
 class BodyLimit:
     """ASGI middleware: refuses a body over `limit` bytes, by its declared length before reading any of it, and one
-    that, after `head_start_s`, came more slowly than anybody's who gets on.
+    that, after `head_start_s`, comes at less than BODY_BYTES_PER_S.
 
     A request for which there is no limit is one whose route streams the body and sees to both for itself.
     """

@@ -3,7 +3,6 @@
 import importlib
 import multiprocessing
 import os
-import random
 import signal
 import socket
 import subprocess
@@ -13,7 +12,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
-from itertools import cycle
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 
@@ -21,31 +19,42 @@ from shared import killpoints
 from shared.cli import chosen
 from shared.localdb import die_with_parent
 
-FIRST_PORT, PORTS_A_WORKER, WORKERS = 10_000, 2_500, 9
+PORTS = [range(first, first + 100) for first in range(10_000, 32_700, 100)]
 START_WITHIN_S = 60
 STOP_WITHIN_S = 15
 POLL_S = 0.02
 
 
+_taken: list[socket.socket] = []
+"""Names of blocks of ports, each one process's for as long as that lasts."""
+
+
 @cache
 def _ports() -> Iterator[int]:
-    """Of this worker's own, each once, and none that the system gives to whoever asks for any (32768 and above).
+    """Each once, of blocks that no other process has, and none that the system gives to whoever asks for any (32768
+    and above)."""
 
-    From anywhere on, as another run of the suite may be under way.
-    """
-    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % WORKERS
-    first, count = FIRST_PORT + worker * PORTS_A_WORKER, PORTS_A_WORKER
-    start = random.randrange(count)
-    return cycle(first + (start + number) % count for number in range(count))
+    def found() -> Iterator[int]:
+        for block in PORTS:
+            name = socket.socket(socket.AF_UNIX)
+            try:
+                name.bind(f"\0toptank-tests-ports-{block.start}")
+            except OSError:
+                name.close()
+                continue
+            _taken.append(name)
+            yield from block
+
+    return found()
 
 
 def free_port() -> int:
-    """It stays free until it is used, and while whoever uses it is started anew: nobody else is given it."""
+    """It stays free until it is used, and while whoever uses it is started anew: no other test is given it."""
     for port in _ports():
         with socket.socket() as sock, suppress(OSError):
             sock.bind(("127.0.0.1", port))
             return port
-    raise AssertionError
+    raise AssertionError("there are no more ports")
 
 
 def children_of(pid: int, program: str = "", told: str = "") -> list[int]:

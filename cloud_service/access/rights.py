@@ -279,20 +279,16 @@ class Rights:
         transaction.on_commit(move)
 
     def _hide(self, ended: Sequence[tuple[Scope, int]]) -> set[str]:
-        """The teachers who have to be asked about anew: what was told of them is of before what ended."""
+        """The teachers who have to be asked about anew."""
         self._ended.mark(ended)
-        self._grants.end([scope for scope, _ in ended])
-        of_all, by_user, by_course = 0, dict[str, int](), dict[str, int]()
-        for scope, number in ended:
-            if scope == EVERYTHING:
-                of_all = max(of_all, number)
-            by_user[scope.user_id] = max(by_user.get(scope.user_id, 0), number)
-            by_course[scope.course_id] = max(by_course.get(scope.course_id, 0), number)
-        concerned = set()
-        for user_id, (_, standing) in self._standings.items():
-            of_courses = (by_course.get(str(course), 0) for course in standing.courses)
-            if standing.as_of.number < max(of_all, by_user.get(user_id, 0), *of_courses):
-                concerned.add(user_id)
+        scopes = [scope for scope, _ in ended]
+        self._grants.end(scopes)
+        users, courses = {scope.user_id for scope in scopes}, {scope.course_id for scope in scopes}
+        concerned = {
+            user_id
+            for user_id, (_, standing) in self._standings.items()
+            if EVERYTHING in scopes or user_id in users or not courses.isdisjoint(map(str, standing.courses))
+        }
         for user_id in concerned:
             del self._standings[user_id]
         return concerned

@@ -8,7 +8,7 @@ import pytest
 from shared.secrets import make_secrets
 from tests.both.edges import EDGES, Edge, edge_before
 from tests.both.people import Person, make_student, make_teacher
-from tests.both.toptank import TopTank
+from tests.both.toptank import TopTank, settled
 from tests.clips import Clips
 from tests.databases import copy_of
 
@@ -38,7 +38,7 @@ def toptank(
         try:
             toptank.start()
             yield toptank
-            toptank.check_nothing_left_over()
+            settled(toptank.check_nothing_left_over)
             toptank.check_no_secret_in_logs()
         finally:
             toptank.stop()

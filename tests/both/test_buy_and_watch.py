@@ -100,6 +100,7 @@ def test_permission_covers_ones_own_courses_only(toptank: TopTank, teacher: Pers
 
 def test_a_second_permission_asks_nobody(toptank: TopTank) -> None:
     teacher = make_teacher(toptank)
+    eventually(toptank.all_is_heard)
     before = len(toptank.vps.requests(STANDING))
     assert done(teacher.cloud.get("/uploads/permission"))["allowed"]
     assert done(teacher.cloud.get("/uploads/permission"))["allowed"]

@@ -21,7 +21,7 @@ from tests.both.people import (
     published_course,
     refused,
 )
-from tests.both.toptank import TopTank, eventually
+from tests.both.toptank import TopTank, eventually, settled
 from tests.both.wire import upload
 from tests.clips import Clips
 
@@ -205,7 +205,7 @@ def test_a_deletion_against_finishing_uploads_leaves_nothing(toptank: TopTank, t
     assert [grants_of(toptank, course) for course in courses] == [0] * 6
     live = toptank.sql("SELECT id FROM videos WHERE course_id = ANY(%s::uuid[]) AND deleted_at IS NULL", ids)
     assert all(course_is_deleted(toptank, course) for course in courses) or live == []
-    toptank.check_nothing_left_over()
+    settled(toptank.check_nothing_left_over)
 
 
 def course_is_deleted(toptank: TopTank, course: Course) -> bool:

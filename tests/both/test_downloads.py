@@ -184,6 +184,7 @@ def test_it_ends_with_the_right_to_watch(scene: Scene, end: str) -> None:
 
 def test_it_holds_over_a_restart_without_a_question(scene: Scene, toptank: TopTank) -> None:
     url = begun(scene.student, scene.film)["download"]
+    eventually(toptank.all_is_heard)
     asked = len(toptank.vps.requests("/internal/access"))
     toptank.cloud.restart()
     assert scene.fetch(url).status_code == 200
@@ -194,6 +195,7 @@ def test_an_uploader_keeps_it_without_a_question(toptank: TopTank, clips: Clips)
     teacher = make_teacher(toptank)
     course = draft_course(toptank, teacher)
     film = str(done(teacher.upload(course.lesson_id, clips.film), 201)["id"])
+    eventually(toptank.all_is_heard)
     asked = len(toptank.vps.requests("/internal/access"))
     assert begun(teacher, film)["download"]
     assert len(toptank.vps.requests("/internal/access")) == asked

@@ -109,12 +109,14 @@ def test_a_client_that_leaves_after_its_last_byte_has_uploaded(
 
 
 def test_a_silent_client_is_sent_away(toptank: TopTank, teacher: Person, course: Course, clips: Clips) -> None:
-    toptank.cloud.restart(TOPTANK_UPLOAD_IDLE_S="1")
-    with begin(toptank, teacher, course, clips.film, 0.5) as wire:
-        answer = wire.answer()
+    toptank.cloud.restart(TOPTANK_UPLOAD_IDLE_S="2")
+    try:
+        with begin(toptank, teacher, course, clips.film, 0.5) as wire:
+            answer = wire.answer()
+    finally:
+        toptank.cloud.restart()
     assert (answer.status, b"upload_stalled" in answer.body) == (408, True)
     assert nothing_is_left(toptank)
-    toptank.cloud.restart()
 
 
 # --- the node dies --------------------------------------------------------------------------------------

@@ -133,7 +133,7 @@ def test_a_refusal_arrives_although_bytes_keep_coming(
             assert (answer.status, code in answer.body) == (status, True), answer.body
 
 
-@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "GET"])
 def test_a_refusal_arrives_although_no_more_bytes_come(edge: Edge, method: str) -> None:
     with Wire(edge.vps) as wire:
         wire.request(method, "/api/nowhere", {"Content-Type": "application/json", "Content-Length": "300"})

@@ -13,6 +13,7 @@ from tests.both.terminal import PORTS
 from tests.processes import free_port
 
 ROOT = Path(__file__).parents[2]
+TOUR_TAKES_S = 300
 END = "--- end of command ---"
 
 
@@ -57,7 +58,13 @@ def test_the_tour_prints_what_the_readme_says(workplace: Path, monkeypatch: pyte
         for told, name in ((":8000", "VPS"), (":8001", "CLOUD"), (":8003", "CATCHER")):
             script = script.replace(told, f":{ports[name]}")
         ran = subprocess.run(
-            ["bash", "-c", script], cwd=workplace, capture_output=True, text=True, env=os.environ, check=False
+            ["bash", "-c", script],
+            cwd=workplace,
+            capture_output=True,
+            text=True,
+            env=os.environ,
+            check=False,
+            timeout=TOUR_TAKES_S,
         )
     outputs = ran.stdout.split(END + "\n")
     assert len(outputs) == len(steps) + 1, ran.stderr

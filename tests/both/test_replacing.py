@@ -16,7 +16,7 @@ from tests.both.people import (
     published_course,
     refused,
 )
-from tests.both.toptank import PROCESSED_WITHIN_S, TopTank, Worker, eventually
+from tests.both.toptank import PROCESSED_WITHIN_S, TopTank, Worker, eventually, settled
 from tests.clips import Clips
 
 SETTINGS = {"TOPTANK_PROCESSING_RETRY_S": "0"}
@@ -95,7 +95,7 @@ def test_a_replacement_against_the_deletion_of_the_old_video_has_its_place_in_th
     assert {teacher.watch(video_id).content for video_id in new} == {clips.large}
     assert {teacher.watch(video_id).status_code for video_id in old} == {404}
     eventually(lambda: not toptank.node_sql("SELECT 1 FROM outbox"))
-    toptank.check_nothing_left_over()
+    settled(toptank.check_nothing_left_over)
 
 
 def test_after_a_replacement_that_failed_the_next_one_takes_the_place(

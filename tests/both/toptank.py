@@ -31,7 +31,7 @@ PICTURES = {"master.m3u8", "poster.jpg", "storyboard.jpg", "storyboard.vtt"}
 MILD = re.compile(r'"level": "(debug|info)"')
 COMPLAINTS_AT_MOST = 20
 SOON_S = 10.0
-LOOK_S = 0.25
+LOOK_EVERY_S = 0.02
 PROCESSED_WITHIN_S = 60.0
 
 
@@ -43,15 +43,31 @@ def patience() -> float:
 def eventually(holds: Callable[[], Any], within_s: float = SOON_S) -> Any:
     """The first true value, or a failure after `within_s`, for which a busy machine has longer (`patience`).
 
-    Time in which nobody looked for long may be time in which nobody ran.
+    Whoever looks is not alone: while they sleep for too long, nobody else may have run either, and the last look is one
+    that begins too late.
     """
-    left_s, looked_at = within_s * patience(), time.monotonic()
-    while not (value := holds()):
-        assert left_s > 0, f"did not come about within {within_s} s"
-        time.sleep(0.02)
-        passed_s, looked_at = time.monotonic() - looked_at, time.monotonic()
-        left_s -= min(passed_s, LOOK_S)
-    return value
+    deadline = time.monotonic() + within_s * patience()
+    while True:
+        began = time.monotonic()
+        if value := holds():
+            return value
+        assert began < deadline, f"did not come about within {within_s} s"
+        began = time.monotonic()
+        time.sleep(LOOK_EVERY_S)
+        deadline += time.monotonic() - began - LOOK_EVERY_S
+
+
+def settled(check: Callable[[], None], within_s: float = SOON_S) -> None:
+    """Holds by itself within this time: what is being tidied up needs a moment."""
+    deadline = time.monotonic() + within_s * patience()
+    while True:
+        try:
+            check()
+            return
+        except AssertionError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
 
 
 class Service:
@@ -194,26 +210,7 @@ class Node(Service):
         return found
 
     def check_nothing_left_over(self) -> None:
-        """Files and rows are one to one, each with what a lost database would be rebuilt from; nothing is half done.
-
-        Soon: files go after their rows.
-        """
-        problems: list[AssertionError] = []
-
-        def is_clean() -> bool:
-            try:
-                self._check_nothing_left_over()
-            except AssertionError as error:
-                problems.append(error)
-                return False
-            return True
-
-        with suppress(AssertionError):
-            eventually(is_clean)
-            return
-        raise problems[-1]
-
-    def _check_nothing_left_over(self) -> None:
+        """Files and rows are one to one, each with what a lost database would be rebuilt from; nothing is half done."""
         rows = {(owner, video): size for owner, video, size in self.sql("SELECT owner_id, id, size FROM videos")}
         assert self.originals == rows
         self._check_files_of_videos()
@@ -352,6 +349,11 @@ class TopTank:
             lines = [line for line in log.read_text().splitlines() if not MILD.search(line)]
             found += lines[-COMPLAINTS_AT_MOST:]
         return "\n".join(found)
+
+    def all_is_heard(self) -> bool:
+        """Whether the node has heard of every change until now."""
+        heard = self.node_sql("SELECT value FROM remembered WHERE name = 'feed_position'")
+        return [(int(number),) for (number,) in heard] == self.sql("SELECT last FROM change_counter")
 
     # --- audits -----------------------------------------------------------------------------------
 

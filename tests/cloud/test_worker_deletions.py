@@ -86,7 +86,7 @@ async def test_one_that_ends_while_the_folder_of_another_is_removed_leaves_none_
     results = Results(lambda: desk.database.transaction(durable=True), desk.store, job)
     attempt = Attempt(job, desk.settings, desk.store, results, Standing())
     trying = asyncio.ensure_future(attempt.run())
-    while len(os.listdir(left)) == MANY:  # noqa: ASYNC110 - seldom looked at, they might all be gone
+    while not trying.done() and len(os.listdir(left)) == MANY:  # noqa: ASYNC110 - seldom looked at, they might all be gone
         await asyncio.sleep(0)
     trying.cancel()
     await asyncio.wait([trying])

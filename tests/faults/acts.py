@@ -157,8 +157,8 @@ def attempt(act: Callable[[], httpx.Response]) -> httpx.Response | None:
 def answered(act: Callable[[], httpx.Response]) -> httpx.Response:
     """As of a node that nothing is wrong with: where its own call to the VPS took too long, it is asked again.
 
-    It gives such a call up after two seconds, which is no failure where the whole machine stands still. Where that is
-    the very thing to be shown, ask without this.
+    It gives such a call up after TOPTANK_VPS_TIMEOUT_S, which is no failure where the whole machine stands still. Where
+    that is the very thing to be shown, ask without this.
     """
     deadline = time.monotonic() + SOON_S * patience()
     while (answer := act()).status_code == 503 and answer.json()["code"] == "vps_unreachable":

@@ -8,7 +8,6 @@ A5 no ffmpeg runs without a job; A6 outboxes drain, and views are known; A7 new 
 import hashlib
 import os
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ import httpx
 import psycopg
 
 from tests.both.people import done, make_student
-from tests.both.toptank import SOON_S, Node, eventually, patience
+from tests.both.toptank import Node, eventually, patience, settled
 from tests.faults.acts import Cast, buy
 from tests.faults.world import World
 
@@ -38,19 +37,6 @@ def audit(world: World, cast: Cast) -> None:
         settled(lambda node=node: remembered_rights_are_true(world, node))  # type: ignore[misc]
         settled(lambda node=node: ffmpeg_has_a_job(node))  # type: ignore[misc]
         settled(lambda node=node: views_are_told(world, node))  # type: ignore[misc]
-
-
-def settled(check: Callable[[], None], within_s: float = SOON_S) -> None:
-    """Holds by itself within this time: what is being tidied up needs a moment."""
-    deadline = time.monotonic() + within_s * patience()
-    while True:
-        try:
-            check()
-            return
-        except AssertionError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.1)
 
 
 # --- A1 -----------------------------------------------------------------------------------------------

@@ -38,10 +38,10 @@ class Reach:
 
     def served_until(self, ended_at: float) -> float:
         """Until when what ended then may be served at the latest."""
-        hears_within_s = HEARS_WITHIN_S * patience()
+        hears_within_s = HEARS_WITHIN_S * min(patience(), 2)
         if self.is_whole:
             return max(ended_at, self._since) + hears_within_s
-        return max(ended_at + hears_within_s, self._since + WATCHING_S + SLACK_S)
+        return max(min(ended_at, self._since) + hears_within_s, self._since + WATCHING_S + SLACK_S)
 
 
 @dataclass

@@ -74,7 +74,7 @@ def hears_of_ended_rights(world: World, cast: Cast) -> Iterator[None]:
     yield
     eventually(lambda: refunded.watch().status_code == 403)
     eventually(lambda: banned.watch().status_code == 401)
-    assert other.let_in().status_code == 200
+    assert other.watch().status_code == 200
 
 
 def starts_anew(world: World, cast: Cast) -> Iterator[None]:

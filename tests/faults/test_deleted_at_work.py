@@ -7,10 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.both.toptank import PROCESSED_WITHIN_S, Worker, eventually
+from tests.both.toptank import PROCESSED_WITHIN_S, Worker, eventually, settled
 from tests.clips import H264, Clips
 from tests.faults.acts import Cast
-from tests.faults.audit import audit, settled
+from tests.faults.audit import audit
 from tests.faults.damage import held
 from tests.faults.worker_deaths import is_ready
 from tests.faults.world import World

@@ -152,7 +152,7 @@ def test_an_ffmpeg_that_hangs_is_killed_and_the_video_tried_again(
     hung = stopped_ffmpeg(worker)
     eventually(lambda: is_ready(cast, video_id), PROCESSED_WITHIN_S)
     assert not os.path.exists(f"/proc/{hung}")
-    assert (1, "failed") in {(attempt, result) for attempt, _, result in steps(cast, video_id)}
+    assert 1 in {attempt for attempt, _, result in steps(cast, video_id) if result == "failed"} <= {1, 2}
 
 
 def test_a_worker_that_hangs_loses_its_job_to_another_and_does_no_harm_when_it_is_back(
